@@ -1,0 +1,24 @@
+//! What every room speaks: ids, sets of shards, counters, log lines and snapshots.
+//!
+//! This room never does I/O, reads no clock and knows no protocol. It belongs to no core: its
+//! values are plain data, and the only things shared between threads are single-writer counters
+//! ([`counters`]) and the bounded log queue ([`log`]).
+//!
+//! | file | what |
+//! |---|---|
+//! | `ids.rs` | newtypes for shards, connections, accounts, subscriptions, queue groups |
+//! | `shard_set.rs` | a set of shards in one word |
+//! | `counters.rs` | the one list of per-core counters |
+//! | `log.rs` | levels, log lines and the handle by which a shard logs without blocking |
+//! | `snapshot.rs` | immutable pictures of a shard and its connections, for monitoring |
+
+pub mod counters;
+pub mod ids;
+pub mod log;
+pub mod shard_set;
+pub mod snapshot;
+
+pub use counters::{Counter, Counters};
+pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ShardId, SubKey};
+pub use log::{Level, Log, Verbosity};
+pub use shard_set::{SHARDS_MAX, ShardSet};

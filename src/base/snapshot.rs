@@ -1,0 +1,79 @@
+//! Immutable pictures that a shard hands to the control thread when monitoring asks.
+
+use std::net::SocketAddr;
+
+use crate::{ClientId, ShardId};
+
+/// One connection, as `/connz` shows it. Times are nanoseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionSnapshot {
+    /// Its id for the whole server.
+    pub cid: ClientId,
+    /// The shard it lives on.
+    pub shard: ShardId,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// When it was accepted.
+    pub start_ns: u64,
+    /// When the last message, subscription or ping went through it.
+    pub last_activity_ns: u64,
+    /// Round-trip time by PING, once measured.
+    pub rtt_ns: Option<u64>,
+    /// Bytes queued towards it.
+    pub pending_bytes: u64,
+    /// Messages it published.
+    pub in_msgs: u64,
+    /// Bytes it published.
+    pub in_bytes: u64,
+    /// Messages delivered to it.
+    pub out_msgs: u64,
+    /// Bytes delivered to it.
+    pub out_bytes: u64,
+    /// Times it was put to sleep for a slow subscriber.
+    pub stalls: u64,
+    /// How many subscriptions it has.
+    pub subscriptions: u64,
+    /// `name` from CONNECT.
+    pub name: String,
+    /// `lang` from CONNECT.
+    pub lang: String,
+    /// `version` from CONNECT.
+    pub version: String,
+    /// The user it authenticated as; empty when it did not.
+    pub authorized_user: String,
+    /// Its account's name.
+    pub account: String,
+    /// Its subscriptions, when asked for.
+    pub subscriptions_list: Vec<SubscriptionSnapshot>,
+}
+
+/// One subscription, as `/subsz` and `/connz?subs=detail` show it. Text is the wire's bytes,
+/// lossily decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionSnapshot {
+    /// The connection that holds it.
+    pub cid: ClientId,
+    /// Its account's name.
+    pub account: String,
+    /// Subject, wildcards included.
+    pub subject: String,
+    /// Queue group; empty when plain.
+    pub queue: String,
+    /// The subscription id that the client chose.
+    pub sid: String,
+    /// Messages delivered.
+    pub delivered: u64,
+    /// Auto-unsubscribe limit; 0 when there is none.
+    pub max: u64,
+}
+
+/// A connection that is no more, as `/connz?state=closed` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedSnapshot {
+    /// What it was at its end.
+    pub connection: ConnectionSnapshot,
+    /// When it ended, nanoseconds since the Unix epoch.
+    pub stop_ns: u64,
+    /// Why: one of NATS's close reasons.
+    pub reason: &'static str,
+}

@@ -1,0 +1,1 @@
+//! Pooled write chunks and the segments a connection sends

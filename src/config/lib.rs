@@ -1,0 +1,1 @@
+//! Flags, configuration language, options and limits

@@ -1,0 +1,1 @@
+//! One connection: reading, writing, liveness, slow consumers

@@ -1,0 +1,3 @@
+//! The `corewire` binary: hands its arguments to the server room.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The NATS wire, sans-I/O: parser, encoder, INFO, CONNECT, errors

@@ -1,0 +1,1 @@
+//! SPSC byte rings between cores, their mesh and the doorbell

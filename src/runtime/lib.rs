@@ -1,0 +1,1 @@
+//! Clock, network and placement: the io_uring implementation and its simulated twin

@@ -1,0 +1,1 @@
+//! Who may connect: token, user and password

@@ -1,0 +1,1 @@
+//! Wiring, the duty cycle of one core, the control thread

@@ -1,0 +1,1 @@
+//! The heart of one core: door in, match, fan-out, delivery, door out

@@ -1,0 +1,1 @@
+//! Subjects, wildcards and the interest index
