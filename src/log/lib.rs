@@ -1,0 +1,1 @@
+//! Writes the log lines that rooms queue.
