@@ -10,6 +10,7 @@
 //! | `shard_set.rs` | a set of shards in one word |
 //! | `counters.rs` | the one list of per-core counters |
 //! | `log.rs` | levels, log lines and the handle by which a shard logs without blocking |
+//! | `time.rs` | the two clocks as one value, read once a turn |
 //! | `snapshot.rs` | immutable pictures of a shard and its connections, for monitoring |
 
 pub mod counters;
@@ -17,8 +18,10 @@ pub mod ids;
 pub mod log;
 pub mod shard_set;
 pub mod snapshot;
+pub mod time;
 
 pub use counters::{Counter, Counters};
 pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ShardId, SubKey};
 pub use log::{Level, Log, Verbosity};
 pub use shard_set::{SHARDS_MAX, ShardSet};
+pub use time::Now;
