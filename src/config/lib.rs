@@ -1,1 +1,15 @@
-//! Flags, configuration language, options and limits
+//! Flags, the configuration language, the options they decide, and every limit of the server.
+//!
+//! | file | what |
+//! |---|---|
+//! | `limits.rs` | every limit and default, with what happens there |
+//! | `options.rs` | [`Options`]: what the server was told to do |
+//! | `cores.rs` | `0,2-5` as a list of cores |
+//! | `version.rs` | the NATS level spoken and our own version |
+
+pub mod cores;
+pub mod limits;
+pub mod options;
+pub mod version;
+
+pub use options::Options;

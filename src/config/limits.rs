@@ -1,0 +1,216 @@
+//! Every limit and every default of the server in one place. Each says what happens there
+//! (reject, drop, stall, close) and which counter rises; what must hold between two of them is
+//! asserted when the server is compiled.
+//!
+//! A name ends in its bound; sizes are bytes. Where an option changes a limit, the constant is the
+//! option's default and the option's key is named.
+
+use std::time::Duration;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+// ---- What a client may send (spec/client-protocol.md §1) ----
+
+/// Bytes in the argument part of a control line (`max_control_line`). Over it: reject with
+/// `-ERR 'maximum control line exceeded'` and close.
+pub const CONTROL_LINE_MAX: usize = 4096;
+
+/// Headers and payload of one message together (`max_payload`). Over it: reject on the control
+/// line with `-ERR 'Maximum Payload Violation'` and close.
+pub const PAYLOAD_MAX: usize = MIB;
+
+/// Above this `max_payload` the server warns at start. Nothing is refused.
+pub const PAYLOAD_WARN: usize = 8 * MIB;
+
+/// The highest `max_payload` that can be set. Above it: the configuration is rejected.
+pub const PAYLOAD_CEILING: usize = i32::MAX as usize;
+
+/// Digits in a size field. More: reject, close.
+pub const SIZE_DIGITS_MAX: usize = 9;
+
+/// Tokens in a subscription's subject when `max_sub_tokens` is set to its highest. Over the set
+/// limit: reject the SUB with `-ERR`, the connection stays open.
+pub const SUB_TOKENS_CEILING: u8 = 255;
+
+/// Memory that one connection may hold before its CONNECT is complete. At it: close.
+pub const PRE_CONNECT_BYTES_MAX: usize = 64 * KIB;
+
+// ---- Connections ----
+
+/// Open client connections on the whole server (`max_connections`). Over it: INFO, then
+/// `-ERR 'maximum connections exceeded'` and close.
+pub const CONNECTIONS_MAX: u32 = 65_536;
+
+/// Closed connections kept for `/connz?state=closed`, whole server (`max_closed_clients`). At it:
+/// the oldest is dropped.
+pub const CLOSED_CLIENTS_MAX: usize = 10_000;
+
+/// Time between a CONNECT that is due and its arrival (`authorization.timeout`). Over it:
+/// `-ERR 'Authentication Timeout'` and close.
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An authorization timeout above this is warned of, since it lets strangers hold connections.
+pub const AUTH_TIMEOUT_WARN: Duration = Duration::from_secs(60);
+
+/// Silence after which the server sends PING (`ping_interval`).
+pub const PING_INTERVAL: Duration = Duration::from_secs(120);
+
+/// PINGs that may be unanswered (`ping_max`). One more: `-ERR 'Stale Connection'`, close,
+/// `Counter::StaleConnections` rises.
+pub const PING_MAX: u32 = 2;
+
+/// The first PING after CONNECT, unless `ping_interval` is shorter.
+pub const FIRST_PING: Duration = Duration::from_secs(2);
+
+/// Up to this share of [`FIRST_PING`] is added at random, in percent, so that PINGs spread.
+pub const FIRST_PING_JITTER_PERCENT: u32 = 20;
+
+/// A measured round trip that is older than this is measured again, even on a busy connection.
+pub const RTT_FRESH: Duration = Duration::from_secs(3600);
+
+/// Grace between `-ERR 'maximum subscriptions exceeded'` and the close that follows when a limit
+/// is found exceeded on authentication or reload.
+pub const EXCEEDED_CLOSE_DELAY: Duration = Duration::from_millis(20);
+
+// ---- Outbound and slow consumers (spec/client-protocol.md §8) ----
+
+/// Bytes queued towards one client (`max_pending`). Over it: close without `-ERR` or flush,
+/// `Counter::SlowConsumers` rises.
+pub const PENDING_MAX: usize = 64 * MIB;
+
+/// Share of `max_pending`, in percent, from which producers are stalled
+/// (`Counter::StalledClients`) or deliveries dropped (`Counter::DroppedForSlow`), where the
+/// operator set `no_fast_producer_stall`. Unset, neither happens.
+pub const STALL_PENDING_PERCENT: usize = 75;
+
+/// A stalled producer sleeps at least this for a message.
+pub const STALL_MIN: Duration = Duration::from_millis(2);
+
+/// A stalled producer sleeps at most this for a message.
+pub const STALL_MAX: Duration = Duration::from_millis(5);
+
+/// A producer sleeps at most this for all that one read brought.
+pub const STALL_PER_READ_MAX: Duration = Duration::from_millis(10);
+
+/// How long one write batch may take (`write_deadline`). Over it: close or retry as
+/// `write_timeout` says, `Counter::SlowConsumers` rises.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes in one write batch towards one connection.
+pub const WRITE_BATCH_MAX: usize = 64 * MIB;
+
+// ---- Lame duck and shutdown (spec/client-protocol.md §9) ----
+
+/// Time over which lame duck closes the clients, grace included (`lame_duck_duration`).
+pub const LAME_DUCK_DURATION: Duration = Duration::from_secs(120);
+
+/// The shortest `lame_duck_duration` that can be set. Below: the configuration is rejected.
+pub const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
+
+/// Time between the lame-duck INFO and the first close (`lame_duck_grace_period`).
+pub const LAME_DUCK_GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// The longest pause between two closes of lame duck.
+pub const LAME_DUCK_CLOSE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+// ---- Reading ----
+
+/// Bytes in one pooled read chunk.
+pub const READ_CHUNK: usize = 32 * KIB;
+
+/// Read chunks in one core's provided-buffer ring. When all are in use: reading pauses until one
+/// comes back, `Counter::ReadsPaused` rises.
+pub const READ_CHUNKS: usize = 64;
+
+/// Payloads up to this many bytes are copied inline, into a ring record or an outbound buffer;
+/// larger ones travel as a refcounted slice.
+pub const INLINE_PAYLOAD_MAX: usize = 4 * KIB;
+
+// ---- Between cores (design.md §5) ----
+
+/// Bytes in the data lane of one ordered pair of cores. Full: records spill,
+/// `Counter::RingSpilled` rises.
+pub const RING_DATA_BYTES: usize = MIB;
+
+/// Bytes in the interest lane of one ordered pair of cores. Full: deltas spill,
+/// `Counter::RingSpilled` rises.
+pub const RING_INTEREST_BYTES: usize = 256 * KIB;
+
+/// Refcounted payloads on their way between one ordered pair of cores.
+pub const RING_LARGE_PAYLOADS: usize = 1024;
+
+/// Bytes that may wait in one spill queue before the shard stops reading from the connections
+/// that feed it (`Counter::ReadsPaused`).
+pub const SPILL_PAUSE_BYTES: usize = 4 * MIB;
+
+/// Records that one turn of the duty cycle takes from one ring at most.
+pub const RING_DRAIN_RECORDS: usize = 4096;
+
+// ---- Interest ----
+
+/// Plans in one core's match cache. At it: the oldest goes, nothing is refused
+/// (`Counter::IndexCacheEntries` shows the fill).
+pub const MATCH_CACHE_ENTRIES: usize = 65_536;
+
+// ---- Logging ----
+
+/// Lines that wait for the log writer. Full: the line is dropped and counted (`Log::dropped`).
+pub const LOG_LINES_MAX: usize = 8192;
+
+/// Backlog of pending connections asked of the kernel for one listener.
+pub const LISTEN_BACKLOG: u32 = 4096;
+
+// ---- Ports ----
+
+/// Where clients are listened for (`port`).
+pub const CLIENT_PORT: u16 = 4222;
+
+/// Where clients and monitoring are listened for (`host`).
+pub const HOST: &str = "0.0.0.0";
+
+// ---- The configuration file ----
+
+/// Bytes in one configuration file. Over it: the configuration is rejected.
+pub const CONFIG_FILE_BYTES_MAX: usize = 64 * MIB;
+
+/// Maps and arrays inside each other. Over it: the configuration is rejected.
+pub const CONFIG_DEPTH_MAX: usize = 64;
+
+/// Files including each other. Over it (a cycle, as a rule): the configuration is rejected.
+pub const CONFIG_INCLUDE_DEPTH_MAX: usize = 16;
+
+/// Files in one configuration, each counted as often as it is included. Over it: the
+/// configuration is rejected, which bounds files that include each other twice.
+pub const CONFIG_FILES_MAX: usize = 1024;
+
+/// Variables that stand for variables. Over it: the configuration is rejected.
+pub const CONFIG_VARIABLE_DEPTH_MAX: usize = 32;
+
+/// Values in one configuration, those that variables stand for counted each time. Over it: the
+/// configuration is rejected.
+pub const CONFIG_VALUES_MAX: usize = 4 << 20;
+
+// ---- What must hold between them ----
+
+const _: () = {
+    assert!(PAYLOAD_MAX <= PENDING_MAX, "a message must fit its subscriber's queue");
+    assert!(PAYLOAD_MAX <= PAYLOAD_WARN && PAYLOAD_WARN <= PAYLOAD_CEILING);
+    assert!(CONTROL_LINE_MAX < READ_CHUNK, "a control line fits one chunk");
+    assert!(READ_CHUNK <= PRE_CONNECT_BYTES_MAX, "one chunk may be held before CONNECT");
+    assert!(INLINE_PAYLOAD_MAX <= READ_CHUNK, "an inline payload fits one chunk");
+    assert!(INLINE_PAYLOAD_MAX + CONTROL_LINE_MAX < RING_DATA_BYTES / 16, "many records a lane");
+    assert!(CONTROL_LINE_MAX < RING_INTEREST_BYTES / 16, "many interest deltas a lane");
+    assert!(RING_DATA_BYTES.is_power_of_two() && RING_INTEREST_BYTES.is_power_of_two());
+    assert!(READ_CHUNKS.is_power_of_two(), "the kernel wants a power of two");
+    assert!(RING_DATA_BYTES <= SPILL_PAUSE_BYTES, "a lane spills before reading pauses");
+    assert!(STALL_PENDING_PERCENT < 100, "stalling begins before closing");
+    assert!(STALL_MIN.as_nanos() <= STALL_MAX.as_nanos());
+    assert!(STALL_MAX.as_nanos() <= STALL_PER_READ_MAX.as_nanos());
+    assert!(FIRST_PING.as_nanos() <= PING_INTERVAL.as_nanos());
+    assert!(AUTH_TIMEOUT.as_nanos() <= AUTH_TIMEOUT_WARN.as_nanos());
+    assert!(LAME_DUCK_GRACE_PERIOD.as_nanos() < LAME_DUCK_DURATION.as_nanos());
+    assert!(LAME_DUCK_DURATION_MIN.as_nanos() <= LAME_DUCK_DURATION.as_nanos());
+    assert!(WRITE_BATCH_MAX <= PENDING_MAX, "what is written was queued");
+    assert!(CONFIG_INCLUDE_DEPTH_MAX <= CONFIG_FILES_MAX);
+};

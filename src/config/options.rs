@@ -1,0 +1,345 @@
+//! What the server was told to do: plain data, complete, checked. Whoever holds an [`Options`]
+//! need not look at flags or files again, and finds no "unset" that would still need a default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cores::CoreList;
+use crate::limits;
+
+/// Everything that flags and configuration file decide. `Options::default()` is the server
+/// without either.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where clients are listened for.
+    pub host: String,
+    /// The port for clients.
+    pub port: Port,
+    /// The server's name; its id when none is given.
+    pub server_name: Option<String>,
+    /// `host:port` that clients are told instead of the listening address.
+    pub client_advertise: Option<HostPort>,
+    /// File that gets the process id.
+    pub pid_file: Option<PathBuf>,
+    /// Directory that gets the ports file.
+    pub ports_file_dir: Option<PathBuf>,
+
+    /// Where monitoring listens; [`Options::host`] when none is given.
+    pub http_host: Option<String>,
+    /// The port for monitoring; no monitoring without it.
+    pub http_port: Option<Port>,
+    /// What all monitoring paths begin with: empty, or `/something` without a slash at its end.
+    pub http_base_path: String,
+
+    /// `[DBG]` lines.
+    pub debug: bool,
+    /// `[TRC]` lines.
+    pub trace: bool,
+    /// `[TRC]` lines of the system account too.
+    pub trace_verbose: bool,
+    /// Time stamps in the log.
+    pub logtime: bool,
+    /// Time stamps in UTC.
+    pub logtime_utc: bool,
+    /// The log file; standard error without it.
+    pub log_file: Option<PathBuf>,
+    /// Bytes at which the log file is rotated; 0 never.
+    pub log_size_limit: u64,
+    /// Log files kept, the current one included; 0 keeps all.
+    pub log_max_num: u64,
+    /// Log to the local syslog.
+    pub syslog: bool,
+    /// Log to a syslog elsewhere: a `udp://`, `tcp://` or `unix://` address.
+    pub remote_syslog: Option<String>,
+    /// Payload bytes shown in a trace line; 0 all.
+    pub max_traced_msg_len: usize,
+
+    /// Who may connect.
+    pub auth: Auth,
+    /// Time for CONNECT to arrive where authentication is required.
+    pub auth_timeout: Duration,
+
+    /// Bytes in a control line's arguments.
+    pub max_control_line: usize,
+    /// Bytes in a message, headers included.
+    pub max_payload: usize,
+    /// Bytes queued towards a client.
+    pub max_pending: usize,
+    /// Open client connections; 0 refuses every one.
+    pub max_connections: u32,
+    /// Subscriptions of one connection; `None` without limit.
+    pub max_subscriptions: Option<u32>,
+    /// Tokens in a subscription's subject; `None` without limit.
+    pub max_sub_tokens: Option<u8>,
+    /// Closed connections remembered for monitoring.
+    pub max_closed_clients: usize,
+
+    /// Silence after which a PING is sent.
+    pub ping_interval: Duration,
+    /// PINGs that may be unanswered.
+    pub ping_max: u32,
+    /// How long one write batch may take.
+    pub write_deadline: Duration,
+    /// What happens when it takes longer.
+    pub write_timeout: WriteTimeout,
+    /// What a publisher meets when a subscriber is slow.
+    pub slow_subscriber: SlowSubscriber,
+
+    /// Time over which lame duck closes the clients, grace included.
+    pub lame_duck_duration: Duration,
+    /// Time between the lame-duck INFO and the first close.
+    pub lame_duck_grace_period: Duration,
+
+    /// Do not offer headers to clients.
+    pub no_header_support: bool,
+    /// Match without the cache.
+    pub disable_sublist_cache: bool,
+    /// Tags shown in monitoring, in the order given.
+    pub server_tags: Vec<String>,
+    /// Key and value pairs shown in monitoring.
+    pub server_metadata: BTreeMap<String, String>,
+
+    /// The configuration file as it was named.
+    pub config_file: Option<PathBuf>,
+    /// `sha256:…` of the configuration; empty without a file.
+    pub config_digest: String,
+
+    /// Corewire's own.
+    pub corewire: Corewire,
+}
+
+/// Options that nats-server does not have: the block `corewire { … }`, `--cores`, and
+/// `--profile` with a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corewire {
+    /// The cores to run on, one shard each; all that the process may use when not given.
+    pub cores: Option<CoreList>,
+    /// What is traded for what.
+    pub profile: Profile,
+}
+
+/// What a shard with nothing to do does, and whether latency or throughput is favoured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Park when idle.
+    #[default]
+    Balanced,
+    /// Spin, never park: lowest latency, whole cores.
+    Latency,
+    /// Park when idle, larger batches.
+    Throughput,
+}
+
+/// A port to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Any free one; written `-1`.
+    Random,
+    /// This one, never 0.
+    Fixed(u16),
+}
+
+impl Port {
+    /// The number to bind to: 0 asks the system for a free port.
+    pub const fn to_bind(self) -> u16 {
+        match self {
+            Port::Random => 0,
+            Port::Fixed(port) => port,
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Port::Random => f.write_str("-1"),
+            Port::Fixed(port) => port.fmt(f),
+        }
+    }
+}
+
+/// A host, by name or address and without brackets, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address.
+    pub host: String,
+    /// The port.
+    pub port: Port,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> HostPort {
+        let port = match address.port() {
+            0 => Port::Random,
+            port => Port::Fixed(port),
+        };
+        HostPort { host: address.ip().to_string(), port }
+    }
+}
+
+/// Who may connect, and how they prove it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Anyone.
+    #[default]
+    None,
+    /// Whoever knows the token.
+    Token(Secret),
+    /// One user.
+    User(User),
+    /// Several users, no name twice. An empty list lets nobody in.
+    Users(Vec<User>),
+}
+
+impl Auth {
+    /// Whether a client must authenticate: INFO's `auth_required`.
+    pub const fn is_required(&self) -> bool {
+        !matches!(self, Auth::None)
+    }
+}
+
+/// A user and what it must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A password or token. It never shows in `Debug`, so that no log line can carry it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The secret itself, to compare with (in constant time) and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+/// What happens to a connection whose write took longer than `write_deadline`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteTimeout {
+    /// Close for clients, retry for other servers.
+    #[default]
+    Default,
+    /// Close.
+    Close,
+    /// Keep the connection if some bytes were written.
+    Retry,
+}
+
+/// What a publisher meets when one of its subscribers has more than
+/// [`limits::STALL_PENDING_PERCENT`] of its `max_pending` queued (`no_fast_producer_stall`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowSubscriber {
+    /// Nothing: the subscriber is closed at `max_pending`, the publisher goes on. The default
+    /// of Corewire, where nats-server stalls.
+    #[default]
+    Ignore,
+    /// The publisher is put to sleep: `no_fast_producer_stall: false`.
+    Stall,
+    /// The message is dropped for that subscriber: `no_fast_producer_stall: true`.
+    Drop,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            host: limits::HOST.to_owned(),
+            port: Port::Fixed(limits::CLIENT_PORT),
+            server_name: None,
+            client_advertise: None,
+            pid_file: None,
+            ports_file_dir: None,
+            http_host: None,
+            http_port: None,
+            http_base_path: String::new(),
+            debug: false,
+            trace: false,
+            trace_verbose: false,
+            logtime: true,
+            logtime_utc: false,
+            log_file: None,
+            log_size_limit: 0,
+            log_max_num: 0,
+            syslog: false,
+            remote_syslog: None,
+            max_traced_msg_len: 0,
+            auth: Auth::None,
+            auth_timeout: limits::AUTH_TIMEOUT,
+            max_control_line: limits::CONTROL_LINE_MAX,
+            max_payload: limits::PAYLOAD_MAX,
+            max_pending: limits::PENDING_MAX,
+            max_connections: limits::CONNECTIONS_MAX,
+            max_subscriptions: None,
+            max_sub_tokens: None,
+            max_closed_clients: limits::CLOSED_CLIENTS_MAX,
+            ping_interval: limits::PING_INTERVAL,
+            ping_max: limits::PING_MAX,
+            write_deadline: limits::WRITE_DEADLINE,
+            write_timeout: WriteTimeout::Default,
+            slow_subscriber: SlowSubscriber::Ignore,
+            lame_duck_duration: limits::LAME_DUCK_DURATION,
+            lame_duck_grace_period: limits::LAME_DUCK_GRACE_PERIOD,
+            no_header_support: false,
+            disable_sublist_cache: false,
+            server_tags: Vec::new(),
+            server_metadata: BTreeMap::new(),
+            config_file: None,
+            config_digest: String::new(),
+            corewire: Corewire::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_show() {
+        let options = Options {
+            auth: Auth::User(User { name: "ann".into(), password: Secret::new("hunter2") }),
+            ..Options::default()
+        };
+        let shown = format!("{options:?}");
+        assert!(shown.contains("ann") && shown.contains("[REDACTED]"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn an_address_with_colons_is_shown_in_brackets() {
+        let v6 = HostPort { host: "::1".into(), port: Port::Random };
+        assert_eq!(v6.to_string(), "[::1]:-1");
+        assert_eq!(
+            HostPort::from(SocketAddr::from(([127, 0, 0, 1], 80))).to_string(),
+            "127.0.0.1:80"
+        );
+    }
+}
