@@ -1,0 +1,179 @@
+//! Hot path: MSG and HMSG for one subscription, and the server's fixed replies. Before it stands
+//! the match, after it the outbox of a connection.
+//!
+//! A [`Delivery`] writes nothing by itself: it knows its length and its pieces, so that the
+//! caller copies them into its own chunk, or sends a large tail without copying.
+
+use crate::error::ErrorText;
+use crate::publish::Publish;
+
+/// `+OK`, in verbose mode.
+pub const OK: &[u8] = b"+OK\r\n";
+/// `PING`
+pub const PING: &[u8] = b"PING\r\n";
+/// `PONG`
+pub const PONG: &[u8] = b"PONG\r\n";
+
+/// Whether the receiver negotiated headers in its CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderSupport {
+    /// It takes HMSG.
+    Supported,
+    /// Headers are stripped for it.
+    Unsupported,
+}
+
+/// One message for one subscription.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// `MSG ` or `HMSG `, in place of the first bytes of `head`.
+    verb: &'static [u8],
+    /// `PUB subject`, of which only the subject counts.
+    head: &'a [u8],
+    /// Index of the subject in `head`.
+    subject: usize,
+    sid: &'a [u8],
+    /// ` reply`, or nothing.
+    reply: &'a [u8],
+    size: SizeField,
+    /// What follows, to the last CRLF.
+    rest: &'a [u8],
+}
+
+impl<'a> Delivery<'a> {
+    /// `publish` must be canonical ([`crate::canonical`]).
+    // spec/client-protocol.md §2.2 MSG, HMSG
+    #[inline]
+    pub fn new(publish: &Publish<'a>, sid: &'a [u8], receiver: HeaderSupport) -> Delivery<'a> {
+        let head = publish.head();
+        if !publish.has_headers() {
+            let (reply, size) = (&[][..], SizeField::IN_REST);
+            let rest = publish.tail();
+            Delivery { verb: b"MSG ", head, subject: 4, sid, reply, size, rest }
+        } else if receiver == HeaderSupport::Supported {
+            let (reply, size) = (&[][..], SizeField::IN_REST);
+            let rest = publish.tail();
+            Delivery { verb: b"HMSG ", head, subject: 5, sid, reply, size, rest }
+        } else {
+            Delivery::stripped(publish, sid)
+        }
+    }
+
+    /// A message with headers for a receiver without: MSG with the reduced size.
+    // spec/client-protocol.md §2.2 HMSG
+    #[cold]
+    fn stripped(publish: &Publish<'a>, sid: &'a [u8]) -> Delivery<'a> {
+        let reply = publish.reply().map_or(&[][..], |reply| &publish.tail()[..1 + reply.len()]);
+        let headers = publish.headers().unwrap_or_default();
+        Delivery {
+            verb: b"MSG ",
+            head: publish.head(),
+            subject: 5,
+            sid,
+            reply,
+            size: SizeField::of(publish.payload().len()),
+            rest: &publish.body()[headers.len()..],
+        }
+    }
+
+    /// Bytes on the wire.
+    #[expect(clippy::len_without_is_empty, reason = "a delivery is never empty")]
+    #[inline]
+    pub fn len(&self) -> usize {
+        let subject_len = self.head.len() - self.subject;
+        let size_len = self.size.as_bytes().len();
+        self.verb.len()
+            + subject_len
+            + 1
+            + self.sid.len()
+            + self.reply.len()
+            + size_len
+            + self.rest.len()
+    }
+
+    /// The bytes in order: verb, subject, space, sid, reply and size (both empty unless headers
+    /// are stripped), and the rest, which alone can be large.
+    #[inline]
+    pub fn pieces(&self) -> [&[u8]; 7] {
+        let subject = &self.head[self.subject..];
+        [self.verb, subject, b" ", self.sid, self.reply, self.size.as_bytes(), self.rest]
+    }
+
+    /// The last piece, from the publish itself: what a caller may send without copying.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Writes everything before [`Delivery::rest`] to the start of `out`, which must hold it,
+    /// and returns how many bytes that was.
+    #[inline]
+    pub fn write_start(&self, out: &mut [u8]) -> usize {
+        let mut at = self.verb.len();
+        out[..at].copy_from_slice(self.verb);
+        for piece in [&self.head[self.subject..], b" ", self.sid] {
+            out[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        if self.size.len != 0 {
+            for piece in [self.reply, self.size.as_bytes()] {
+                out[at..at + piece.len()].copy_from_slice(piece);
+                at += piece.len();
+            }
+        }
+        at
+    }
+
+    /// Writes the whole to the start of `out`, which must hold [`Delivery::len`] bytes, and
+    /// returns that number.
+    #[inline]
+    pub fn write_to(&self, out: &mut [u8]) -> usize {
+        let at = self.write_start(out);
+        out[at..at + self.rest.len()].copy_from_slice(self.rest);
+        at + self.rest.len()
+    }
+
+    /// Appends the whole.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        for piece in self.pieces() {
+            out.extend_from_slice(piece);
+        }
+    }
+}
+
+/// ` N CRLF` where it is not the publisher's own bytes; empty where it is.
+#[derive(Clone, Copy, Debug)]
+struct SizeField {
+    bytes: [u8; SizeField::LEN_MAX],
+    len: u8,
+}
+
+impl SizeField {
+    /// A space, the digits of a 64-bit number and CRLF.
+    const LEN_MAX: usize = 1 + 20 + 2;
+
+    /// The size stands in the rest.
+    const IN_REST: SizeField = SizeField { bytes: [0; SizeField::LEN_MAX], len: 0 };
+
+    fn of(size: usize) -> SizeField {
+        use std::io::Write;
+        let mut field = SizeField::IN_REST;
+        let mut free = &mut field.bytes[..];
+        write!(free, " {size}\r\n").expect("a 64-bit number fits");
+        let left = free.len();
+        field.len = (SizeField::LEN_MAX - left) as u8;
+        field
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// Appends `-ERR 'text'` and CRLF.
+// spec/client-protocol.md §2.2 -ERR
+pub fn write_error(text: &ErrorText<'_>, out: &mut Vec<u8>) {
+    use std::io::Write;
+    write!(out, "-ERR '{text}'\r\n").expect("writing to memory does not fail");
+}
