@@ -1,1 +1,10 @@
-//! HTTP endpoints on the control thread
+//! HTTP monitoring.
+mod closed;
+#[cfg(test)]
+mod fake;
+mod serve;
+mod source;
+
+pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
+pub use serve::serve;
+pub use source::{Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery};

@@ -1,0 +1,113 @@
+//! Connections that are no more, for `/connz?state=closed`: a ring that forgets the oldest.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use base::snapshot::ClosedSnapshot;
+
+/// Subscriptions that the ring lists over all its connections. Beyond it the oldest connections
+/// lose their lists, not their other figures, so that memory stays bounded.
+pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 65_536;
+
+/// The last `max_closed_clients` connections that ended, oldest first. Control thread only.
+#[derive(Debug)]
+pub struct ClosedRing {
+    closed: VecDeque<Rc<ClosedSnapshot>>,
+    closed_max: usize,
+    /// Entries at the front whose lists were dropped. `0 <= unlisted <= closed.len()`.
+    unlisted: usize,
+    /// Subscriptions listed in all entries. At most [`CLOSED_SUBSCRIPTIONS_MAX`] after a push.
+    listed: usize,
+}
+
+impl ClosedRing {
+    /// An empty ring of at most `closed_max` connections.
+    pub fn new(closed_max: usize) -> ClosedRing {
+        ClosedRing { closed: VecDeque::new(), closed_max, unlisted: 0, listed: 0 }
+    }
+
+    /// Remembers a connection, forgetting the oldest when the ring is full.
+    pub fn push(&mut self, closed: ClosedSnapshot) {
+        if self.closed_max == 0 {
+            return;
+        }
+        if self.closed.len() == self.closed_max
+            && let Some(oldest) = self.closed.pop_front()
+        {
+            self.listed -= oldest.connection.subscriptions_list.len();
+            self.unlisted = self.unlisted.saturating_sub(1);
+        }
+        self.listed += closed.connection.subscriptions_list.len();
+        self.closed.push_back(Rc::new(closed));
+        self.drop_oldest_lists();
+    }
+
+    /// All of them, oldest first. Cheap: the entries are shared.
+    pub fn all(&self) -> Vec<Rc<ClosedSnapshot>> {
+        self.closed.iter().cloned().collect()
+    }
+
+    fn drop_oldest_lists(&mut self) {
+        while self.listed > CLOSED_SUBSCRIPTIONS_MAX {
+            let Some(entry) = self.closed.get_mut(self.unlisted) else { return };
+            let list = &mut Rc::make_mut(entry).connection.subscriptions_list;
+            self.listed -= list.len();
+            *list = Vec::new();
+            self.unlisted += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::ClientId;
+    use base::snapshot::SubscriptionSnapshot;
+
+    use super::*;
+    use crate::fake;
+
+    fn closed(cid: u64, subscriptions: usize) -> ClosedSnapshot {
+        let mut connection = fake::connection(cid);
+        connection.subscriptions_list = vec![
+            SubscriptionSnapshot {
+                cid: ClientId(cid),
+                account: String::new(),
+                subject: "a".into(),
+                queue: String::new(),
+                sid: "1".into(),
+                delivered: 0,
+                max: 0,
+            };
+            subscriptions
+        ];
+        ClosedSnapshot { connection, stop_ns: 0, reason: "Client Closed" }
+    }
+
+    fn shape(ring: &ClosedRing) -> Vec<(u64, usize)> {
+        let entry = |closed: &Rc<ClosedSnapshot>| {
+            (closed.connection.cid.0, closed.connection.subscriptions_list.len())
+        };
+        ring.all().iter().map(entry).collect()
+    }
+
+    #[test]
+    fn forgets_the_oldest_and_first_the_oldest_lists() {
+        let half = CLOSED_SUBSCRIPTIONS_MAX / 2;
+        let mut ring = ClosedRing::new(3);
+        for cid in 1..=3 {
+            ring.push(closed(cid, half));
+        }
+        assert_eq!(shape(&ring), [(1, 0), (2, half), (3, half)]);
+        ring.push(closed(4, 7));
+        assert_eq!(shape(&ring), [(2, 0), (3, half), (4, 7)]);
+        ring.push(closed(5, CLOSED_SUBSCRIPTIONS_MAX + 1));
+        assert_eq!(shape(&ring), [(3, 0), (4, 0), (5, 0)], "one list may be too long by itself");
+    }
+
+    #[test]
+    fn a_ring_of_none_remembers_none() {
+        let mut ring = ClosedRing::new(0);
+        ring.push(closed(1, 0));
+        assert!(ring.all().is_empty());
+    }
+}

@@ -1,0 +1,204 @@
+//! What monitoring asks of the server, and the only way it learns anything: the [`Source`] trait
+//! and the plain data that it hands over. Room `server` implements it on the control thread.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use base::{ClientId, Counters};
+
+/// The server as monitoring sees it. All calls come from the control thread; the futures need not
+/// be `Send` and may be dropped at any await (a client that hangs up): nothing may be left locked.
+pub trait Source {
+    /// Identity, addresses and limits. Cheap: called for every request.
+    fn facts(&self) -> Rc<ServerFacts>;
+
+    /// The counters of every shard, by shard id.
+    fn shards(&self) -> &[Arc<Counters>];
+
+    /// Every open connection, in any order, with an empty `subscriptions_list`.
+    fn connections(&self) -> impl Future<Output = Vec<ConnectionSnapshot>>;
+
+    /// The connections that ended lately, oldest first; see [`crate::ClosedRing`].
+    fn closed(&self) -> Vec<Rc<ClosedSnapshot>>;
+
+    /// The subscriptions that `query` admits, in an order that stays the same while nothing
+    /// changes, so that paging works. See [`SubscriptionQuery`] for how to visit the shards.
+    fn subscriptions(&self, query: SubscriptionQuery) -> impl Future<Output = SubscriptionPage>;
+
+    /// How wide messages fan out, summed over the match caches of all shards.
+    fn fanout(&self) -> impl Future<Output = Fanout>;
+
+    /// Whether the server can do its work now.
+    fn health(&self) -> Health;
+
+    /// Log lines dropped so far because the queue was full (`base::Log::dropped`).
+    fn log_lines_dropped(&self) -> u64;
+}
+
+/// What does not change between two configuration reloads. Times are nanoseconds since the Unix
+/// epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerFacts {
+    /// The server's nkey, `N…`.
+    pub server_id: String,
+    /// Its name; the id when none was given.
+    pub server_name: String,
+    /// The NATS release whose protocol it speaks.
+    pub version: String,
+    /// The Git commit of the build; empty when unknown.
+    pub git_commit: String,
+    /// What built it, shown as `go`; for instance `rust1.95.0`.
+    pub toolchain: String,
+    /// Where clients are listened for.
+    pub host: String,
+    /// The client port that is bound.
+    pub port: u16,
+    /// URLs of this and other servers that clients are told.
+    pub connect_urls: Vec<String>,
+    /// Whether clients must authenticate.
+    pub auth_required: bool,
+    /// Time for CONNECT to arrive.
+    pub auth_timeout: Duration,
+    /// Time for a TLS handshake.
+    pub tls_timeout: Duration,
+    /// Where monitoring listens.
+    pub http_host: String,
+    /// The monitoring port that is bound; 0 without.
+    pub http_port: u16,
+    /// What all paths begin with, as configured; empty for none.
+    pub http_base_path: String,
+    /// Open connections at most.
+    pub max_connections: u32,
+    /// Subscriptions of one connection at most; `None` without limit.
+    pub max_subscriptions: Option<u32>,
+    /// Silence after which a PING is sent.
+    pub ping_interval: Duration,
+    /// PINGs that may be unanswered.
+    pub ping_max: u32,
+    /// Bytes in a control line's arguments.
+    pub max_control_line: usize,
+    /// Bytes in a message.
+    pub max_payload: usize,
+    /// Bytes queued towards a client.
+    pub max_pending: usize,
+    /// How long one write batch may take.
+    pub write_deadline: Duration,
+    /// What happens when it takes longer (`close`, `retry`); empty for the default.
+    pub write_timeout: String,
+    /// When the server started.
+    pub start_ns: u64,
+    /// When the configuration was last read.
+    pub config_load_ns: u64,
+    /// `sha256:…` of the configuration; empty without a file.
+    pub config_digest: String,
+    /// Tags from the configuration.
+    pub tags: Vec<String>,
+    /// Key and value pairs from the configuration.
+    pub metadata: BTreeMap<String, String>,
+    /// The accounts that exist, `$G` included.
+    pub accounts: Vec<String>,
+    /// The system account's name, where there is one.
+    pub system_account: Option<String>,
+}
+
+/// Which subscriptions are wanted. A shard answers with [`SubscriptionPage::gather`]; whoever
+/// visits several shards passes [`SubscriptionQuery::rest`] to the next and
+/// [`SubscriptionPage::append`]s what it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionQuery {
+    /// Only those of this account.
+    pub account: Option<String>,
+    /// Only those that a message on this valid literal subject reaches.
+    pub test: Option<String>,
+    /// Only those of these connections, ascending.
+    pub held_by: Option<Vec<ClientId>>,
+    /// How many admitted ones to pass over first.
+    pub skip: usize,
+    /// How many to hand over at most.
+    pub take: usize,
+}
+
+impl SubscriptionQuery {
+    /// Whether a subscription passes the filters.
+    pub fn admits(&self, cid: ClientId, account: &str, subject: &[u8]) -> bool {
+        self.held_by.as_ref().is_none_or(|cids| cids.binary_search(&cid).is_ok())
+            && self.account.as_deref().is_none_or(|wanted| wanted == account)
+            && self
+                .test
+                .as_ref()
+                .is_none_or(|test| subject::name::matches(subject, test.as_bytes()))
+    }
+
+    /// What remains to be asked of the next shard after `page`.
+    pub fn rest(mut self, page: &SubscriptionPage) -> SubscriptionQuery {
+        self.skip = self.skip.saturating_sub(page.passed_over);
+        self.take = self.take.saturating_sub(page.subscriptions.len());
+        self
+    }
+}
+
+/// Part of an answer to a [`SubscriptionQuery`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionPage {
+    /// Admitted ones that stood before the page.
+    pub passed_over: usize,
+    /// The page itself.
+    pub subscriptions: Vec<SubscriptionSnapshot>,
+}
+
+impl SubscriptionPage {
+    /// Takes from `admitted`, which the caller has filtered by [`SubscriptionQuery::admits`],
+    /// what `query` asks for, and stops there. `describe` runs only for what is handed over.
+    pub fn gather<T>(
+        query: &SubscriptionQuery,
+        admitted: impl Iterator<Item = T>,
+        describe: impl FnMut(T) -> SubscriptionSnapshot,
+    ) -> SubscriptionPage {
+        let mut admitted = admitted;
+        let passed_over = admitted.by_ref().take(query.skip).count();
+        let subscriptions = admitted.take(query.take).map(describe).collect();
+        SubscriptionPage { passed_over, subscriptions }
+    }
+
+    /// Adds what the next shard answered.
+    pub fn append(&mut self, mut next: SubscriptionPage) {
+        self.passed_over += next.passed_over;
+        self.subscriptions.append(&mut next.subscriptions);
+    }
+}
+
+/// Subscribers per cached subject. The average is `deliveries / subjects`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fanout {
+    /// Subjects in the match caches.
+    pub subjects: u64,
+    /// Their subscribers, added up.
+    pub deliveries: u64,
+    /// The most subscribers that one of them has.
+    pub widest: u64,
+}
+
+impl Fanout {
+    /// Adds another shard's figures.
+    pub fn add(&mut self, other: Fanout) {
+        self.subjects += other.subjects;
+        self.deliveries += other.deliveries;
+        self.widest = self.widest.max(other.widest);
+    }
+}
+
+/// Whether the server can do its work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// All is well.
+    #[default]
+    Ok,
+    /// The client listener is not up (yet, or no more): HTTP 500.
+    NotListening,
+    /// Something the server needs has failed, said in one sentence: HTTP 503.
+    Unavailable(String),
+}
