@@ -79,50 +79,109 @@ impl Sink {
         }
     }
 
-    /// Closes the log file and opens it again by name.
+    /// Closes the log file and opens it again by name. When that fails the old one stays open.
     pub(crate) fn reopen(&mut self) -> Reopened {
         let Output::File(file) = &mut self.output else { return Reopened::NotAFile };
-        let outcome = file.reopen();
-        let reopened = if outcome.is_ok() { Reopened::Done } else { Reopened::Failed };
-        self.trouble.note(outcome);
-        reopened
+        match file.reopen() {
+            Ok(()) => {
+                // A new file may work where the old one did not: try it at once.
+                self.trouble.retry_now();
+                Reopened::Done
+            }
+            Err(error) => {
+                complain(format_args!("cannot re-open the log: {error}"));
+                Reopened::Failed
+            }
+        }
     }
 }
 
 /// A target's failures: reported on standard error once for each time it stops working.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// When the target failed last; `None` while it works.
-    since: Option<Instant>,
+    state: State,
+    /// Lines lost since the target failed first.
     lines_lost: u64,
+}
+
+/// ```text
+/// Working --failed write--> Failed --RETRY_INTERVAL or re-open--> next write decides
+/// ```
+#[derive(Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Working,
+    /// The target failed and is left alone until then.
+    Failed { retry_at: Instant },
 }
 
 impl Trouble {
     fn may_try(&self) -> bool {
-        self.since.is_none_or(|since| since.elapsed() >= RETRY_INTERVAL)
+        match self.state {
+            State::Working => true,
+            State::Failed { retry_at } => Instant::now() >= retry_at,
+        }
+    }
+
+    fn retry_now(&mut self) {
+        if let State::Failed { retry_at } = &mut self.state {
+            *retry_at = Instant::now();
+        }
     }
 
     fn note(&mut self, outcome: io::Result<()>) {
-        let lost = self.lines_lost;
-        match (outcome, self.since) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(_)) => {
+        let Err(error) = outcome else {
+            if self.state != State::Working {
+                let lost = self.lines_lost;
                 *self = Trouble::default();
                 complain(format_args!("the log works again, {lost} lines were lost"));
             }
-            (Err(error), before) => {
-                self.lines_lost += 1;
-                self.since = Some(Instant::now());
-                if before.is_none() {
-                    complain(format_args!("cannot write the log, lines are lost: {error}"));
-                }
-            }
+            return;
+        };
+        self.lines_lost += 1;
+        if self.state == State::Working {
+            complain(format_args!("cannot write the log, lines are lost: {error}"));
         }
+        self.state = State::Failed { retry_at: Instant::now() + RETRY_INTERVAL };
     }
 }
 
 /// Tells the operator about the log itself, on standard error.
 pub(crate) fn complain(what: std::fmt::Arguments<'_>) {
+    let text = format!("corewire: {what}\n");
     // Nothing is left to tell when standard error is closed too.
-    let _closed = writeln!(io::stderr().lock(), "corewire: {what}");
+    let _closed = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use base::Level;
+
+    use super::*;
+    use crate::options::FileOptions;
+
+    #[test]
+    fn a_full_disk_loses_lines_and_is_left_alone_until_a_reopen() {
+        let file = FileOptions { path: "/dev/full".into(), size_limit: 0, files_max: 0 };
+        let options = Options { target: Target::File(file), ..Options::default() };
+        let mut sink = Sink::open(options).unwrap();
+        let line = Line { level: Level::Info, at_ns: 0, text: "lost".into() };
+        sink.write(&line);
+        let failed_at = Instant::now();
+        assert!(!sink.trouble.may_try() || failed_at.elapsed() >= RETRY_INTERVAL);
+        sink.write(&line);
+        assert_eq!(sink.trouble.lines_lost, 2);
+
+        assert_eq!(sink.reopen(), Reopened::Done);
+        assert!(sink.trouble.may_try());
+        sink.trouble.note(Ok(()));
+        assert_eq!(sink.trouble.state, State::Working);
+        assert_eq!(sink.trouble.lines_lost, 0);
+    }
+
+    #[test]
+    fn only_files_are_reopened() {
+        let mut sink = Sink::open(Options::default()).unwrap();
+        assert_eq!(sink.reopen(), Reopened::NotAFile);
+    }
 }
