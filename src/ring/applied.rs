@@ -78,5 +78,18 @@ impl AppliedWatch {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_seen_and_only_awaited_progress_wakes() {
+        let (mut report, watch) = applied_count();
+        assert_eq!(report.advance(2), Progress::Unawaited);
+        assert_eq!(watch.applied(), InterestSeq(2));
+        watch.arm();
+        assert_eq!(report.advance(1), Progress::Awaited);
+        assert_eq!(report.advance(1), Progress::Unawaited, "one request, one wake-up");
+        assert_eq!(watch.applied(), InterestSeq(4));
+    }
+}

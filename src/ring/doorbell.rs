@@ -62,5 +62,31 @@ impl Sleepers {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    struct Heard(Vec<u16>);
+
+    impl Doorbell for Heard {
+        fn ring(&mut self, peer: ShardId) {
+            self.0.push(peer.0);
+        }
+    }
+
+    #[test]
+    fn only_the_sleeping_are_rung_and_only_once() {
+        let sleepers = Sleepers::new(3);
+        let everyone = (0..3).fold(ShardSet::EMPTY, |mut all, shard| {
+            all.insert(ShardId(shard));
+            all
+        });
+        let mut heard = Heard(Vec::new());
+        sleepers.lie_down(ShardId(1));
+        sleepers.lie_down(ShardId(2));
+        sleepers.get_up(ShardId(2));
+        assert_eq!(sleepers.wake(everyone, &mut heard), 1);
+        assert_eq!(sleepers.wake(everyone, &mut heard), 0);
+        assert_eq!(heard.0, [1]);
+    }
+}

@@ -250,5 +250,5 @@ impl LaneReceiver {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

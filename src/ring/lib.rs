@@ -21,12 +21,15 @@
 //! | `mesh.rs` | one shard's end of all its lanes: send, flush, drain |
 //! | `doorbell.rs` | the sleep protocol: who is asleep, who rings |
 //! | `sync.rs` | atomics, from std or from loom |
+//! | `loom_models.rs` | the protocols under every interleaving (`--cfg loom`) |
 //! | `examples/ring_bench.rs` | nanoseconds a record between two threads |
 
 pub mod applied;
 pub mod byte_ring;
 pub mod doorbell;
 pub mod lane;
+#[cfg(all(test, loom))]
+mod loom_models;
 pub mod mesh;
 mod sync;
 

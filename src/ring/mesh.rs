@@ -448,5 +448,5 @@ impl PeerIn {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
