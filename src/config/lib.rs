@@ -8,8 +8,17 @@
 //! | `version.rs` | the NATS level spoken and our own version |
 
 pub mod cores;
+pub mod digest;
+pub mod duration;
 pub mod limits;
 pub mod options;
+pub mod parser;
+pub mod place;
+pub mod problem;
+mod scanner;
+pub mod suggest;
+pub mod value;
 pub mod version;
+pub mod word;
 
 pub use options::Options;

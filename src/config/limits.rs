@@ -187,9 +187,9 @@ pub const CONFIG_FILES_MAX: usize = 1024;
 /// Variables that stand for variables. Over it: the configuration is rejected.
 pub const CONFIG_VARIABLE_DEPTH_MAX: usize = 32;
 
-/// Values in one configuration, those that variables stand for counted each time. Over it: the
-/// configuration is rejected.
-pub const CONFIG_VALUES_MAX: usize = 4 << 20;
+/// Bytes that one configuration may take in memory, those that variables stand for counted each
+/// time. Over it: the configuration is rejected.
+pub const CONFIG_MEMORY_MAX: usize = 256 * MIB;
 
 // ---- What must hold between them ----
 
@@ -213,4 +213,5 @@ const _: () = {
     assert!(LAME_DUCK_DURATION_MIN.as_nanos() <= LAME_DUCK_DURATION.as_nanos());
     assert!(WRITE_BATCH_MAX <= PENDING_MAX, "what is written was queued");
     assert!(CONFIG_INCLUDE_DEPTH_MAX <= CONFIG_FILES_MAX);
+    assert!(CONFIG_FILE_BYTES_MAX < CONFIG_MEMORY_MAX);
 };

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ pub struct Options {
     /// The server's name; its id when none is given.
     pub server_name: Option<String>,
     /// `host:port` that clients are told instead of the listening address.
-    pub client_advertise: Option<HostPort>,
+    pub client_advertise: Option<Advertise>,
     /// File that gets the process id.
     pub pid_file: Option<PathBuf>,
     /// Directory that gets the ports file.
@@ -161,33 +160,13 @@ impl fmt::Display for Port {
     }
 }
 
-/// A host, by name or address and without brackets, and a port.
+/// What clients are told to connect to instead of the listening address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    /// Name or address.
+pub struct Advertise {
+    /// Name or address, without brackets.
     pub host: String,
-    /// The port.
-    pub port: Port,
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl From<SocketAddr> for HostPort {
-    fn from(address: SocketAddr) -> HostPort {
-        let port = match address.port() {
-            0 => Port::Random,
-            port => Port::Fixed(port),
-        };
-        HostPort { host: address.ip().to_string(), port }
-    }
+    /// The port; the one that is listened on when none is given.
+    pub port: Option<u16>,
 }
 
 /// Who may connect, and how they prove it.
@@ -331,15 +310,5 @@ mod tests {
         let shown = format!("{options:?}");
         assert!(shown.contains("ann") && shown.contains("[REDACTED]"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn an_address_with_colons_is_shown_in_brackets() {
-        let v6 = HostPort { host: "::1".into(), port: Port::Random };
-        assert_eq!(v6.to_string(), "[::1]:-1");
-        assert_eq!(
-            HostPort::from(SocketAddr::from(([127, 0, 0, 1], 80))).to_string(),
-            "127.0.0.1:80"
-        );
     }
 }

@@ -1,0 +1,338 @@
+//! What can be wrong with a configuration or a command line, in words, and how it is shown.
+
+use std::path::PathBuf;
+
+use crate::cores::CoreListError;
+use crate::duration::DurationError;
+use crate::limits;
+use crate::place::{Place, Sources};
+use crate::word::WordError;
+
+/// A text that is not in the configuration language.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxError {
+    /// Something else where a key must stand.
+    #[error("expected a key")]
+    KeyMissing,
+    /// A key and nothing behind it.
+    #[error("config is invalid: \"{0}\" has no value")]
+    ValueMissing(String),
+    /// A comma or an end where a value must stand.
+    #[error("expected a value")]
+    ElementMissing,
+    /// Something behind a value that does not end it.
+    #[error(
+        "expected a new line, ',', ';' or the end of the block after this value, found \
+             '{0}'"
+    )]
+    AfterValue(char),
+    /// Something behind a list's value that does not end it.
+    #[error("expected ',', a new line or ']' after this value, found '{0}'")]
+    AfterElement(char),
+    /// A block that does not end.
+    #[error("this block is never closed; '}}' is missing")]
+    MapOpen,
+    /// A list that does not end.
+    #[error("this list is never closed; ']' is missing")]
+    ArrayOpen,
+    /// A quote that does not end.
+    #[error("this quote is never closed")]
+    QuoteOpen,
+    /// A block string that does not end.
+    #[error("this block string is never closed; ')' must stand alone on its line, at its start")]
+    BlockOpen,
+    /// A backslash before something that it does not escape.
+    #[error("invalid escape; the escapes are \\t \\n \\r \\\" \\\\ and \\xHH")]
+    Escape,
+    /// Bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotUtf8,
+    /// A word that begins like a number and is none.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// Blocks or lists too deep inside each other.
+    #[error("blocks and lists are more than {} deep inside each other", limits::CONFIG_DEPTH_MAX)]
+    TooDeep,
+    /// Variables made the configuration too large.
+    #[error("the configuration takes more than {} bytes", limits::CONFIG_MEMORY_MAX)]
+    TooLarge,
+    /// A variable that nothing defines.
+    #[error("variable reference for '{name}' on line {line} can not be found")]
+    VariableMissing {
+        /// Its name.
+        name: String,
+        /// Where it is used.
+        line: u32,
+    },
+    /// A variable from the environment whose value is no value.
+    #[error("variable reference for '{name}' on line {line} could not be parsed: {reason}")]
+    VariableInvalid {
+        /// Its name.
+        name: String,
+        /// Where it is used.
+        line: u32,
+        /// What is wrong with the value.
+        reason: Box<SyntaxError>,
+    },
+    /// Environment variables that stand for each other.
+    #[error("variable reference cycle for '{0}'")]
+    VariableCycle(String),
+    /// A file that cannot be read.
+    #[error("error parsing include file '{}', {reason}", path.display())]
+    Include {
+        /// As it was resolved.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Files that include each other.
+    #[error("files include each other more than {} deep", limits::CONFIG_INCLUDE_DEPTH_MAX)]
+    IncludeDepth,
+    /// Too many files.
+    #[error("more than {} files are included", limits::CONFIG_FILES_MAX)]
+    IncludeCount,
+    /// A file that is too large.
+    #[error("the file has more than {} bytes", limits::CONFIG_FILE_BYTES_MAX)]
+    FileTooLarge,
+}
+
+/// A value that an option cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Another kind of value.
+    #[error("expected {expected}, found {found}")]
+    Kind {
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A number beyond what is allowed.
+    #[error("{value} is out of bounds: {min} to {max}")]
+    Bounds {
+        /// The number.
+        value: i64,
+        /// The lowest allowed.
+        min: i64,
+        /// The highest allowed.
+        max: i64,
+    },
+    /// Below zero.
+    #[error("needs to be positive")]
+    NotPositive,
+    /// Shorter than allowed.
+    #[error("{value} is too short, minimum is {min}")]
+    TooShort {
+        /// The duration.
+        value: String,
+        /// The shortest allowed.
+        min: String,
+    },
+    /// Not a duration.
+    #[error("invalid duration \"{text}\": {reason}")]
+    Duration {
+        /// As written.
+        text: String,
+        /// What is wrong with it.
+        reason: DurationError,
+    },
+    /// Not one of the words that are allowed.
+    #[error("unknown value \"{value}\"; use one of {allowed}")]
+    Choice {
+        /// As written.
+        value: String,
+        /// The words.
+        allowed: String,
+    },
+    /// Not `host:port`.
+    #[error("could not parse address string \"{0}\"; expected host:port")]
+    Address(String),
+    /// A port that is no number.
+    #[error("could not parse port \"{0}\"")]
+    Port(String),
+    /// Not a list of cores.
+    #[error(transparent)]
+    Cores(#[from] CoreListError),
+    /// A server name with white space.
+    #[error("server name cannot contain spaces")]
+    NameWithSpaces,
+    /// Nothing where something must be.
+    #[error("must not be empty")]
+    Empty,
+    /// Not a syslog address.
+    #[error("\"{0}\" is no syslog address; expected udp://, tcp:// or unix://")]
+    SyslogAddress(String),
+    /// A bcrypt hash.
+    #[error("bcrypt hashes are known to NATS but not built yet in Corewire; use the plain text")]
+    Bcrypt,
+    /// A list entry without a user.
+    #[error("User entry requires a user")]
+    UserMissing,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The text is not in the language.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    /// The file cannot be read.
+    #[error("open {}: {reason}", path.display())]
+    Unreadable {
+        /// As it was named.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A key that neither NATS nor Corewire knows.
+    #[error("unknown field \"{key}\"{}", near.map(did_you_mean).unwrap_or_default())]
+    UnknownField {
+        /// As written.
+        key: String,
+        /// What may have been meant.
+        near: Option<&'static str>,
+    },
+    /// A key that NATS knows and Corewire does not have yet.
+    #[error("\"{key}\" is known to NATS but not built yet in Corewire; {remedy}")]
+    NotBuilt {
+        /// As written.
+        key: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// A value that its option cannot take.
+    #[error("{key}: {error}")]
+    Value {
+        /// The option.
+        key: String,
+        /// What is wrong.
+        error: ValueError,
+    },
+    /// Options that exclude each other, or lack each other.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Worth saying, but no error at start.
+    #[error(transparent)]
+    Warning(#[from] Warning),
+}
+
+fn did_you_mean(near: &str) -> String {
+    format!(", did you mean \"{near}\"?")
+}
+
+/// Options that do not go together. Texts are those of spec/cli-and-config.md §9.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A message would not fit its subscriber's queue.
+    #[error("max_payload ({payload}) cannot be higher than max_pending ({pending})")]
+    PayloadAbovePending {
+        /// `max_payload`
+        payload: usize,
+        /// `max_pending`
+        pending: usize,
+    },
+    /// Lame duck would never close anyone.
+    #[error(
+        "lame duck grace period ({grace}) should be strictly lower than lame duck duration \
+             ({duration})"
+    )]
+    GraceNotBelowDuration {
+        /// `lame_duck_grace_period`
+        grace: String,
+        /// `lame_duck_duration`
+        duration: String,
+    },
+    /// Two ways to authenticate.
+    #[error("Cannot have a user/pass and token")]
+    UserAndToken,
+    /// Two ways to authenticate.
+    #[error("Can not have a single user/pass and a users array")]
+    UserAndUsers,
+    /// Two ways to authenticate.
+    #[error("Can not have a token and a users array")]
+    TokenAndUsers,
+    /// A name that is there already.
+    #[error("Duplicate user \"{0}\" detected")]
+    DuplicateUser(String),
+    /// A password that belongs to nobody.
+    #[error("a password needs a user")]
+    PasswordWithoutUser,
+}
+
+/// What is said at start, and fatal with `-t`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// A bare number of seconds.
+    #[error("invalid use of field \"{0}\": {0} should be converted to a duration")]
+    BareSeconds(String),
+    /// Nothing in the file.
+    #[error("config has no values or is empty")]
+    Empty,
+    /// Strangers may hold connections for long.
+    #[error(
+        "authorization timeout of {0} is longer than a minute; unauthenticated connections \
+             are held that long"
+    )]
+    LongAuthTimeout(String),
+    /// Large messages cost every subscriber's memory.
+    #[error(
+        "Maximum payloads over {:.2} MB are generally discouraged and could lead to poor \
+             performance",
+        mebibytes(limits::PAYLOAD_WARN)
+    )]
+    LargePayload,
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// A problem and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where; nothing for what concerns the whole.
+    pub place: Option<Place>,
+    /// What.
+    pub problem: Problem,
+}
+
+impl Diagnostic {
+    /// One line `file:line:column: what`, then the line itself with a caret.
+    pub fn show(&self, sources: &Sources) -> String {
+        let Some(place) = self.place else { return self.problem.to_string() };
+        let mut shown = format!("{}: {}", sources.locate(place), self.problem);
+        if let Some(excerpt) = sources.excerpt(place) {
+            shown.push('\n');
+            shown.push_str(&excerpt);
+        }
+        shown
+    }
+}
+
+/// All that was found, in the order of finding.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    /// What stops the server.
+    pub errors: Vec<Diagnostic>,
+    /// What stops only `-t`.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Notes a problem; a [`Warning`] among the warnings, all else among the errors.
+    pub fn note(&mut self, place: Option<Place>, problem: impl Into<Problem>) {
+        let problem = problem.into();
+        let list = match problem {
+            Problem::Warning(_) => &mut self.warnings,
+            _ => &mut self.errors,
+        };
+        list.push(Diagnostic { place, problem });
+    }
+
+    /// Warnings first, then errors, each by place. spec/cli-and-config.md §6.
+    pub fn show(&mut self, sources: &Sources) -> Vec<String> {
+        self.warnings.sort_by_key(|diagnostic| diagnostic.place);
+        self.errors.sort_by_key(|diagnostic| diagnostic.place);
+        self.warnings.iter().chain(&self.errors).map(|found| found.show(sources)).collect()
+    }
+}
