@@ -1,24 +1,39 @@
 //! The interest of one account on one shard: who must get a message on a subject.
 //!
-//! First version: a plain list, matched one by one, so that the rooms above can be built
-//! against the real door. The index that replaces it keeps this as its oracle.
+//! The index has this shard's own subscriptions in full and the other shards' as presence and
+//! queue-group counts. Changes come in by [`Interest::insert_local`], [`Interest::remove_local`]
+//! and [`Interest::set_remote`]; publishes ask [`Interest::plan`]. Each change leaves a tick in
+//! `generation.rs`; no change ever looks at the plans.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base::{QueueId, ShardId, SubKey};
 
+use crate::cache::PlanCache;
 use crate::generation::Generations;
+use crate::group::{Group, Groups};
+use crate::members::{Link, Members, Owner};
 use crate::name;
-use crate::plan::{Plan, QueuePlan, RemoteMembers};
+use crate::pattern::{Entry, Kind, Patterns, Wanted};
+use crate::plan::{Plan, PlanSpace, RemoteMembers};
+use crate::queue_name::QueueNames;
+use crate::remote::RemoteSets;
+use crate::slab::Slot;
 
 /// How many plans an index keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CachePolicy {
     /// None: each publish walks the index.
     Off,
-    /// At most so many.
+    /// At most so many, rounded up to a power of two. Memory is taken as plans come.
     Entries(usize),
+}
+
+impl Default for CachePolicy {
+    /// 64 Ki plans, 32 MiB at most.
+    fn default() -> Self {
+        CachePolicy::Entries(64 * 1024)
+    }
 }
 
 /// The subject is not one that can be subscribed to: the client gets `Invalid Subject`.
@@ -26,8 +41,8 @@ pub enum CachePolicy {
 pub struct InvalidSubject;
 
 /// One subscription of this shard, for its removal. Valid until then, and reused after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LocalHandle(u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalHandle(Slot<Link>);
 
 /// What the other shards must be told after a change on this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,39 +63,113 @@ pub enum Change {
     },
 }
 
-struct Local {
-    subject: Vec<u8>,
-    queue: Option<Vec<u8>>,
-    sub: SubKey,
+/// Sizes and counts of one index, for monitoring.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct InterestStats {
+    /// Subscriptions of this shard.
+    pub subscriptions: usize,
+    /// Different patterns, other shards' included.
+    pub patterns: usize,
+    /// Trie nodes of wildcard patterns.
+    pub nodes: usize,
+    /// Queue groups, counted once for each pattern.
+    pub groups: usize,
+    /// Heap bytes of the index without its cache: an estimate without allocator overhead.
+    pub index_bytes: usize,
+    /// Plans in the cache, stale ones included.
+    pub cache_plans: usize,
+    /// Heap bytes of the cache and its plans, likewise.
+    pub cache_bytes: usize,
+    /// Local insertions since the start.
+    pub inserts: u64,
+    /// Local removals since the start.
+    pub removes: u64,
+    /// Calls of [`Interest::plan`].
+    pub plans: u64,
+    /// Those of them that the cache answered.
+    pub cache_hits: u64,
 }
 
-type RemoteKey = (ShardId, Vec<u8>, Option<Vec<u8>>);
+/// What [`Interest::remove_local`] removed last.
+#[derive(Default)]
+struct Removed {
+    subject: Vec<u8>,
+    queue: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Tally {
+    inserts: u64,
+    removes: u64,
+    plans: u64,
+    cache_hits: u64,
+}
 
 /// The interest of one account on one shard.
 pub struct Interest {
-    locals: Vec<Option<Local>>,
-    remotes: BTreeMap<RemoteKey, (QueueId, u32)>,
-    names: BTreeMap<Vec<u8>, QueueId>,
-    queue_next: u32,
-    removed: (Vec<u8>, Option<Vec<u8>>),
+    patterns: Patterns,
+    members: Members,
+    groups: Groups,
+    names: QueueNames,
+    remotes: RemoteSets,
     generations: Generations,
+    cache: PlanCache,
+    /// The plan made last while the cache is off: its memory serves the next one.
+    spare: Option<Rc<Plan>>,
+    space: PlanSpace,
+    removed: Removed,
+    tally: Tally,
     hasher: ahash::RandomState,
 }
 
 impl Interest {
     /// An empty index.
     #[must_use]
-    pub fn new(_cache: CachePolicy) -> Self {
+    pub fn new(cache: CachePolicy) -> Self {
         let hasher = ahash::RandomState::new();
+        let plans = match cache {
+            CachePolicy::Off => 0,
+            CachePolicy::Entries(plans) => plans,
+        };
         Interest {
-            locals: Vec::new(),
-            remotes: BTreeMap::new(),
-            names: BTreeMap::new(),
-            queue_next: 0,
-            removed: (Vec::new(), None),
+            patterns: Patterns::new(hasher.clone()),
+            members: Members::new(),
+            groups: Groups::new(hasher.clone()),
+            names: QueueNames::new(hasher.clone()),
+            remotes: RemoteSets::new(),
             generations: Generations::new(hasher.clone()),
+            cache: PlanCache::new(plans),
+            spare: None,
+            space: PlanSpace::default(),
+            removed: Removed::default(),
+            tally: Tally::default(),
             hasher,
         }
+    }
+
+    /// The plan for a message published on `subject`, from the cache if it is still current.
+    ///
+    /// Any bytes may be asked for; a subject with an empty token reaches nobody. A caller that
+    /// keeps a plan should drop a stale one before it asks: the memory is then used again.
+    #[inline]
+    pub fn plan(&mut self, subject: &[u8]) -> Rc<Plan> {
+        let hash = self.hasher.hash_one(subject);
+        self.tally.plans += 1;
+        if let Some(plan) = self.cache.get(hash, subject)
+            && self.generations.is_current(&plan.stamp)
+        {
+            self.tally.cache_hits += 1;
+            return Rc::clone(plan);
+        }
+        self.plan_anew(subject, hash)
+    }
+
+    /// Whether `plan`, which this very index made, is what [`Interest::plan`] would answer for
+    /// `subject` now. Never true for a stale plan; a current one may be taken for stale.
+    #[inline]
+    #[must_use]
+    pub fn is_current(&self, subject: &[u8], plan: &Plan) -> bool {
+        plan.subject() == subject && self.generations.is_current(&plan.stamp)
     }
 
     /// Adds a subscription of this shard: the handle that removes it, and what the other shards
@@ -94,50 +183,68 @@ impl Interest {
         queue: Option<&[u8]>,
         sub: SubKey,
     ) -> Result<(LocalHandle, Change), InvalidSubject> {
+        // spec/client-protocol.md §5: SUB is always validated.
         if !name::is_valid_subscription(subject) {
             return Err(InvalidSubject);
         }
-        let handle = LocalHandle(self.locals.len() as u32);
-        let (subject, queue) = (subject.to_vec(), queue.map(<[u8]>::to_vec));
-        if let Some(name) = &queue {
-            self.intern(name);
-        }
-        self.locals.push(Some(Local { subject: subject.clone(), queue: queue.clone(), sub }));
-        let count = self.members(&subject, queue.as_deref());
-        let change = match queue {
-            None if count == 1 => Change::Plain { count },
-            None => Change::None,
-            Some(name) => Change::Queue { queue: self.names[&name], count },
+        let wanted = self.wanted(subject);
+        let entry = self.patterns.find_or_insert(wanted);
+        let (link, change) = match queue {
+            None => {
+                let ring = &mut self.patterns.entry_mut(entry).locals;
+                let link = self.members.push(ring, Owner::Entry(entry), sub);
+                (link, Change::plain(ring.count(), 1))
+            }
+            Some(name) => {
+                let slot = self.find_or_insert_group(entry, name);
+                let group = self.groups.get_mut(slot);
+                let link = self.members.push(&mut group.locals, Owner::Group(slot), sub);
+                let queue = self.names.get(group.name).id;
+                (link, Change::Queue { queue, count: group.locals.count() })
+            }
         };
-        self.touch(&subject);
-        Ok((handle, change))
+        self.tally.inserts += 1;
+        self.touch(wanted);
+        Ok((LocalHandle(link), change))
     }
 
     /// Removes a subscription of this shard; what the other shards must be told. Its subject
-    /// and queue name stay readable by [`Interest::last_removed`].
+    /// and queue name stay readable by [`Interest::last_removed`]. O(1) but for the length of
+    /// the subject.
     ///
     /// # Panics
-    /// If `handle` was removed before.
+    /// If `handle` is not live.
     pub fn remove_local(&mut self, handle: LocalHandle) -> Change {
-        let local = self.locals[handle.0 as usize].take().expect("handle is live");
-        let count = self.members(&local.subject, local.queue.as_deref());
-        let change = match &local.queue {
-            None if count == 0 => Change::Plain { count },
-            None => Change::None,
-            Some(name) => Change::Queue { queue: self.names[name], count },
+        let owner = self.members.owner(handle.0).expect("a removed handle is live");
+        let entry = match owner {
+            Owner::Entry(entry) => entry,
+            Owner::Group(group) => self.groups.get(group).entry,
         };
-        self.touch(&local.subject);
-        self.removed = (local.subject, local.queue);
-        self.forget_names();
+        let mut subject = std::mem::take(&mut self.removed.subject);
+        subject.clear();
+        let kind = self.patterns.write_pattern(entry, &mut subject);
+        let wanted = Wanted { bytes: &subject, hash: self.hasher.hash_one(&*subject), kind };
+        let change = match owner {
+            Owner::Entry(_) => {
+                self.removed.queue = None;
+                let ring = &mut self.patterns.entry_mut(entry).locals;
+                self.members.remove(ring, handle.0);
+                Change::plain(ring.count(), 0)
+            }
+            Owner::Group(slot) => self.remove_from_group(slot, handle.0),
+        };
+        self.patterns.release(entry, wanted.hash);
+        self.tally.removes += 1;
+        self.touch(wanted);
+        self.removed.subject = subject;
         change
     }
 
-    /// Subject and queue name of what the last [`Interest::remove_local`] removed, for telling
-    /// the other shards. Meaningful only if that call returned something other than
-    /// [`Change::None`].
+    /// Subject and queue name of what [`Interest::remove_local`] removed last: what the other
+    /// shards must be told beside its [`Change`].
     #[must_use]
     pub fn last_removed(&self) -> (&[u8], Option<&[u8]>) {
-        (&self.removed.0, self.removed.1.as_deref())
+        (&self.removed.subject, self.removed.queue.as_deref())
     }
 
     /// Notes the interest of another shard: its members under `subject` as an absolute count,
@@ -153,93 +260,189 @@ impl Interest {
         count: u32,
     ) {
         assert!(name::is_valid_subscription(subject), "another shard told an invalid subject");
-        let key = (shard, subject.to_vec(), queue.map(|(name, _)| name.to_vec()));
-        if count == 0 {
-            self.remotes.remove(&key);
-        } else {
-            if let Some((name, _)) = queue {
-                self.intern(name);
+        let wanted = self.wanted(subject);
+        let entry = self.patterns.find_or_insert(wanted);
+        let changed = match queue {
+            None => self.set_remote_plain(entry, shard, count),
+            Some((name, queue)) => {
+                let told = RemoteMembers { shard, members: count, queue };
+                self.set_remote_group(entry, name, told)
             }
-            self.remotes.insert(key, (queue.map_or(QueueId(0), |(_, id)| id), count));
+        };
+        self.patterns.release(entry, wanted.hash);
+        if changed {
+            self.touch(wanted);
         }
-        self.touch(subject);
-        self.forget_names();
     }
 
-    /// The plan for a message published on `subject`, from the cache if it is still current.
-    pub fn plan(&mut self, subject: &[u8]) -> Rc<Plan> {
-        let stamp = self.generations.stamp(subject, self.hasher.hash_one(subject));
-        let mut plan = Plan { subject: subject.to_vec(), stamp, ..Plan::default() };
-        let mut queues: BTreeMap<QueueId, QueuePlan> = BTreeMap::new();
-        for local in self.locals.iter().flatten() {
-            if !name::matches(&local.subject, subject) {
-                continue;
-            }
-            match &local.queue {
-                None => plan.locals.push(local.sub),
-                Some(name) => {
-                    let group = queues.entry(self.names[name]).or_default();
-                    group.locals.push(local.sub);
-                    group.members += 1;
-                }
-            }
-        }
-        for ((shard, pattern, queue), &(id, members)) in &self.remotes {
-            if !name::matches(pattern, subject) {
-                continue;
-            }
-            match queue {
-                None => plan.shards.insert(*shard),
-                Some(name) => queues
-                    .entry(self.names[name])
-                    .or_default()
-                    .add_remote(RemoteMembers { shard: *shard, members, queue: id }),
-            }
-        }
-        plan.queues =
-            queues.into_iter().map(|(queue, group)| QueuePlan { queue, ..group }).collect();
-        Rc::new(plan)
-    }
-
-    /// Whether `plan`, which this index made, is what [`Interest::plan`] would answer for
-    /// `subject` now.
-    #[inline]
+    /// The subscription behind a live handle.
     #[must_use]
-    pub fn is_current(&self, subject: &[u8], plan: &Plan) -> bool {
-        self.generations.is_current(&plan.stamp) && plan.subject() == subject
+    pub fn sub(&self, handle: LocalHandle) -> SubKey {
+        self.members.sub(handle.0)
     }
 
     /// The name of a queue group that this shard numbers `queue`, while it has members anywhere.
     #[must_use]
     pub fn queue_name(&self, queue: QueueId) -> Option<&[u8]> {
-        self.names.iter().find(|(_, id)| **id == queue).map(|(name, _)| name.as_slice())
+        self.names.by_id(queue).map(|slot| self.names.spelling(slot))
     }
 
-    fn members(&self, subject: &[u8], queue: Option<&[u8]>) -> u32 {
-        let same = |local: &&Local| local.subject == subject && local.queue.as_deref() == queue;
-        self.locals.iter().flatten().filter(same).count() as u32
+    /// The number of a queue group, while it has members anywhere.
+    #[must_use]
+    pub fn queue_id(&self, name: &[u8]) -> Option<QueueId> {
+        self.names.find(name).map(|slot| self.names.get(slot).id)
     }
 
-    fn touch(&mut self, subject: &[u8]) {
-        if name::has_wildcard(subject) {
-            self.generations.touch_wildcard(subject);
+    /// Sizes and counts. O(1) but for the number of allocated chunks.
+    #[must_use]
+    pub fn stats(&self) -> InterestStats {
+        InterestStats {
+            subscriptions: self.members.len(),
+            patterns: self.patterns.len(),
+            nodes: self.patterns.nodes() - 1,
+            groups: self.groups.len(),
+            index_bytes: self.patterns.bytes()
+                + self.members.bytes()
+                + self.groups.bytes()
+                + self.names.bytes()
+                + self.remotes.bytes()
+                + self.generations.bytes(),
+            cache_plans: self.cache.len(),
+            cache_bytes: self.cache.bytes(),
+            inserts: self.tally.inserts,
+            removes: self.tally.removes,
+            plans: self.tally.plans,
+            cache_hits: self.tally.cache_hits,
+        }
+    }
+
+    /// For each cached plan, how many subscriptions of this shard it reaches at most: plain
+    /// ones and one a queue group. Walks the whole cache; for monitoring.
+    pub fn fanouts(&self) -> impl Iterator<Item = usize> {
+        self.cache.iter().map(|plan| plan.locals.len() + plan.queues.len())
+    }
+
+    /// Builds the plan of `subject`, in the memory of an old one where nobody else holds it.
+    #[cold]
+    fn plan_anew(&mut self, subject: &[u8], hash: u64) -> Rc<Plan> {
+        let (seat, old) = match self.cache.vacate(hash, subject) {
+            Some((seat, old)) => (Some(seat), old),
+            None => (None, self.spare.take()),
+        };
+        let mut plan = old.filter(|old| Rc::strong_count(old) == 1).unwrap_or_default();
+        let fresh = Rc::get_mut(&mut plan).expect("nobody else holds a plan to be built");
+        self.space.restart(fresh, subject, self.generations.stamp(subject, hash));
+        self.fill(fresh, hash);
+        match seat {
+            Some(seat) => self.cache.seat(seat, hash, &plan),
+            None => self.spare = Some(Rc::clone(&plan)),
+        }
+        plan
+    }
+
+    /// Fills an empty plan from the index.
+    fn fill(&mut self, plan: &mut Plan, hash: u64) {
+        self.patterns.matching(&plan.subject, hash, &mut self.space.found);
+        for at in 0..self.space.found.len() {
+            let entry = self.patterns.entry(self.space.found[at]);
+            plan.shards = plan.shards.union(self.remotes.get(entry.remotes));
+            self.members.collect(entry.locals, &mut plan.locals);
+            let first = entry.groups;
+            let mut group = first;
+            while !group.is_nil() {
+                self.add_group(plan, group);
+                group = self.groups.get(group).next;
+                if group == first {
+                    break;
+                }
+            }
+        }
+        plan.finish();
+    }
+
+    /// Adds one pattern's group to the plan's group of that name.
+    fn add_group(&mut self, plan: &mut Plan, slot: Slot<Group>) {
+        // spec/client-protocol.md §6: one member for each distinct queue name among the
+        // matching subscriptions, so groups of several patterns are one here.
+        let group = self.groups.get(slot);
+        let name = self.names.get_mut(group.name);
+        let out = self.space.queue(plan, name);
+        self.members.collect(group.locals, &mut out.locals);
+        out.members = out.members.saturating_add(group.locals.count());
+        self.groups.collect_remotes(slot, out);
+    }
+
+    fn wanted<'a>(&self, subject: &'a [u8]) -> Wanted<'a> {
+        Wanted { bytes: subject, hash: self.hasher.hash_one(subject), kind: Kind::of(subject) }
+    }
+
+    fn touch(&mut self, changed: Wanted<'_>) {
+        match changed.kind {
+            Kind::Literal => self.generations.touch_literal(changed.hash),
+            Kind::Wildcard => self.generations.touch_wildcard(changed.bytes),
+        }
+        self.generations.grow_for(self.patterns.len());
+    }
+
+    fn find_or_insert_group(&mut self, entry: Slot<Entry>, name: &[u8]) -> Slot<Group> {
+        let known = self.names.find(name);
+        if let Some(group) = known.and_then(|name| self.groups.find(entry, name)) {
+            return group;
+        }
+        let name = self.names.acquire(name);
+        self.groups.insert(&mut self.patterns.entry_mut(entry).groups, entry, name)
+    }
+
+    fn remove_from_group(&mut self, slot: Slot<Group>, link: Slot<Link>) -> Change {
+        let group = self.groups.get_mut(slot);
+        self.members.remove(&mut group.locals, link);
+        let name = group.name;
+        let change = Change::Queue { queue: self.names.get(name).id, count: group.locals.count() };
+        let told = self.removed.queue.get_or_insert_default();
+        told.clear();
+        told.extend_from_slice(self.names.spelling(name));
+        self.release_group(slot);
+        change
+    }
+
+    /// Frees a group without members, and its name if it was the last to bear it.
+    fn release_group(&mut self, slot: Slot<Group>) {
+        let Group { entry, name, .. } = *self.groups.get(slot);
+        if self.groups.release(&mut self.patterns.entry_mut(entry).groups, slot) {
+            self.names.release(name);
+        }
+    }
+
+    fn set_remote_plain(&mut self, entry: Slot<Entry>, shard: ShardId, count: u32) -> bool {
+        let set = &mut self.patterns.entry_mut(entry).remotes;
+        let before = self.remotes.get(*set);
+        let mut after = before;
+        if count == 0 {
+            after.remove(shard);
         } else {
-            self.generations.touch_literal(self.hasher.hash_one(subject));
+            after.insert(shard);
         }
+        if before != after {
+            self.remotes.put(set, after);
+        }
+        before != after
     }
 
-    fn intern(&mut self, name: &[u8]) {
-        if !self.names.contains_key(name) {
-            self.names.insert(name.to_vec(), QueueId(self.queue_next));
-            self.queue_next += 1;
-        }
-    }
-
-    fn forget_names(&mut self) {
-        let (locals, remotes) = (&self.locals, &self.remotes);
-        self.names.retain(|name, _| {
-            locals.iter().flatten().any(|local| local.queue.as_ref() == Some(name))
-                || remotes.keys().any(|(_, _, queue)| queue.as_ref() == Some(name))
-        });
+    fn set_remote_group(&mut self, entry: Slot<Entry>, name: &[u8], told: RemoteMembers) -> bool {
+        let group = self.find_or_insert_group(entry, name);
+        let changed = self.groups.set_remote(group, told);
+        self.release_group(group);
+        changed
     }
 }
+
+impl Change {
+    /// What a plain subscription's coming or going tells the others: only the first and the
+    /// last one do, at `edge` members.
+    fn plain(count: u32, edge: u32) -> Change {
+        if count == edge { Change::Plain { count } } else { Change::None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,40 @@
 //! shard and never leaves it. This room does no I/O, reads no clock, takes no lock and knows
 //! neither connections nor permissions.
 //!
+//! Invariants: a stale plan is never taken for current; removal costs the same among a million
+//! as alone; what is removed leaves nothing behind; bytes from outside never panic.
+//!
 //! | file | what |
 //! |---|---|
 //! | `name.rs` | valid subjects, tokens, the naive match |
 //! | `interest.rs` | the index's door: insert, remove, other shards' interest, plan |
 //! | `plan.rs` | the plan of one published subject |
+//! | `cache.rs` | plans by subject, bounded |
 //! | `generation.rs` | whether a plan is still current |
+//! | `pattern.rs` | the patterns: literal ones by hash, wildcard ones by trie |
+//! | `trie.rs` | wildcard patterns by token |
+//! | `group.rs`, `queue_name.rs` | queue groups by pattern, and their names |
+//! | `members.rs`, `remote.rs` | who hangs on a pattern or group: here, and on other shards |
+//! | `slab.rs`, `table.rs` | records by slot, slots by hash |
+//! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; tests and fuzzing only |
 
+mod cache;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod generation;
+mod group;
 mod interest;
+mod members;
 pub mod name;
+#[cfg(any(test, fuzzing))]
+mod oracle;
+mod pattern;
 mod plan;
+mod queue_name;
+mod remote;
+mod slab;
+mod table;
+mod trie;
 
-pub use interest::{CachePolicy, Change, Interest, InvalidSubject, LocalHandle};
+pub use interest::{CachePolicy, Change, Interest, InterestStats, InvalidSubject, LocalHandle};
 pub use plan::{Plan, QueuePlan, RemoteMembers};

@@ -9,6 +9,15 @@ use base::{QueueId, ShardId, ShardSet, SubKey};
 use smallvec::SmallVec;
 
 use crate::generation::Stamp;
+use crate::pattern::Entry;
+use crate::queue_name::{Mark, QueueName};
+use crate::slab::Slot;
+
+/// Group records kept for the next plans, and the most members whose memory is kept with them.
+const SPARE_QUEUES_MAX: usize = 64;
+const SPARE_MEMBERS_MAX: usize = 256;
+/// A list this long that is mostly empty gives its memory back.
+const SHRINK_ABOVE: usize = 1024;
 
 /// Everyone that a message on one subject reaches, as this shard sees it.
 #[derive(Debug, Default)]
@@ -21,6 +30,19 @@ pub struct Plan {
     pub queues: Vec<QueuePlan>,
     pub(crate) subject: Vec<u8>,
     pub(crate) stamp: Stamp,
+    /// Heap bytes when it was finished.
+    pub(crate) weight: usize,
+}
+
+/// What building plans needs besides the index, kept so that a rebuild allocates nothing.
+#[derive(Default)]
+pub(crate) struct PlanSpace {
+    /// The entries that match the subject.
+    pub(crate) found: Vec<Slot<Entry>>,
+    /// Group records without members.
+    spare: Vec<QueuePlan>,
+    /// Counts plans, so that a mark of an earlier one is told from this one's.
+    build: u64,
 }
 
 /// One queue group that a message reaches: exactly one of its members gets it.
@@ -69,13 +91,53 @@ impl Plan {
         self.queues.get(place)
     }
 
-    /// Heap bytes held by this plan, its own size included. An estimate from capacities.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Plan>()
+    /// Puts the groups in order and weighs the plan.
+    pub(crate) fn finish(&mut self) {
+        self.queues.sort_unstable_by_key(|group| group.queue);
+        if self.locals.capacity() > SHRINK_ABOVE && self.locals.capacity() / 4 > self.locals.len() {
+            self.locals.shrink_to_fit();
+        }
+        self.weight = size_of::<Plan>()
             + self.subject.capacity()
             + self.locals.capacity() * size_of::<SubKey>()
             + self.queues.iter().map(QueuePlan::heap_bytes).sum::<usize>()
-            + self.queues.capacity() * size_of::<QueuePlan>()
+            + self.queues.capacity() * size_of::<QueuePlan>();
+    }
+}
+
+impl PlanSpace {
+    /// Empties `plan` for `subject`, keeping its memory.
+    pub(crate) fn restart(&mut self, plan: &mut Plan, subject: &[u8], stamp: Stamp) {
+        self.build += 1;
+        plan.locals.clear();
+        plan.shards = ShardSet::EMPTY;
+        for group in plan.queues.drain(..) {
+            if self.spare.len() < SPARE_QUEUES_MAX && group.locals.capacity() <= SPARE_MEMBERS_MAX {
+                self.spare.push(group);
+            }
+        }
+        if plan.queues.capacity() > SHRINK_ABOVE {
+            plan.queues = Vec::new();
+        }
+        plan.subject.clear();
+        plan.subject.extend_from_slice(subject);
+        plan.stamp = stamp;
+    }
+
+    /// The group of `name` in the plan being built, begun if it is not there yet. O(1): the
+    /// name remembers where its group stands.
+    pub(crate) fn queue<'a>(
+        &mut self,
+        plan: &'a mut Plan,
+        name: &mut QueueName,
+    ) -> &'a mut QueuePlan {
+        if name.mark.build != self.build {
+            name.mark = Mark { build: self.build, place: plan.queues.len() as u32 };
+            let mut group = self.spare.pop().unwrap_or_default();
+            group.restart(name.id);
+            plan.queues.push(group);
+        }
+        &mut plan.queues[name.mark.place as usize]
     }
 }
 

@@ -1,0 +1,169 @@
+//! Hot path: the plans of subjects published lately, between the publish and the index walk.
+//!
+//! Sets of four ways, one cache line each; a hit writes nothing. The cache knows nothing of
+//! staleness: whoever asks checks the plan it gets (`generation.rs`) and rebuilds it in place.
+//! It starts small, doubles while it fills, and is bounded in plans and in bytes.
+
+use std::rc::Rc;
+
+use crate::plan::Plan;
+
+const WAYS: usize = 4;
+/// Sets of a new cache.
+const SETS_MIN: usize = 16;
+/// Bytes allowed for each plan that the cache may hold, on average.
+const PLAN_BYTES_MEAN: usize = 512;
+/// Least allowance in bytes, so that a small cache can hold one large plan.
+const BYTES_MIN: usize = 1 << 20;
+/// Sets that one insertion clears, at most, to make room in bytes.
+const SWEEP_MAX: usize = 16;
+
+#[derive(Default)]
+struct Way {
+    hash: u64,
+    plan: Option<Rc<Plan>>,
+}
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Set {
+    ways: [Way; WAYS],
+}
+
+const _: () = assert!(size_of::<Set>() == 64);
+
+/// Plans by subject.
+pub(crate) struct PlanCache {
+    /// A power of two of sets, or none if the cache is off.
+    sets: Vec<Set>,
+    sets_max: usize,
+    plans: usize,
+    /// Bytes of all plans held, as they say themselves.
+    bytes: usize,
+    bytes_max: usize,
+    /// Turns with each eviction: which way of a full set goes next.
+    turn: usize,
+    /// The set that is cleared next when bytes run out.
+    hand: usize,
+}
+
+/// A way chosen for a plan that is about to be built.
+pub(crate) struct Seat {
+    set: usize,
+    way: usize,
+}
+
+impl PlanCache {
+    /// A cache of at most `plans` plans, rounded up to full sets; 0 for none.
+    pub(crate) fn new(plans: usize) -> Self {
+        let sets_max = if plans == 0 { 0 } else { plans.div_ceil(WAYS).next_power_of_two() };
+        PlanCache {
+            sets: fresh_sets(sets_max.min(SETS_MIN)),
+            sets_max,
+            plans: 0,
+            bytes: 0,
+            bytes_max: plans.saturating_mul(PLAN_BYTES_MEAN).max(BYTES_MIN),
+            turn: 0,
+            hand: 0,
+        }
+    }
+
+    /// Plans held.
+    pub(crate) fn len(&self) -> usize {
+        self.plans
+    }
+
+    /// Heap bytes held, plans included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.sets.capacity() * size_of::<Set>() + self.bytes
+    }
+
+    /// All plans held, stale ones included. For monitoring: walks the whole cache.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Plan>> {
+        self.sets.iter().flat_map(|set| &set.ways).filter_map(|way| way.plan.as_ref())
+    }
+
+    /// The plan for `subject`, current or not.
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, subject: &[u8]) -> Option<&Rc<Plan>> {
+        let set = self.sets.get(hash as usize & self.sets.len().wrapping_sub(1))?;
+        let ways = set.ways.iter().filter(|way| way.hash == hash);
+        ways.filter_map(|way| way.plan.as_ref()).find(|plan| plan.subject() == subject)
+    }
+
+    /// Chooses a seat for a plan of `subject`, and takes out what sits there: the stale plan of
+    /// that subject, or a victim, so that its memory can be used again. `None` if off.
+    pub(crate) fn vacate(&mut self, hash: u64, subject: &[u8]) -> Option<(Seat, Option<Rc<Plan>>)> {
+        if self.plans * 4 > self.sets.len() * WAYS * 3 && self.sets.len() < self.sets_max {
+            self.double();
+        }
+        let set = hash as usize & self.sets.len().wrapping_sub(1);
+        let ways = &mut self.sets.get_mut(set)?.ways;
+        let is_it = |way: &Way| {
+            way.hash == hash && way.plan.as_ref().is_some_and(|plan| plan.subject() == subject)
+        };
+        let way = match ways.iter().position(is_it) {
+            Some(same) => same,
+            None => ways.iter().position(|way| way.plan.is_none()).unwrap_or_else(|| {
+                self.turn = self.turn.wrapping_add(1);
+                self.turn % WAYS
+            }),
+        };
+        let old = ways[way].plan.take();
+        self.forget(old.as_deref());
+        Some((Seat { set, way }, old))
+    }
+
+    /// Seats a built plan, unless it is too large for the cache.
+    pub(crate) fn seat(&mut self, seat: Seat, hash: u64, plan: &Rc<Plan>) {
+        let bytes = plan.weight;
+        if bytes > self.bytes_max / 4 {
+            return;
+        }
+        for _ in 0..SWEEP_MAX {
+            if self.bytes + bytes <= self.bytes_max {
+                break;
+            }
+            self.clear_next_set();
+        }
+        if self.bytes + bytes > self.bytes_max {
+            return;
+        }
+        self.bytes += bytes;
+        self.plans += 1;
+        self.sets[seat.set].ways[seat.way] = Way { hash, plan: Some(Rc::clone(plan)) };
+    }
+
+    fn clear_next_set(&mut self) {
+        self.hand = (self.hand + 1) & (self.sets.len() - 1);
+        for way in std::mem::take(&mut self.sets[self.hand]).ways {
+            self.forget(way.plan.as_deref());
+        }
+    }
+
+    fn forget(&mut self, plan: Option<&Plan>) {
+        if let Some(plan) = plan {
+            self.plans -= 1;
+            self.bytes -= plan.weight;
+        }
+    }
+
+    /// Twice the sets. Each plan keeps a seat: a set's ways part between two sets.
+    fn double(&mut self) {
+        let mut sets = fresh_sets(self.sets.len() * 2);
+        let mask = sets.len() - 1;
+        for way in self.sets.drain(..).flat_map(|set| set.ways) {
+            if way.plan.is_none() {
+                continue;
+            }
+            let ways = &mut sets[way.hash as usize & mask].ways;
+            let free = ways.iter_mut().find(|way| way.plan.is_none());
+            *free.expect("a set takes what half a set held") = way;
+        }
+        self.sets = sets;
+    }
+}
+
+fn fresh_sets(count: usize) -> Vec<Set> {
+    std::iter::repeat_with(Set::default).take(count).collect()
+}
