@@ -177,3 +177,6 @@ pub fn write_error(text: &ErrorText<'_>, out: &mut Vec<u8>) {
     use std::io::Write;
     write!(out, "-ERR '{text}'\r\n").expect("writing to memory does not fail");
 }
+
+#[cfg(test)]
+mod tests;

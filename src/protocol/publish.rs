@@ -263,3 +263,6 @@ pub fn canonical<'a>(parts: MessageParts<'_>, out: &'a mut Vec<u8>) -> Publish<'
 fn write_number(out: &mut Vec<u8>, number: usize) {
     write!(out, "{number}").expect("writing to memory does not fail");
 }
+
+#[cfg(test)]
+mod tests;
