@@ -24,8 +24,8 @@ pub fn fuzz_parse(input: &[u8]) {
                 }
                 rest = &rest[len..];
             }
-            Ok(Parsed::Incomplete { need }) => {
-                assert!(need > rest.len());
+            Ok(Parsed::Incomplete { need, message_end }) => {
+                assert!(need > rest.len() && message_end.is_none_or(|end| end >= need));
                 return;
             }
             Err(_) => return,
@@ -41,9 +41,11 @@ fn check_prefixes(input: &[u8], whole: &Result<Parsed<'_>, Violation>) {
     };
     for end in 0..len {
         match parse(&input[..end], &LIMITS) {
-            Ok(Parsed::Incomplete { need }) => {
+            Ok(Parsed::Incomplete { need, message_end }) => {
                 assert!(need > end);
-                assert!(need <= len || !matches!(whole, Ok(Parsed::Op { .. })));
+                if let Ok(Parsed::Op { .. }) = whole {
+                    assert!(need <= len && message_end.is_none_or(|end| end == len));
+                }
             }
             Ok(Parsed::Op { .. }) => panic!("a prefix of an operation is no operation"),
             Err(early) => assert_eq!(Err(early), *whole),

@@ -43,8 +43,12 @@ pub enum Parsed<'a> {
     /// The start of an operation, so far without fault.
     Incomplete {
         /// Least length of the input, from its start, with which parsing again can make
-        /// progress. More than the input's length; for a message exactly its end.
+        /// progress. More than the input's length. For a message it is one more than the
+        /// payload's end, because a wrong byte there is a violation at once.
         need: usize,
+        /// Where the message ends, last CRLF included, once its control line is there: for
+        /// making room. At least `need`.
+        message_end: Option<usize>,
     },
 }
 
@@ -135,7 +139,8 @@ fn quick_publish<'a>(input: &'a [u8], limits: &ParseLimits) -> Option<Parsed<'a>
     let body = line_end + 2;
     let body_end = body + total as usize;
     if input.len() <= body_end {
-        return Some(Parsed::Incomplete { need: body_end + 2 });
+        let (need, message_end) = (body_end + 1, Some(body_end + 2));
+        return Some(Parsed::Incomplete { need, message_end });
     }
     if input.get(body_end..body_end + 2)? != b"\r\n" {
         return None;
@@ -276,7 +281,7 @@ fn verb(input: &[u8]) -> Result<Option<Verb>, Violation> {
 /// Any operation in any accepted spelling, or what is wrong with it.
 #[cold]
 fn parse_thoroughly<'a>(input: &'a [u8], limits: &ParseLimits) -> Result<Parsed<'a>, Violation> {
-    let more = Ok(Parsed::Incomplete { need: input.len() + 1 });
+    let more = Ok(Parsed::Incomplete { need: input.len() + 1, message_end: None });
     let Some(verb) = verb(input)? else { return more };
     let Some(args_start) = args_start(input, verb, limits)? else { return more };
     let Some(line) = control_line(input, args_start, limits)? else { return more };
@@ -370,7 +375,8 @@ fn publish<'a>(
     }
     let end = body_end + terminator.len();
     if arrived.len() < terminator.len() {
-        return Ok(Parsed::Incomplete { need: end });
+        let need = body_end + arrived.len() + 1;
+        return Ok(Parsed::Incomplete { need, message_end: Some(end) });
     }
     let start = line.args.start;
     let verb_is_canonical = matches!(

@@ -50,8 +50,8 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ParseLimits) ->
                     buffer.drain(..len);
                     need = 1;
                 }
-                Ok(Parsed::Incomplete { need: more }) => {
-                    assert!(more > buffer.len());
+                Ok(Parsed::Incomplete { need: more, message_end }) => {
+                    assert!(more > buffer.len() && message_end.is_none_or(|end| end >= more));
                     need = more;
                 }
                 Err(violation) => {
@@ -189,6 +189,11 @@ fn every_violation() {
     }
 }
 
+/// The answer to a whole control line without its payload, which ends at `body_end`.
+fn waiting(body_end: usize) -> Result<Parsed<'static>, Violation> {
+    Ok(Parsed::Incomplete { need: body_end + 1, message_end: Some(body_end + 2) })
+}
+
 #[test]
 fn a_payload_over_the_limit_is_refused_on_the_control_line() {
     let too_large = |size| Err(Violation::PayloadTooLarge { size, max: 1_048_576 });
@@ -196,10 +201,10 @@ fn a_payload_over_the_limit_is_refused_on_the_control_line() {
     assert_eq!(parse(b"PUB foo 999999999\r\n", &LIMITS), too_large(999_999_999));
     assert_eq!(parse(b"HPUB foo 12 2000000\r\n", &LIMITS), too_large(2_000_000));
     let at_limit = parse(b"PUB foo 1048576\r\n", &LIMITS);
-    assert_eq!(at_limit, Ok(Parsed::Incomplete { need: 17 + 1_048_576 + 2 }));
+    assert_eq!(at_limit, waiting(17 + 1_048_576));
     let unlimited = ParseLimits { payload_max: u64::MAX, ..LIMITS };
     let huge = parse(b"PUB foo 999999999\r\n", &unlimited);
-    assert_eq!(huge, Ok(Parsed::Incomplete { need: 19 + 999_999_999 + 2 }));
+    assert_eq!(huge, waiting(19 + 999_999_999));
 }
 
 #[test]
@@ -209,7 +214,7 @@ fn hpub_without_negotiated_headers_fails_at_the_end_of_its_line() {
         assert_eq!(parse(line.as_bytes(), &NO_HEADERS), violation, "{line:?}");
     }
     let open = parse(b"HPUB foo 9 99999999", &NO_HEADERS);
-    assert_eq!(open, Ok(Parsed::Incomplete { need: 20 }));
+    assert_eq!(open, Ok(Parsed::Incomplete { need: 20, message_end: None }));
 }
 
 #[test]
@@ -227,7 +232,11 @@ fn the_control_line_limit_counts_arguments_without_the_line_end() {
         // A CR may yet turn out to be the line's end; one byte more may not.
         for open in [line(args_max, ""), line(args_max, "\r")] {
             let need = open.len() + 1;
-            assert_eq!(parse(&open, &LIMITS), Ok(Parsed::Incomplete { need }), "{verb}");
+            assert_eq!(
+                parse(&open, &LIMITS),
+                Ok(Parsed::Incomplete { need, message_end: None }),
+                "{verb}"
+            );
         }
         assert_eq!(parse(&line(args_max + 1, ""), &LIMITS), too_long, "{verb}");
         assert_eq!(parse(&line(args_max, "\rx"), &LIMITS), too_long, "{verb}");
@@ -246,22 +255,23 @@ fn blanks_before_the_arguments_do_not_count_but_are_bounded() {
 
 #[test]
 fn incomplete_input_asks_for_what_can_make_progress() {
-    let cases: &[(&str, usize)] = &[
-        ("", 1),
-        ("P", 2),
-        ("PU", 3),
-        ("PUB", 4),
-        ("PUB foo 16", 11),
-        ("PUB foo 16\r", 12),
-        ("PUB foo 16\r\n", 30),
-        ("PUB foo 16\r\n0123456789abcdef", 30),
-        ("PUB foo 16\r\n0123456789abcdef\r", 30),
-        ("pub foo 16\n", 29),
-        ("HPUB foo 2 4\r\n", 20),
-        ("PING\r", 6),
+    let cases: &[(&str, usize, Option<usize>)] = &[
+        ("", 1, None),
+        ("P", 2, None),
+        ("PU", 3, None),
+        ("PUB", 4, None),
+        ("PUB foo 16", 11, None),
+        ("PUB foo 16\r", 12, None),
+        ("PUB foo 16\r\n", 29, Some(30)),
+        ("PUB foo 16\r\n0123456789abcde", 29, Some(30)),
+        ("PUB foo 16\r\n0123456789abcdef", 29, Some(30)),
+        ("PUB foo 16\r\n0123456789abcdef\r", 30, Some(30)),
+        ("pub foo 16\n", 28, Some(29)),
+        ("HPUB foo 2 4\r\n", 19, Some(20)),
+        ("PING\r", 6, None),
     ];
-    for (input, need) in cases {
-        let expected = Ok(Parsed::Incomplete { need: *need });
+    for &(input, need, message_end) in cases {
+        let expected = Ok(Parsed::Incomplete { need, message_end });
         assert_eq!(parse(input.as_bytes(), &LIMITS), expected, "{input:?}");
     }
 }
