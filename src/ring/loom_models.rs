@@ -5,7 +5,7 @@
 
 use base::ShardId;
 use bytes::Bytes;
-use loom::sync::{Arc, Notify};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::byte_ring::{Consumer, Tag, byte_ring};
@@ -58,12 +58,32 @@ fn loom_records_come_whole_and_in_order() {
 const TINY: Sizes =
     Sizes { data_bytes: 32, interest_bytes: 32, payloads: 1, data_spill_bytes_max: 1 << 10 };
 
-#[derive(Clone)]
-struct Bells(Arc<[Notify; 2]>);
+/// A bell remembers that it was rung, as an eventfd does.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+#[derive(Clone, Default)]
+struct Bells(Arc<[Bell; 2]>);
+
+impl Bells {
+    fn wait(&self, me: ShardId) {
+        let bell = &self.0[me.index()];
+        let mut rung = bell.rung.lock().unwrap();
+        while !*rung {
+            rung = bell.heard.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+}
 
 impl Doorbell for Bells {
     fn ring(&mut self, peer: ShardId) {
-        self.0[peer.index()].notify();
+        let bell = &self.0[peer.index()];
+        *bell.rung.lock().unwrap() = true;
+        bell.heard.notify_one();
     }
 }
 
@@ -92,13 +112,12 @@ impl Receive for Counting {
 fn turns(mut end: MeshEnd, bells: &mut Bells, mut turn: impl FnMut(&mut MeshEnd) -> bool) {
     loop {
         let done = turn(&mut end);
-        end.outgoing.flush();
         end.wake_peers(bells);
         if done {
             return;
         }
         if end.prepare_sleep() {
-            bells.0[end.shard().index()].wait();
+            bells.wait(end.shard());
             end.woke();
         }
     }
@@ -108,7 +127,7 @@ fn turns(mut end: MeshEnd, bells: &mut Bells, mut turn: impl FnMut(&mut MeshEnd)
 /// lives until it has received them.
 fn sender_and_receiver(interest: u8, data: u8) {
     let [sender, receiver]: [MeshEnd; 2] = mesh(2, &TINY).try_into().ok().unwrap();
-    let mut bells = Bells(Arc::new([Notify::new(), Notify::new()]));
+    let mut bells = Bells::default();
     let mut receiver_bells = bells.clone();
     let receiving = thread::spawn(move || {
         let mut counting = Counting { interest_before_data: interest, ..Counting::default() };
@@ -126,11 +145,10 @@ fn sender_and_receiver(interest: u8, data: u8) {
             for byte in 1..=data {
                 end.outgoing.send_data(ShardId(1), 8, None, |place| place.fill(byte)).unwrap();
             }
-            end.outgoing.flush();
             sent = true;
         }
-        let applied = end.outgoing.await_applied(end.outgoing.interest_sent());
         end.outgoing.flush();
+        let applied = end.outgoing.await_applied(end.outgoing.interest_sent());
         applied && end.outgoing.spilled().records == 0
     });
     receiving.join().unwrap();

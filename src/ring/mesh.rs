@@ -382,7 +382,9 @@ struct PeerIn {
     applied: AppliedReport,
 }
 
-/// The receiving half of a shard's end.
+/// The receiving half of a shard's end. The default has no peers: it stands in while the real
+/// one is borrowed.
+#[derive(Default)]
 pub struct Incoming {
     /// In ascending order of shard, this shard left out.
     peers: Vec<PeerIn>,
