@@ -2,7 +2,8 @@
 //!
 //! Sets of four ways, one cache line each; a hit writes nothing. The cache knows nothing of
 //! staleness: whoever asks checks the plan it gets (`generation.rs`) and rebuilds it in place.
-//! It starts small, doubles while it fills, and is bounded in plans and in bytes.
+//! It starts small, doubles while it fills, and is bounded in plans and in bytes. Half of the
+//! seats stay free, so that few subjects lose theirs to a neighbour.
 
 use std::rc::Rc;
 
@@ -12,10 +13,10 @@ const WAYS: usize = 4;
 /// Sets of a new cache.
 const SETS_MIN: usize = 16;
 /// Bytes allowed for each plan that the cache may hold, on average.
-const PLAN_BYTES_MEAN: usize = 512;
+const PLAN_BYTES_MEAN: usize = 384;
 /// Least allowance in bytes, so that a small cache can hold one large plan.
 const BYTES_MIN: usize = 1 << 20;
-/// Sets that one insertion clears, at most, to make room in bytes.
+/// Sets that one insertion clears, at most, to make room.
 const SWEEP_MAX: usize = 16;
 
 #[derive(Default)]
@@ -38,12 +39,13 @@ pub(crate) struct PlanCache {
     sets: Vec<Set>,
     sets_max: usize,
     plans: usize,
+    plans_max: usize,
     /// Bytes of all plans held, as they say themselves.
     bytes: usize,
     bytes_max: usize,
     /// Turns with each eviction: which way of a full set goes next.
     turn: usize,
-    /// The set that is cleared next when bytes run out.
+    /// The set that is cleared next when the bounds are reached.
     hand: usize,
 }
 
@@ -54,15 +56,19 @@ pub(crate) struct Seat {
 }
 
 impl PlanCache {
-    /// A cache of at most `plans` plans, rounded up to full sets; 0 for none.
-    pub(crate) fn new(plans: usize) -> Self {
-        let sets_max = if plans == 0 { 0 } else { plans.div_ceil(WAYS).next_power_of_two() };
+    /// A cache of at most `plans_max` plans; 0 for none.
+    pub(crate) fn new(plans_max: usize) -> Self {
+        let sets_max = match plans_max {
+            0 => 0,
+            some => (some.saturating_mul(2)).div_ceil(WAYS).next_power_of_two(),
+        };
         PlanCache {
             sets: fresh_sets(sets_max.min(SETS_MIN)),
             sets_max,
             plans: 0,
+            plans_max,
             bytes: 0,
-            bytes_max: plans.saturating_mul(PLAN_BYTES_MEAN).max(BYTES_MIN),
+            bytes_max: plans_max.saturating_mul(PLAN_BYTES_MEAN).max(BYTES_MIN),
             turn: 0,
             hand: 0,
         }
@@ -94,7 +100,7 @@ impl PlanCache {
     /// Chooses a seat for a plan of `subject`, and takes out what sits there: the stale plan of
     /// that subject, or a victim, so that its memory can be used again. `None` if off.
     pub(crate) fn vacate(&mut self, hash: u64, subject: &[u8]) -> Option<(Seat, Option<Rc<Plan>>)> {
-        if self.plans * 4 > self.sets.len() * WAYS * 3 && self.sets.len() < self.sets_max {
+        if self.plans * 2 > self.sets.len() * WAYS && self.sets.len() < self.sets_max {
             self.double();
         }
         let set = hash as usize & self.sets.len().wrapping_sub(1);
@@ -120,13 +126,15 @@ impl PlanCache {
         if bytes > self.bytes_max / 4 {
             return;
         }
+        let has_room =
+            |cache: &Self| cache.plans < cache.plans_max && cache.bytes + bytes <= cache.bytes_max;
         for _ in 0..SWEEP_MAX {
-            if self.bytes + bytes <= self.bytes_max {
+            if has_room(self) {
                 break;
             }
             self.clear_next_set();
         }
-        if self.bytes + bytes > self.bytes_max {
+        if !has_room(self) {
             return;
         }
         self.bytes += bytes;

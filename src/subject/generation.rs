@@ -6,6 +6,8 @@
 //! at which it was built; it is current while none of its places holds a later one. Places are
 //! hash buckets, so an unrelated change may cost a rebuild, but a related one is never missed.
 
+use std::cell::Cell;
+
 use crate::name;
 
 /// Buckets of a new index; it grows with the index so that a small account stays small.
@@ -14,14 +16,15 @@ const BUCKETS_MIN: usize = 64;
 const BUCKETS_MAX: usize = 4096;
 
 /// When a plan was built and which places can make it stale.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Stamp {
-    tick: u64,
+    /// The plan held at this tick; moves on when it is found to hold still.
+    tick: Cell<u64>,
     places: Places,
 }
 
 /// Where changes that concern one published subject leave their tick.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Places {
     whole: u32,
     one: u32,
@@ -48,17 +51,26 @@ impl Generations {
         let (one, two) = heads(subject);
         let places =
             Places { whole: whole as u32, one: self.hash_head(one), two: self.hash_head(two) };
-        Stamp { tick: self.clock, places }
+        Stamp { tick: Cell::new(self.clock), places }
     }
 
     /// Whether nothing that concerns the plan has changed since it was stamped.
     #[inline]
     pub(crate) fn is_current(&self, stamp: &Stamp) -> bool {
+        stamp.tick.get() == self.clock || self.holds_still(stamp)
+    }
+
+    /// Something has changed since: whether it concerns the plan.
+    fn holds_still(&self, stamp: &Stamp) -> bool {
         let mask = self.buckets.len() - 1;
         let last = |place: u32| self.buckets[place as usize & mask];
         let Places { whole, one, two } = stamp.places;
         let latest = last(whole).max(last(one)).max(last(two)).max(self.anywhere);
-        latest <= stamp.tick
+        let holds = latest <= stamp.tick.get();
+        if holds {
+            stamp.tick.set(self.clock);
+        }
+        holds
     }
 
     /// Notes a change of a fully literal pattern whose hash is `whole`.

@@ -117,13 +117,13 @@ impl Members {
     }
 
     /// Appends the subscriptions of `ring` to `out`, oldest first.
-    pub(crate) fn collect(&self, ring: Ring, out: &mut Vec<SubKey>) {
+    pub(crate) fn collect(&self, ring: Ring, out: &mut impl Extend<SubKey>) {
         let mut at = ring.oldest;
-        for _ in 0..ring.count {
+        out.extend((0..ring.count).map(|_| {
             let link = &self.links[at];
-            out.push(link.sub);
             at = link.next;
-        }
+            link.sub
+        }));
     }
 }
 

@@ -112,7 +112,7 @@ impl Outcome {
     /// What a plan of `index` says. Panics if the plan breaks one of its own rules.
     pub(crate) fn of(plan: &Plan, index: &Interest) -> Outcome {
         assert!(plan.queues.is_sorted_by(|a, b| a.queue < b.queue), "groups ascend by id");
-        let mut outcome = Outcome { locals: plan.locals.clone(), ..Outcome::default() };
+        let mut outcome = Outcome { locals: plan.locals.to_vec(), ..Outcome::default() };
         outcome.shards = plan.shards.collect();
         for group in &plan.queues {
             let name = index.queue_name(group.queue).expect("a planned group has a name");

@@ -23,12 +23,13 @@ const SHRINK_ABOVE: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Plain subscriptions of this shard, one entry each; oldest first within one pattern.
-    pub locals: Vec<SubKey>,
+    pub locals: SmallVec<[SubKey; 4]>,
     /// The other shards that have at least one matching plain subscription.
     pub shards: ShardSet,
     /// The queue groups, joined by name over all matching patterns, ascending by id.
     pub queues: Vec<QueuePlan>,
-    pub(crate) subject: Vec<u8>,
+    /// Mostly inline, so that a cache hit compares it without another cache miss.
+    pub(crate) subject: SmallVec<[u8; 32]>,
     pub(crate) stamp: Stamp,
     /// Heap bytes when it was finished.
     pub(crate) weight: usize,
@@ -97,9 +98,11 @@ impl Plan {
         if self.locals.capacity() > SHRINK_ABOVE && self.locals.capacity() / 4 > self.locals.len() {
             self.locals.shrink_to_fit();
         }
+        let subject = if self.subject.spilled() { self.subject.capacity() } else { 0 };
+        let locals = if self.locals.spilled() { self.locals.capacity() } else { 0 };
         self.weight = size_of::<Plan>()
-            + self.subject.capacity()
-            + self.locals.capacity() * size_of::<SubKey>()
+            + subject
+            + locals * size_of::<SubKey>()
             + self.queues.iter().map(QueuePlan::heap_bytes).sum::<usize>()
             + self.queues.capacity() * size_of::<QueuePlan>();
     }
