@@ -26,12 +26,10 @@ pub enum HeaderSupport {
 /// One message for one subscription.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
-    /// `MSG ` or `HMSG `, in place of the first bytes of `head`.
+    /// `MSG ` or `HMSG `, to stand in place of the first bytes of `head`.
     verb: &'static [u8],
-    /// `PUB subject`, of which only the subject counts.
+    /// As many bytes as `verb` has, then the subject.
     head: &'a [u8],
-    /// Index of the subject in `head`.
-    subject: usize,
     sid: &'a [u8],
     /// ` reply`, or nothing.
     reply: &'a [u8],
@@ -45,18 +43,13 @@ impl<'a> Delivery<'a> {
     // spec/client-protocol.md §2.2 MSG, HMSG
     #[inline]
     pub fn new(publish: &Publish<'a>, sid: &'a [u8], receiver: HeaderSupport) -> Delivery<'a> {
-        let head = publish.head();
-        if !publish.has_headers() {
-            let (reply, size) = (&[][..], SizeField::IN_REST);
-            let rest = publish.tail();
-            Delivery { verb: b"MSG ", head, subject: 4, sid, reply, size, rest }
-        } else if receiver == HeaderSupport::Supported {
-            let (reply, size) = (&[][..], SizeField::IN_REST);
-            let rest = publish.tail();
-            Delivery { verb: b"HMSG ", head, subject: 5, sid, reply, size, rest }
-        } else {
-            Delivery::stripped(publish, sid)
-        }
+        let verb: &[u8] = match (publish.has_headers(), receiver) {
+            (false, _) => b"MSG ",
+            (true, HeaderSupport::Supported) => b"HMSG ",
+            (true, HeaderSupport::Unsupported) => return Delivery::stripped(publish, sid),
+        };
+        let (head, reply, rest) = (publish.head(), &[][..], publish.tail());
+        Delivery { verb, head, sid, reply, size: SizeField::IN_REST, rest }
     }
 
     /// A message with headers for a receiver without: MSG with the reduced size.
@@ -67,8 +60,7 @@ impl<'a> Delivery<'a> {
         let headers = publish.headers().unwrap_or_default();
         Delivery {
             verb: b"MSG ",
-            head: publish.head(),
-            subject: 5,
+            head: &publish.head()[1..],
             sid,
             reply,
             size: SizeField::of(publish.payload().len()),
@@ -80,22 +72,15 @@ impl<'a> Delivery<'a> {
     #[expect(clippy::len_without_is_empty, reason = "a delivery is never empty")]
     #[inline]
     pub fn len(&self) -> usize {
-        let subject_len = self.head.len() - self.subject;
-        let size_len = self.size.as_bytes().len();
-        self.verb.len()
-            + subject_len
-            + 1
-            + self.sid.len()
-            + self.reply.len()
-            + size_len
-            + self.rest.len()
+        let start_len = self.head.len() + 1 + self.sid.len();
+        start_len + self.reply.len() + self.size.as_bytes().len() + self.rest.len()
     }
 
     /// The bytes in order: verb, subject, space, sid, reply and size (both empty unless headers
     /// are stripped), and the rest, which alone can be large.
     #[inline]
     pub fn pieces(&self) -> [&[u8]; 7] {
-        let subject = &self.head[self.subject..];
+        let subject = &self.head[self.verb.len()..];
         [self.verb, subject, b" ", self.sid, self.reply, self.size.as_bytes(), self.rest]
     }
 
@@ -109,14 +94,14 @@ impl<'a> Delivery<'a> {
     /// and returns how many bytes that was.
     #[inline]
     pub fn write_start(&self, out: &mut [u8]) -> usize {
-        let mut at = self.verb.len();
-        out[..at].copy_from_slice(self.verb);
-        for piece in [&self.head[self.subject..], b" ", self.sid] {
-            out[at..at + piece.len()].copy_from_slice(piece);
-            at += piece.len();
-        }
-        if self.size.len != 0 {
-            for piece in [self.reply, self.size.as_bytes()] {
+        // The verb has the length of the publish's own, so both go in one copy.
+        let mut at = self.head.len();
+        out[..at].copy_from_slice(self.head);
+        out[..self.verb.len()].copy_from_slice(self.verb);
+        out[at] = b' ';
+        at += 1;
+        for piece in [self.sid, self.reply, self.size.as_bytes()] {
+            if !piece.is_empty() {
                 out[at..at + piece.len()].copy_from_slice(piece);
                 at += piece.len();
             }

@@ -97,3 +97,34 @@ impl Violation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_and_does_what_nats_server_does() {
+        // As seen with nats-server 2.9.10: what is sent, and the reason in its log.
+        let payload = Violation::PayloadTooLarge { size: 2, max: 1 };
+        let table = [
+            (Violation::UnknownOperation, "Unknown Protocol Operation", "Protocol Violation"),
+            (Violation::PayloadNotTerminated, "Unknown Protocol Operation", "Protocol Violation"),
+            (
+                Violation::ControlLineTooLong,
+                "maximum control line exceeded",
+                "Maximum Control Line Exceeded",
+            ),
+            (payload, "Maximum Payload Violation", "Maximum Message Payload Exceeded"),
+            (Violation::BadArguments(ArgumentFault::PubSize), "", "Protocol Violation"),
+            (Violation::HeadersNotSupported, "", "Protocol Violation"),
+        ];
+        for (violation, text, reason) in table {
+            let sent = violation.error_text();
+            assert_eq!(sent.map(|text| text.to_string()).unwrap_or_default(), text);
+            assert_eq!(violation.close_reason().as_str(), reason);
+            // Both ways to the reason agree.
+            let by_text = sent.and_then(|text| text.close_reason());
+            assert!(by_text.is_none_or(|by_text| by_text == violation.close_reason()));
+        }
+    }
+}

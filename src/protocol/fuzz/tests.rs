@@ -68,8 +68,13 @@ fn objects() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// No files: a failing input is printed and goes into the corpus.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_bytes_parse(input in prop::collection::vec(any::<u8>(), 0..400)) {
