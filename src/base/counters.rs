@@ -46,6 +46,7 @@ counters! {
     RingFramesIn = "ring_frames_in_total", "Records taken from other cores";
     RingSpilled = "ring_spilled_total", "Records that found a full ring and waited in the spill queue";
     RingSpillDepth = "ring_spill_depth", "Records now waiting in spill queues";
+    RingDropped = "ring_dropped_total", "Messages lost between cores because a spill queue was full";
     QueueReroutes = "queue_reroutes_total", "Queue picks sent on because the picked core had no member left";
     QueueOrphans = "queue_orphans_total", "Queue picks for which no core had a member left";
     DoorbellsOut = "doorbells_out_total", "Doorbells rung at sleeping cores";

@@ -17,8 +17,8 @@ const LARGE_FREE_MAX: usize = 64;
 
 #[derive(Default)]
 struct Pool {
-    small: Vec<Vec<u8>>,
-    large: Vec<Vec<u8>>,
+    small: Vec<Box<[u8]>>,
+    large: Vec<Box<[u8]>>,
 }
 
 thread_local! {
@@ -26,9 +26,12 @@ thread_local! {
 }
 
 /// A fixed-size piece of memory, filled front to back.
+///
+/// `0 <= len <= memory.len()` always; what lies behind `len` is left over from earlier use.
 #[derive(Debug)]
 pub struct WriteChunk {
-    bytes: Vec<u8>,
+    memory: Box<[u8]>,
+    len: usize,
 }
 
 impl WriteChunk {
@@ -47,55 +50,55 @@ impl WriteChunk {
         match len {
             0..=SMALL_BYTES => WriteChunk::small(),
             ..=LARGE_BYTES => WriteChunk::large(),
-            _ => WriteChunk { bytes: Vec::with_capacity(len) },
+            _ => WriteChunk { memory: vec![0; len].into(), len: 0 },
         }
     }
 
-    fn pooled(capacity: usize, class: impl Fn(&mut Pool) -> &mut Vec<Vec<u8>>) -> WriteChunk {
+    fn pooled(room: usize, class: impl Fn(&mut Pool) -> &mut Vec<Box<[u8]>>) -> WriteChunk {
         let free = POOL.with_borrow_mut(|pool| class(pool).pop());
-        WriteChunk { bytes: free.unwrap_or_else(|| Vec::with_capacity(capacity)) }
+        WriteChunk { memory: free.unwrap_or_else(|| vec![0; room].into()), len: 0 }
     }
 
     /// Bytes that still fit.
     #[inline]
     pub fn room(&self) -> usize {
-        self.bytes.capacity() - self.bytes.len()
+        self.memory.len() - self.len
     }
 
     /// Appends bytes that must fit.
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= self.room());
-        self.bytes.extend_from_slice(bytes);
+        self.claim(bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Counts the next `len` bytes, which must fit, as written, and gives them to be filled.
+    #[inline]
+    pub fn claim(&mut self, len: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += len;
+        &mut self.memory[start..self.len]
     }
 
     /// What was written.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// What was written, to patch in place.
-    #[inline]
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &self.memory[..self.len]
     }
 }
 
 impl Drop for WriteChunk {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
+        let memory = std::mem::take(&mut self.memory);
         // A thread that is ending has no pool any more; its chunks go to the allocator.
         let _ = POOL.try_with(|pool| {
             let Ok(mut pool) = pool.try_borrow_mut() else { return };
-            let (class, free_max) = match bytes.capacity() {
+            let (class, free_max) = match memory.len() {
                 SMALL_BYTES => (&mut pool.small, SMALL_FREE_MAX),
                 LARGE_BYTES => (&mut pool.large, LARGE_FREE_MAX),
                 _ => return,
             };
             if class.len() < free_max {
-                class.push(bytes);
+                class.push(memory);
             }
         });
     }
@@ -124,7 +127,7 @@ mod tests {
         drop(many);
         POOL.with_borrow(|pool| {
             assert_eq!(pool.large.len(), LARGE_FREE_MAX);
-            assert!(pool.large.iter().all(|free| free.capacity() == LARGE_BYTES));
+            assert!(pool.large.iter().all(|free| free.len() == LARGE_BYTES));
         });
     }
 }

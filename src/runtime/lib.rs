@@ -1,1 +1,31 @@
-//! Clock, network and placement: the io_uring implementation and its simulated twin
+//! What the outside world looks like to a core: a clock, a network, a pinned executor. Each is a
+//! trait with a real implementation and a simulated twin.
+//!
+//! This room never looks into the bytes it carries and knows no connection's meaning. Everything
+//! here belongs to one core, except [`host`], which only reads what the host allows.
+//!
+//! Invariants: a socket's slot is free again only after [`Event::Closed`], which comes once and
+//! last; bytes of a [`ReadChunk`] stand until it is recycled; a core sleeps in one place, its own
+//! ring, with glommio's ring descriptors watched.
+//!
+//! | file | what |
+//! |---|---|
+//! | `clock.rs` | the clock trait, the system's clocks, the simulated one |
+//! | `network.rs` | the network trait: events in, commands out |
+//! | `uring.rs` | the network over one io_uring per core |
+//! | `uring/read_buffers.rs` | the provided-buffer ring into which the kernel receives |
+//! | `uring/sockets.rs` | what the ring knows of each socket, and the sends under way |
+//! | `simulated.rs` | the network of a test: any number of cores on one thread |
+//! | `executor.rs` | one pinned glommio executor per shard |
+//! | `host.rs` | what this host offers: cores, quotas, locked memory, io_uring |
+
+pub mod clock;
+pub mod executor;
+pub mod host;
+pub mod network;
+pub mod simulated;
+pub mod uring;
+
+pub use clock::{Clock, SystemClock};
+pub use network::{Event, Network, ReadChunk, Socket, Wait};
+pub use uring::Uring;

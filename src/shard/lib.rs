@@ -1,1 +1,42 @@
-//! The heart of one core: door in, match, fan-out, delivery, door out
+//! The heart of one core, synchronous: a message comes in by the door [`Shard::publish`], is
+//! matched once, and leaves through the [`Outbox`] of each connection it is for, here or, over a
+//! ring, on other cores.
+//!
+//! This room never touches a socket, reads no clock, logs nothing and waits for nothing. A shard
+//! belongs to one core and shares nothing but its counters.
+//!
+//! Invariants, the rules of design §4:
+//! 1. what a connection subscribed to counts as visible once [`Shard::is_visible`] says that every
+//!    other shard has applied it;
+//! 2. interest that came over a ring is applied before data that came after it (room `ring`);
+//! 3. one publisher's messages reach one subscriber in order: one ring, one outbox;
+//! 4. a full ring never blocks: what does not fit spills, and [`Shard::is_congested`] tells
+//!    connections to stop reading;
+//! 5. an outbox over its bound is cut off; its publishers never notice;
+//! 6. a plan is used only while the index says that it is current.
+//!
+//! | file | what |
+//! |---|---|
+//! | `shard.rs` | the shard's parts, its connections' doors, housekeeping |
+//! | `publish.rs` | a message from a connection: match, fan-out, queue picks, frames |
+//! | `arrivals.rs` | what other shards send: interest, messages, stalls |
+//! | `delivery.rs` | one message to one subscription |
+//! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
+//! | `outbox.rs` | bounded bytes for one connection |
+//! | `frame.rs` | how records on the rings are laid out |
+//! | `message.rs` | a canonical message, with its refcounted bytes where it has them |
+
+mod arrivals;
+mod delivery;
+mod frame;
+mod message;
+mod outbox;
+mod publish;
+mod shard;
+mod subscriptions;
+
+pub use message::Message;
+pub use outbox::Outbox;
+pub use publish::{Echo, Published, Publisher, Reached};
+pub use shard::{Settings, Shard};
+pub use subscriptions::{SubscribeOutcome, Subscription};

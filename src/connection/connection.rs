@@ -1,0 +1,81 @@
+//! One connection: what all dialects have in common, and its states.
+//!
+//! ```text
+//! Open ⇄ Paused          the dialect waits for something
+//!   └──────┴──▶ Closing  nothing more is read; what was queued is sent
+//!   └──────┴──────┴──▶ Closed  the socket is told to close; its slot waits for the reaper
+//! ```
+
+use std::net::SocketAddr;
+
+use base::ClientId;
+use runtime::network::ReceiveEnd;
+
+use crate::dialect::{Dialect, Pause};
+use crate::liveness::Liveness;
+use crate::partial::Partial;
+
+/// What every dialect's connection has.
+pub struct Link {
+    /// Its id for the whole server.
+    pub cid: ClientId,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// When it was accepted, nanoseconds since the Unix epoch.
+    pub start_ns: u64,
+    /// PING, PONG and activity.
+    pub liveness: Liveness,
+    /// Messages received.
+    pub in_msgs: u64,
+    /// Bytes of headers and payload received.
+    pub in_bytes: u64,
+    /// Times it was put to sleep for a slow subscriber.
+    pub stalls: u64,
+    /// The last interest it caused, for a PONG to wait for.
+    pub told: ring::InterestSeq,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    Paused(Pause),
+    /// Until the queue is sent and the other end has gone, or this monotonic time.
+    Closing {
+        until_ns: u64,
+        finished_sending: bool,
+    },
+    Closed,
+}
+
+pub(crate) struct Connection {
+    pub link: Link,
+    pub dialect: Box<dyn Dialect>,
+    pub state: State,
+    pub partial: Partial,
+    /// The network was told to receive nothing for now.
+    pub receive_paused: bool,
+    /// The other end's stream has ended, while bytes still wait in `partial`.
+    pub receive_ended: Option<ReceiveEnd>,
+    pub write: WriteState,
+    /// When this connection is looked at next, monotonic nanoseconds.
+    pub look_at_ns: u64,
+    pub socket_closed: bool,
+    pub reaped: bool,
+}
+
+/// The send under way, if any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WriteState {
+    /// Since when the batch is under way, monotonic nanoseconds; 0 when none is.
+    pub since_ns: u64,
+    /// Bytes of the batch that the kernel took.
+    pub taken: usize,
+    /// Whether the connection was late and kept on (`write_timeout: retry`).
+    pub late: bool,
+}
+
+impl WriteState {
+    pub fn is_under_way(self) -> bool {
+        self.since_ns != 0
+    }
+}

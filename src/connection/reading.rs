@@ -1,0 +1,250 @@
+//! Hot path: bytes in. Before it: the network's receive; after it: the dialect's `consume`.
+//!
+//! Whole operations are handed over where they were received. Only the incomplete rest of a chunk
+//! is copied, and once an operation is complete the following bytes are handed over in place
+//! again. A large payload collects in memory of its own, which is then shared, not copied.
+
+use base::{ConnSlot, Counter};
+use config::limits;
+use protocol::CloseReason;
+use runtime::network::Network;
+
+use crate::connection::{Connection, State};
+use crate::connections::{Connections, Rest, Turn};
+use crate::dialect::{Context, Input, Next, Pause, Progress};
+
+/// What to do once the bytes at hand are used.
+enum Then {
+    Wait,
+    Pause(Pause),
+    Close(CloseReason),
+}
+
+impl Connections {
+    /// Bytes arrived on a connection.
+    #[inline]
+    pub fn on_received<N: Network>(
+        &mut self,
+        net: &mut N,
+        shard: &mut shard::Shard,
+        now: base::Now,
+        slot: ConnSlot,
+        chunk: runtime::ReadChunk,
+    ) {
+        let then = {
+            let bytes = net.bytes(&chunk);
+            self.feed(shard, now, slot, bytes)
+        };
+        net.recycle(chunk);
+        self.after_feed(&mut Turn { net, shard, now }, slot, then);
+    }
+
+    fn feed(
+        &mut self,
+        shard: &mut shard::Shard,
+        now: base::Now,
+        slot: ConnSlot,
+        bytes: &[u8],
+    ) -> Then {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return Then::Wait };
+        match connection.state {
+            State::Open => {
+                let Connection { link, dialect, partial, .. } = connection;
+                let log = &self.outside.log;
+                let mut context = Context { shard, link, slot, now, log };
+                consume(&mut **dialect, &mut context, partial, bytes)
+            }
+            State::Paused(pause) => {
+                let need = connection.partial.len() + bytes.len();
+                connection.partial.extend(bytes, need);
+                Then::Pause(pause)
+            }
+            State::Closing { .. } | State::Closed => Then::Wait,
+        }
+    }
+
+    fn after_feed<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, then: Then) {
+        match then {
+            Then::Wait => {}
+            Then::Close(reason) => self.close(turn, slot, reason, Rest::Sent),
+            Then::Pause(pause) => self.pause(turn, slot, pause),
+        }
+    }
+
+    /// Lets a connection wait. The network goes on receiving until bytes come for a connection
+    /// that waits already: most pauses are over before that.
+    fn pause<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, pause: Pause) {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        if let State::Paused(_) = connection.state {
+            if !std::mem::replace(&mut connection.receive_paused, true) {
+                turn.shard.counters().add(Counter::ReadsPaused, 1);
+                turn.net.pause_receive(slot);
+            }
+            return;
+        }
+        connection.state = State::Paused(pause);
+        self.paused.push(slot);
+    }
+
+    pub(crate) fn resume_receive<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        if std::mem::replace(&mut connection.receive_paused, false) {
+            turn.net.resume_receive(slot);
+        }
+    }
+
+    /// Puts the publishers to sleep that deliver to a slow subscriber.
+    pub fn stall_publishers<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
+        while let Some(slot) = turn.shard.next_stalled() {
+            let Some(connection) = self.slots.get_mut(slot.index()).and_then(Option::as_mut)
+            else {
+                continue;
+            };
+            if connection.state == State::Open {
+                connection.link.stalls += 1;
+                turn.shard.counters().add(Counter::StalledClients, 1);
+                let until_ns = turn.now.plus(limits::STALL_MAX);
+                self.pause(turn, slot, Pause::Stalled(until_ns));
+            }
+        }
+    }
+
+    /// Goes on with every paused connection whose wait is over.
+    pub fn resume_paused<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
+        let mut index = 0;
+        while index < self.paused.len() {
+            let slot = self.paused[index];
+            let pause = match self.slots[slot.index()].as_ref().map(|connection| connection.state)
+            {
+                Some(State::Paused(pause)) => pause,
+                _ => {
+                    self.paused.swap_remove(index);
+                    continue;
+                }
+            };
+            let over = match pause {
+                Pause::Visible(told) => turn.shard.is_visible(told),
+                Pause::Congested => !turn.shard.is_congested(),
+                Pause::Stalled(until_ns) => turn.now.mono_ns >= until_ns,
+            };
+            if over {
+                self.paused.swap_remove(index);
+                self.resume(turn, slot, pause);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn resume<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, pause: Pause) {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        connection.state = State::Open;
+        if let Pause::Visible(_) = pause {
+            self.with(turn, slot, |dialect, context| dialect.visible(context));
+        }
+        let then = self.feed(turn.shard, turn.now, slot, &[]);
+        self.after_feed(turn, slot, then);
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        if connection.state != State::Open {
+            return;
+        }
+        match connection.receive_ended.take() {
+            Some(end) => self.close_after_end(turn, slot, end),
+            None => self.resume_receive(turn, slot),
+        }
+    }
+
+    /// When a stalled connection is to go on, monotonic nanoseconds.
+    pub(crate) fn next_stall_end_ns(&self) -> Option<u64> {
+        let states = self.paused.iter().filter_map(|slot| self.slots[slot.index()].as_ref());
+        states
+            .filter_map(|connection| match connection.state {
+                State::Paused(Pause::Stalled(until_ns)) => Some(until_ns),
+                _ => None,
+            })
+            .min()
+    }
+}
+
+/// Hands `bytes`, behind what `partial` holds, to the dialect until it wants no more of them.
+#[inline]
+fn consume(
+    dialect: &mut dyn crate::Dialect,
+    context: &mut Context<'_>,
+    partial: &mut crate::partial::Partial,
+    mut bytes: &[u8],
+) -> Then {
+    if !partial.is_empty() {
+        let rest;
+        match complete_partial(dialect, context, partial, bytes) {
+            Ok(after) => rest = after,
+            Err(then) => return then,
+        }
+        bytes = rest;
+        if bytes.is_empty() {
+            return Then::Wait;
+        }
+    }
+    let Progress { consumed, next } = dialect.consume(context, Input::Borrowed(bytes));
+    let rest = &bytes[consumed..];
+    if !rest.is_empty() {
+        let need = match next {
+            Next::More { need } => need,
+            Next::Pause(_) | Next::Close(_) => rest.len(),
+        };
+        partial.extend(rest, need);
+    }
+    then(next)
+}
+
+/// Completes the operation that `partial` begins with just the bytes it needs, and says what is
+/// left of `bytes` once `partial` is empty.
+fn complete_partial<'b>(
+    dialect: &mut dyn crate::Dialect,
+    context: &mut Context<'_>,
+    partial: &mut crate::partial::Partial,
+    mut bytes: &'b [u8],
+) -> Result<&'b [u8], Then> {
+    let mut need = partial.len();
+    loop {
+        let missing = need.saturating_sub(partial.len());
+        if missing > bytes.len() {
+            partial.extend(bytes, need);
+            return Err(Then::Wait);
+        }
+        // One byte more is what a line without its end asks for: take the line.
+        let step = match missing {
+            1 => memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1),
+            _ => missing,
+        };
+        let (now, later) = bytes.split_at(step);
+        partial.extend(now, need);
+        bytes = later;
+        let progress = if partial.len() > limits::INLINE_PAYLOAD_MAX && partial.len() == need {
+            let whole = partial.split(need);
+            let progress = dialect.consume(context, Input::Shared(&whole));
+            partial.extend(&whole[progress.consumed..], 0);
+            progress
+        } else {
+            let progress = dialect.consume(context, Input::Borrowed(partial.bytes()));
+            partial.consume(progress.consumed);
+            progress
+        };
+        match progress.next {
+            Next::More { .. } if partial.is_empty() => return Ok(bytes),
+            Next::More { need: more } => need = more,
+            next => {
+                partial.extend(bytes, partial.len() + bytes.len());
+                return Err(then(next));
+            }
+        }
+    }
+}
+
+fn then(next: Next) -> Then {
+    match next {
+        Next::More { .. } => Then::Wait,
+        Next::Pause(pause) => Then::Pause(pause),
+        Next::Close(reason) => Then::Close(reason),
+    }
+}

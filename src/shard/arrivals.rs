@@ -1,0 +1,111 @@
+//! Hot path: what other shards send. Before it: a ring; after it: `delivery`.
+//!
+//! A message frame is matched against this shard's own subscriptions, and the queue picks that
+//! it carries are honoured. If the group picked here has lost its last member meanwhile, the
+//! message goes on to another shard that has one: a draining worker loses nothing.
+
+use base::{Counter, QueueId, ShardId, ShardSet};
+use bytes::Bytes;
+use protocol::Publish;
+use ring::mesh::{Drained, Receive};
+use subject::Plan;
+
+use crate::delivery::{Delivered, Origin};
+use crate::frame::{DataRecord, InterestFrame, MessageFrame, Picks, Plain};
+use crate::message::Message;
+use crate::shard::Shard;
+
+/// How often a queue pick is sent on at most. Each hop needs another member to have left at the
+/// very moment.
+const HOPS_MAX: u32 = 8;
+
+impl Shard {
+    /// Handles all interest and then data from other shards, at most `data_bytes_max` from each.
+    pub fn drain_rings(&mut self, data_bytes_max: usize) -> Drained {
+        let mut incoming = std::mem::take(&mut self.mesh.incoming);
+        let drained = incoming.drain(data_bytes_max, self);
+        self.mesh.incoming = incoming;
+        self.counters().add(Counter::RingFramesIn, drained.interest + drained.data);
+        drained
+    }
+
+    fn arrived(
+        &mut self,
+        from: ShardId,
+        frame: MessageFrame,
+        picks: Picks<'_>,
+        message: &mut Message<'_>,
+    ) {
+        self.interest(frame.account);
+        let interest = &mut self.interests[frame.account.index()];
+        let subject = message.publish().subject();
+        let plan = self.arrived_memo.plan(frame.account, interest, subject);
+        let origin = Origin::There { shard: from, slot: frame.publisher };
+        if frame.plain == Plain::Yes {
+            for &key in &plan.locals {
+                self.deliver(key, origin, message);
+            }
+        }
+        for queue in picks.iter() {
+            self.honour(queue, frame, origin, &plan, message);
+        }
+    }
+
+    /// Gives the message to one member of the group here, or sends it on.
+    fn honour(
+        &mut self,
+        queue: QueueId,
+        frame: MessageFrame,
+        origin: Origin,
+        plan: &Plan,
+        message: &mut Message<'_>,
+    ) {
+        let Some(group) = plan.queue(queue) else {
+            self.count(Counter::QueueOrphans);
+            return;
+        };
+        if !group.locals.is_empty() {
+            let first = self.random.usize(0..group.locals.len());
+            if self.deliver_to_one(&group.locals, first, origin, message) == Delivered::Yes {
+                return;
+            }
+        }
+        match self.pick_elsewhere(group) {
+            Some((shard, queue)) if frame.hops < HOPS_MAX => {
+                self.count(Counter::QueueReroutes);
+                self.picks.clear();
+                self.picks.push((shard, queue));
+                let mut target = ShardSet::EMPTY;
+                target.insert(shard);
+                let frame = MessageFrame { hops: frame.hops + 1, ..frame };
+                self.send_frames(frame, ShardSet::EMPTY, target, message);
+            }
+            _ => self.count(Counter::QueueOrphans),
+        }
+    }
+}
+
+impl Receive for Shard {
+    fn interest(&mut self, from: ShardId, record: &[u8]) {
+        let frame = InterestFrame::read(record);
+        self.interest(frame.account).set_remote(from, frame.subject, frame.queue, frame.count);
+    }
+
+    #[inline]
+    fn data(&mut self, from: ShardId, record: &[u8], payload: Option<Bytes>) {
+        match DataRecord::read(record) {
+            DataRecord::Stall(publisher) => self.stalled.push(publisher),
+            DataRecord::Message { frame, picks, layout, wire } => match payload {
+                None => {
+                    let publish = Publish::from_layout(wire, layout);
+                    self.arrived(from, frame, picks, &mut Message::borrowed(publish));
+                }
+                Some(shared) => {
+                    let wire = shared.clone();
+                    let publish = Publish::from_layout(&wire, layout);
+                    self.arrived(from, frame, picks, &mut Message::over(publish, shared));
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Hot path: one message to one subscription. Before it: `publish` or `arrivals`; after it: the
+//! subscriber's [`Outbox`](crate::Outbox).
+//!
+//! What is delivered is what was published, byte for byte, with the verb's first letters changed
+//! and the sid put in behind the subject: three copies, no formatting.
+
+use base::{ConnSlot, Counter, ShardId, SubKey};
+use bytes::Bytes;
+use config::options::SlowSubscriber;
+use protocol::{Delivery, HeaderSupport, Publish};
+
+use crate::frame;
+use crate::message::Message;
+use crate::outbox::{Appended, Outbox};
+use crate::publish::Echo;
+use crate::shard::Shard;
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// A connection of this shard.
+    Here {
+        /// Which one.
+        slot: ConnSlot,
+        /// Whether it gets its own messages.
+        echo: Echo,
+    },
+    /// A connection of another shard.
+    There {
+        /// Its shard.
+        shard: ShardId,
+        /// Its place there.
+        slot: ConnSlot,
+    },
+}
+
+/// Whether a subscription took a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// It did.
+    Yes,
+    /// It could not; a queue group tries its next member.
+    No,
+}
+
+impl Shard {
+    /// Delivers a message to one subscription, unless its connection cannot take it.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        key: SubKey,
+        origin: Origin,
+        message: &mut Message<'_>,
+    ) -> Delivered {
+        let Some(sub) = self.subscriptions.get_mut(key) else { return Delivered::No };
+        let connection = sub.connection;
+        if let Origin::Here { slot, echo: Echo::Off } = origin
+            && slot == connection
+        {
+            return Delivered::No;
+        }
+        let Some(outbox) = self.outboxes[connection.index()].as_mut() else {
+            return Delivered::No;
+        };
+        if !outbox.is_open() {
+            return Delivered::No;
+        }
+        let mut stall = false;
+        if self.settings.slow != SlowSubscriber::Ignore && outbox.is_filling() {
+            if self.settings.slow == SlowSubscriber::Drop {
+                self.counters().add(Counter::DroppedForSlow, 1);
+                return Delivered::No;
+            }
+            stall = true;
+        }
+        sub.delivered += 1;
+        let ended = sub.delivered == sub.max;
+        let publish = *message.publish();
+        let (appended, delivered_len) = append(outbox, &publish, message.shared(), &sub.sid);
+        outbox.out_msgs += 1;
+        outbox.out_bytes += delivered_len as u64;
+        self.tally.out_msgs += 1;
+        self.tally.out_bytes += delivered_len as u64;
+        self.note(connection, appended);
+        if stall {
+            self.stall(origin);
+        }
+        if ended {
+            self.end_subscription(key);
+        }
+        Delivered::Yes
+    }
+
+    #[cold]
+    fn stall(&mut self, origin: Origin) {
+        match origin {
+            Origin::Here { slot, .. } => self.stalled.push(slot),
+            Origin::There { shard, slot } => {
+                // A stall that finds no room is one less; the next delivery asks again.
+                let _ = self.mesh.outgoing.send_data(shard, frame::STALL_LEN, None, |record| {
+                    frame::write_stall(slot, record);
+                });
+            }
+        }
+    }
+}
+
+/// Encodes a delivery into `outbox`; also says how many bytes of headers and payload it carries.
+#[inline]
+fn append(
+    outbox: &mut Outbox,
+    publish: &Publish<'_>,
+    shared: Option<&Bytes>,
+    sid: &[u8],
+) -> (Appended, usize) {
+    let delivery = Delivery::new(publish, sid, outbox.headers());
+    let rest_len = delivery.rest().len();
+    let appended = match shared {
+        Some(shared) if rest_len > config::limits::INLINE_PAYLOAD_MAX => {
+            outbox.append_shared(&delivery, shared.slice(shared.len() - rest_len..))
+        }
+        _ => outbox.append_delivery(&delivery),
+    };
+    let stripped = publish.has_headers() && outbox.headers() == HeaderSupport::Unsupported;
+    let carried = if stripped { publish.payload().len() } else { publish.total_len() };
+    (appended, carried)
+}

@@ -1,0 +1,190 @@
+//! How records on the rings are laid out. Both ends run the same binary in one process, so there
+//! is no version; numbers are in native byte order.
+//!
+//! ```text
+//! data lane, message (16 bytes, picks, the publish's layout and wire):
+//!   0      1       2         4          8            12        16            16 + 4n
+//!   │ kind │ plain │ picks n │ account  │ publisher  │ hops    │ picks: u32 │ layout (16), wire │
+//!          (the wire is absent when it travels beside the record as refcounted bytes)
+//! data lane, stall:
+//!   │ kind │ 3 unused │ publisher │
+//! interest lane:
+//!   0         4       8       12            16           16 + s
+//!   │ account │ count │ queue │ subject len s │ subject  │ queue name (empty: plain) │
+//! ```
+
+use base::{AccountId, ConnSlot, QueueId};
+use protocol::Layout;
+
+const KIND_MESSAGE: u8 = 1;
+const KIND_STALL: u8 = 2;
+/// The fixed part at the front of a record.
+const PLAIN_LEN: usize = 16;
+/// A publish's layout: four numbers.
+const LAYOUT_LEN: usize = 16;
+
+/// A message for another shard, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageFrame {
+    /// Whether the other shard's plain subscriptions get it.
+    pub plain: Plain,
+    /// The publisher's account.
+    pub account: AccountId,
+    /// Where the publisher lives on the sending shard.
+    pub publisher: ConnSlot,
+    /// How often a queue pick was sent on.
+    pub hops: u32,
+}
+
+/// Whether a frame is for plain subscriptions too, or for queue picks only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// Plain subscriptions and picks.
+    Yes,
+    /// Picks only.
+    No,
+}
+
+impl MessageFrame {
+    /// The record's length with these picks and `wire_len` bytes inline.
+    pub fn len(picks: usize, wire_len: usize) -> usize {
+        PLAIN_LEN + picks * 4 + LAYOUT_LEN + wire_len
+    }
+
+    /// Writes the record into `record`, which is of just that length. `wire` is empty when the
+    /// bytes travel beside it.
+    pub fn write(&self, picks: &[QueueId], layout: Layout, wire: &[u8], record: &mut [u8]) {
+        record[0] = KIND_MESSAGE;
+        record[1] = (self.plain == Plain::Yes).into();
+        record[2..4].copy_from_slice(&(picks.len() as u16).to_ne_bytes());
+        record[4..8].copy_from_slice(&self.account.0.to_ne_bytes());
+        record[8..12].copy_from_slice(&self.publisher.0.to_ne_bytes());
+        record[12..16].copy_from_slice(&self.hops.to_ne_bytes());
+        let (pick_bytes, rest) = record[PLAIN_LEN..].split_at_mut(picks.len() * 4);
+        for (bytes, pick) in pick_bytes.chunks_exact_mut(4).zip(picks) {
+            bytes.copy_from_slice(&pick.0.to_ne_bytes());
+        }
+        let (layout_bytes, wire_bytes) = rest.split_at_mut(LAYOUT_LEN);
+        let Layout { subject_len, reply_len, header_len, body } = layout;
+        let numbers = [subject_len, reply_len, header_len, body];
+        for (bytes, number) in layout_bytes.chunks_exact_mut(4).zip(numbers) {
+            bytes.copy_from_slice(&number.to_ne_bytes());
+        }
+        wire_bytes.copy_from_slice(wire);
+    }
+}
+
+/// A record of the data lane, read in place.
+pub enum DataRecord<'a> {
+    /// A message.
+    Message {
+        /// What came with it.
+        frame: MessageFrame,
+        /// The queue groups, in the receiver's numbering, of which one member gets it.
+        picks: Picks<'a>,
+        /// The publish's layout.
+        layout: Layout,
+        /// Its bytes; empty when they came beside the record.
+        wire: &'a [u8],
+    },
+    /// A subscriber there is filling up: let this publisher sleep.
+    Stall(ConnSlot),
+}
+
+/// Queue picks, read in place.
+#[derive(Clone, Copy)]
+pub struct Picks<'a>(&'a [u8]);
+
+impl Picks<'_> {
+    /// The picks, in order.
+    pub fn iter(&self) -> impl Iterator<Item = QueueId> + '_ {
+        self.0.chunks_exact(4).map(|bytes| QueueId(u32_at(bytes, 0)))
+    }
+}
+
+impl<'a> DataRecord<'a> {
+    /// Reads what [`MessageFrame::write`] or [`write_stall`] wrote.
+    pub fn read(record: &'a [u8]) -> DataRecord<'a> {
+        if record[0] == KIND_STALL {
+            return DataRecord::Stall(ConnSlot(u32_at(record, 4)));
+        }
+        debug_assert_eq!(record[0], KIND_MESSAGE);
+        let picks = usize::from(u16::from_ne_bytes([record[2], record[3]]));
+        let (pick_bytes, rest) = record[PLAIN_LEN..].split_at(picks * 4);
+        let (layout_bytes, wire) = rest.split_at(LAYOUT_LEN);
+        DataRecord::Message {
+            frame: MessageFrame {
+                plain: if record[1] == 1 { Plain::Yes } else { Plain::No },
+                account: AccountId(u32_at(record, 4)),
+                publisher: ConnSlot(u32_at(record, 8)),
+                hops: u32_at(record, 12),
+            },
+            picks: Picks(pick_bytes),
+            layout: Layout {
+                subject_len: u32_at(layout_bytes, 0),
+                reply_len: u32_at(layout_bytes, 4),
+                header_len: u32_at(layout_bytes, 8),
+                body: u32_at(layout_bytes, 12),
+            },
+            wire,
+        }
+    }
+}
+
+/// Length of a stall record.
+pub const STALL_LEN: usize = 8;
+
+/// Writes a stall record.
+pub fn write_stall(publisher: ConnSlot, record: &mut [u8]) {
+    record.fill(0);
+    record[0] = KIND_STALL;
+    record[4..8].copy_from_slice(&publisher.0.to_ne_bytes());
+}
+
+/// A change of one shard's interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterestFrame<'a> {
+    /// Whose interest.
+    pub account: AccountId,
+    /// Members now: an absolute count; 0 ends it.
+    pub count: u32,
+    /// The subject, wildcards included.
+    pub subject: &'a [u8],
+    /// The queue group and the sender's own number for it.
+    pub queue: Option<(&'a [u8], QueueId)>,
+}
+
+impl<'a> InterestFrame<'a> {
+    /// The record's length.
+    pub fn len(&self) -> usize {
+        PLAIN_LEN + self.subject.len() + self.queue.map_or(0, |(name, _)| name.len())
+    }
+
+    /// Writes the record into `record`, which is of just that length.
+    pub fn write(&self, record: &mut [u8]) {
+        let (name, id) = self.queue.unwrap_or((&[], QueueId(0)));
+        record[0..4].copy_from_slice(&self.account.0.to_ne_bytes());
+        record[4..8].copy_from_slice(&self.count.to_ne_bytes());
+        record[8..12].copy_from_slice(&id.0.to_ne_bytes());
+        record[12..16].copy_from_slice(&(self.subject.len() as u32).to_ne_bytes());
+        let (subject_bytes, name_bytes) = record[PLAIN_LEN..].split_at_mut(self.subject.len());
+        subject_bytes.copy_from_slice(self.subject);
+        name_bytes.copy_from_slice(name);
+    }
+
+    /// Reads what [`InterestFrame::write`] wrote.
+    pub fn read(record: &'a [u8]) -> InterestFrame<'a> {
+        let (subject, name) = record[PLAIN_LEN..].split_at(u32_at(record, 12) as usize);
+        InterestFrame {
+            account: AccountId(u32_at(record, 0)),
+            count: u32_at(record, 4),
+            subject,
+            queue: (!name.is_empty()).then_some((name, QueueId(u32_at(record, 8)))),
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    let word = bytes[offset..offset + 4].try_into().expect("four bytes");
+    u32::from_ne_bytes(word)
+}

@@ -1,0 +1,45 @@
+//! A message under way: its canonical bytes, and the refcounted copy that many may share.
+
+use bytes::Bytes;
+use protocol::Publish;
+
+/// A message in canonical form. A large one is shared by everyone it goes to.
+pub struct Message<'a> {
+    publish: Publish<'a>,
+    shared: Option<Bytes>,
+}
+
+impl<'a> Message<'a> {
+    /// A message whose bytes stand in a read chunk.
+    #[inline]
+    pub fn borrowed(publish: Publish<'a>) -> Message<'a> {
+        debug_assert!(publish.is_canonical());
+        Message { publish, shared: None }
+    }
+
+    /// A message whose bytes are `shared`, from the verb to the last CRLF.
+    #[inline]
+    pub fn over(publish: Publish<'a>, shared: Bytes) -> Message<'a> {
+        debug_assert!(publish.is_canonical());
+        debug_assert_eq!(publish.wire().len(), shared.len());
+        Message { publish, shared: Some(shared) }
+    }
+
+    /// The message.
+    #[inline]
+    pub fn publish(&self) -> &Publish<'a> {
+        &self.publish
+    }
+
+    /// The whole wire form as refcounted bytes; copied once if they are not yet.
+    pub fn share(&mut self) -> Bytes {
+        let wire = self.publish.wire();
+        self.shared.get_or_insert_with(|| Bytes::copy_from_slice(wire)).clone()
+    }
+
+    /// The refcounted bytes, if there are any.
+    #[inline]
+    pub fn shared(&self) -> Option<&Bytes> {
+        self.shared.as_ref()
+    }
+}

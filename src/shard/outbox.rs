@@ -1,0 +1,200 @@
+//! Hot path: the one door out, bounded bytes for one connection. Before it: `delivery`; after it:
+//! `connection::writing`, which hands the segments to the network.
+//!
+//! ```text
+//! Open ──over the bound──▶ Overflowed ──┐
+//!   └────── the connection closes ──────┴──▶ Shut
+//! ```
+//! Only an open outbox takes messages. An overflowed one dropped what it held, so that memory is
+//! free at once; the connection is then closed. A shut one still sends what was queued before.
+
+use std::collections::VecDeque;
+
+use base::{ClientId, SubKey};
+use buffer::{Segment, WriteChunk};
+use bytes::Bytes;
+use hashbrown::HashTable;
+use protocol::{Delivery, HeaderSupport};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Overflowed,
+    Shut,
+}
+
+/// Bytes on their way to one connection, and what delivery must know of it.
+pub struct Outbox {
+    cid: ClientId,
+    state: State,
+    headers: HeaderSupport,
+    segments: VecDeque<Segment>,
+    queued_bytes: usize,
+    under_way_bytes: usize,
+    pending_max: usize,
+    dirty: bool,
+    /// Messages delivered.
+    pub out_msgs: u64,
+    /// Bytes of headers and payload delivered.
+    pub out_bytes: u64,
+    /// This connection's subscriptions, hashed by sid.
+    pub(crate) sids: HashTable<SubKey>,
+}
+
+/// Whether an append made the outbox one that the core must look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// It is known already.
+    Known,
+    /// It has something to send now.
+    NewlyDirty,
+    /// It went over its bound and dropped all it held.
+    Overflowed,
+}
+
+impl Outbox {
+    pub(crate) fn new(cid: ClientId, pending_max: usize) -> Outbox {
+        Outbox {
+            cid,
+            state: State::Open,
+            headers: HeaderSupport::Unsupported,
+            segments: VecDeque::new(),
+            queued_bytes: 0,
+            under_way_bytes: 0,
+            pending_max,
+            dirty: false,
+            out_msgs: 0,
+            out_bytes: 0,
+            sids: HashTable::new(),
+        }
+    }
+
+    /// The connection's id.
+    pub fn cid(&self) -> ClientId {
+        self.cid
+    }
+
+    /// Whether the other end takes headers; known once it has sent CONNECT.
+    #[inline]
+    pub fn headers(&self) -> HeaderSupport {
+        self.headers
+    }
+
+    /// Sets whether the other end takes headers.
+    pub fn set_headers(&mut self, headers: HeaderSupport) {
+        self.headers = headers;
+    }
+
+    /// Whether messages are still delivered.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Bytes not yet taken by the kernel.
+    #[inline]
+    pub fn pending_bytes(&self) -> usize {
+        self.queued_bytes + self.under_way_bytes
+    }
+
+    /// Whether the queue is so full that the slow policy applies.
+    #[inline]
+    pub(crate) fn is_filling(&self) -> bool {
+        let percent = config::limits::STALL_PENDING_PERCENT;
+        self.pending_bytes() > self.pending_max / 100 * percent
+    }
+
+    /// Whether nothing waits to be handed to the network.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// How many subscriptions the connection has.
+    pub fn subscriptions(&self) -> usize {
+        self.sids.len()
+    }
+
+    /// Takes no more messages; what is queued may still be sent.
+    pub(crate) fn shut(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Shut;
+        }
+    }
+
+    /// Appends protocol bytes.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Appended {
+        self.claim(bytes.len()).copy_from_slice(bytes);
+        self.appended(bytes.len())
+    }
+
+    /// Appends a delivery, copied.
+    #[inline]
+    pub(crate) fn append_delivery(&mut self, delivery: &Delivery<'_>) -> Appended {
+        let len = delivery.len();
+        delivery.write_to(self.claim(len));
+        self.appended(len)
+    }
+
+    /// Appends a delivery whose last piece, `rest`, others send too.
+    pub(crate) fn append_shared(&mut self, delivery: &Delivery<'_>, rest: Bytes) -> Appended {
+        let len = delivery.len();
+        delivery.write_start(self.claim(len - rest.len()));
+        self.segments.push_back(Segment::shared(rest));
+        self.appended(len)
+    }
+
+    /// The next `len` bytes, contiguous, to be filled.
+    #[inline]
+    fn claim(&mut self, len: usize) -> &mut [u8] {
+        let fits = |chunk: &&mut WriteChunk| chunk.room() >= len;
+        if self.segments.back_mut().and_then(Segment::chunk_mut).filter(fits).is_none() {
+            self.add_chunk(len);
+        }
+        let chunk = self.segments.back_mut().and_then(Segment::chunk_mut);
+        chunk.expect("the last segment is a chunk with room").claim(len)
+    }
+
+    #[inline]
+    fn appended(&mut self, len: usize) -> Appended {
+        self.queued_bytes += len;
+        if self.pending_bytes() > self.pending_max && self.state == State::Open {
+            self.state = State::Overflowed;
+            self.segments = VecDeque::new();
+            self.queued_bytes = 0;
+            return Appended::Overflowed;
+        }
+        match std::mem::replace(&mut self.dirty, true) {
+            true => Appended::Known,
+            false => Appended::NewlyDirty,
+        }
+    }
+
+    /// A small chunk for a connection that gets little, large ones for one in a flood.
+    #[cold]
+    fn add_chunk(&mut self, len: usize) {
+        let room = match self.segments.is_empty() {
+            true => len,
+            false => len.max(buffer::chunk::SMALL_BYTES + 1),
+        };
+        self.segments.push_back(Segment::chunk(WriteChunk::with_room(room)));
+    }
+
+    /// The queued segments, to be handed to the network; they count as under way from now on.
+    pub fn take(&mut self) -> &mut VecDeque<Segment> {
+        self.under_way_bytes += self.queued_bytes;
+        self.queued_bytes = 0;
+        &mut self.segments
+    }
+
+    /// Notes that the outbox is not on the list of dirty ones any more.
+    pub fn mark_clean(&mut self) {
+        self.dirty = false;
+    }
+
+    /// Notes that the kernel took `bytes`.
+    pub fn sent(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.under_way_bytes);
+        self.under_way_bytes -= bytes;
+    }
+}

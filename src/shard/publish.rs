@@ -1,0 +1,251 @@
+//! Hot path: one message from a connection of this core. Before it: `client::publish`; after it:
+//! `delivery` for subscribers here, a ring for those on other cores.
+//!
+//! A message is matched once. Every plain subscription here gets it; each other shard with
+//! interest gets one frame, with the queue picks that fell on its members.
+
+use base::{AccountId, ConnSlot, Counter, QueueId, ShardId, ShardSet};
+use protocol::MessageParts;
+use ring::Sent;
+use subject::{Plan, QueuePlan};
+
+use crate::delivery::{Delivered, Origin};
+use crate::frame::{MessageFrame, Plain};
+use crate::message::Message;
+use crate::shard::Shard;
+
+/// Whether a connection gets its own messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Echo {
+    /// It does.
+    On,
+    /// It does not.
+    Off,
+}
+
+/// Who publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Publisher {
+    /// Where it lives on this shard.
+    pub slot: ConnSlot,
+    /// Its account.
+    pub account: AccountId,
+    /// Whether it gets its own messages.
+    pub echo: Echo,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Whether anybody gets it.
+    pub reached: Reached,
+    /// Whether a ring was full: stop reading from this publisher.
+    pub congested: bool,
+}
+
+/// Whether anybody gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Somebody, here or on another shard.
+    Somebody,
+    /// Nobody.
+    Nobody,
+}
+
+impl Shard {
+    /// Publishes a message to everyone with interest.
+    #[inline]
+    pub fn publish(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
+        let publish = *message.publish();
+        self.tally.in_msgs += 1;
+        self.tally.in_bytes += publish.total_len() as u64;
+        self.interest(publisher.account);
+        let interest = &mut self.interests[publisher.account.index()];
+        let plan = self.published_memo.plan(publisher.account, interest, publish.subject());
+        if plan.is_empty() {
+            return Published { reached: Reached::Nobody, congested: false };
+        }
+        let origin = Origin::Here { slot: publisher.slot, echo: publisher.echo };
+        let mut reached = Reached::Nobody;
+        if plan.locals.len() > 1 && publish.tail().len() > config::limits::INLINE_PAYLOAD_MAX {
+            message.share();
+        }
+        for &key in &plan.locals {
+            if self.deliver(key, origin, message) == Delivered::Yes {
+                reached = Reached::Somebody;
+            }
+        }
+        if plan.shards.is_empty() && plan.queues.is_empty() {
+            return Published { reached, congested: false };
+        }
+        self.publish_beyond(publisher, &plan, message, reached)
+    }
+
+    /// The part that not every message has: queue groups and other shards.
+    fn publish_beyond(
+        &mut self,
+        publisher: &Publisher,
+        plan: &Plan,
+        message: &mut Message<'_>,
+        mut reached: Reached,
+    ) -> Published {
+        let origin = Origin::Here { slot: publisher.slot, echo: publisher.echo };
+        let mut targets = plan.shards;
+        self.picks.clear();
+        for group in &plan.queues {
+            match self.pick(group, origin, message) {
+                Pick::Delivered => reached = Reached::Somebody,
+                Pick::Elsewhere(shard, queue) => {
+                    self.picks.push((shard, queue));
+                    targets.insert(shard);
+                }
+                Pick::Nobody => {}
+            }
+        }
+        if targets.is_empty() {
+            return Published { reached, congested: false };
+        }
+        let frame = MessageFrame {
+            plain: Plain::Yes,
+            account: publisher.account,
+            publisher: publisher.slot,
+            hops: 0,
+        };
+        let congested = self.send_frames(frame, plan.shards, targets, message);
+        Published { reached: Reached::Somebody, congested }
+    }
+
+    /// Sends one frame to each of `targets`, with the picks that `self.picks` holds for it.
+    /// Whether any of them spilled.
+    pub(crate) fn send_frames(
+        &mut self,
+        frame: MessageFrame,
+        plain: ShardSet,
+        targets: ShardSet,
+        message: &mut Message<'_>,
+    ) -> bool {
+        let mut congested = false;
+        for shard in targets {
+            self.frame_picks.clear();
+            let picks = self.picks.iter().filter(|(to, _)| *to == shard);
+            self.frame_picks.extend(picks.map(|(_, queue)| *queue));
+            let plain = if plain.contains(shard) { Plain::Yes } else { Plain::No };
+            congested |= self.send_frame(MessageFrame { plain, ..frame }, shard, message);
+        }
+        congested
+    }
+
+    fn send_frame(
+        &mut self,
+        frame: MessageFrame,
+        to: ShardId,
+        message: &mut Message<'_>,
+    ) -> bool {
+        let publish = *message.publish();
+        let wire = publish.wire();
+        let layout = publish.layout();
+        let picks = &self.frame_picks;
+        // design §5: small payloads are copied inline, large ones travel as a refcounted slice.
+        let (inline, payload) = match wire.len() > config::limits::INLINE_PAYLOAD_MAX {
+            false => (wire, None),
+            true => (&wire[..0], Some(message.share())),
+        };
+        let len = MessageFrame::len(picks.len(), inline.len());
+        let sent = self.mesh.outgoing.send_data(to, len, payload, |record| {
+            frame.write(picks, layout, inline, record);
+        });
+        match sent {
+            Ok(Sent::InRing) => {
+                self.count(Counter::RingFramesOut);
+                false
+            }
+            Ok(Sent::Spilled) => {
+                self.count(Counter::RingFramesOut);
+                self.count(Counter::RingSpilled);
+                true
+            }
+            Err(_) => {
+                self.count(Counter::RingDropped);
+                true
+            }
+        }
+    }
+
+    /// Finds one member of a group. Uniform over all shards; a member here that cannot take the
+    /// message leaves it to the next (spec/client-protocol.md §6).
+    fn pick(&mut self, group: &QueuePlan, origin: Origin, message: &mut Message<'_>) -> Pick {
+        let first = self.random.u32(0..group.members) as usize;
+        if first < group.locals.len()
+            && self.deliver_to_one(&group.locals, first, origin, message) == Delivered::Yes
+        {
+            return Pick::Delivered;
+        }
+        match self.pick_elsewhere(group) {
+            Some((shard, queue)) => Pick::Elsewhere(shard, queue),
+            None => Pick::Nobody,
+        }
+    }
+
+    /// Delivers to the first of `members`, from `first` around, that can take the message.
+    pub(crate) fn deliver_to_one(
+        &mut self,
+        members: &[base::SubKey],
+        first: usize,
+        origin: Origin,
+        message: &mut Message<'_>,
+    ) -> Delivered {
+        let (before, after) = members.split_at(first);
+        for &key in after.iter().chain(before) {
+            if self.deliver(key, origin, message) == Delivered::Yes {
+                return Delivered::Yes;
+            }
+        }
+        Delivered::No
+    }
+
+    /// Another shard with members of the group, by weight.
+    pub(crate) fn pick_elsewhere(&mut self, group: &QueuePlan) -> Option<(ShardId, QueueId)> {
+        let members = group.remotes.iter().map(|remote| remote.members).sum::<u32>();
+        if members == 0 {
+            return None;
+        }
+        let mut nth = self.random.u32(0..members);
+        for remote in &group.remotes {
+            if nth < remote.members {
+                return Some((remote.shard, remote.queue));
+            }
+            nth -= remote.members;
+        }
+        None
+    }
+
+    /// Tells a requestor that nobody listens: on its own plain subscription that matches the
+    /// reply, if it has one (spec/client-protocol.md §6, no_responders).
+    pub fn answer_no_responders(&mut self, publisher: &Publisher, message: &Message<'_>) {
+        let publish = *message.publish();
+        let Some(reply) = publish.reply() else { return };
+        let plan = self.interest(publisher.account).plan(reply);
+        let own = plan.locals.iter().copied().find(|&key| {
+            self.subscriptions.get(key).is_some_and(|sub| sub.connection == publisher.slot)
+        });
+        let Some(own) = own else { return };
+        let mut headers = Vec::new();
+        protocol::headers::write_no_responders(publish.subject(), &mut headers);
+        let parts =
+            MessageParts { subject: reply, reply: None, headers: Some(&headers), payload: b"" };
+        let mut wire = Vec::new();
+        let mut answer = Message::borrowed(protocol::canonical(parts, &mut wire));
+        let origin = Origin::Here { slot: publisher.slot, echo: Echo::On };
+        self.deliver(own, origin, &mut answer);
+    }
+}
+
+/// Who gets a queue group's message.
+enum Pick {
+    /// A member here got it.
+    Delivered,
+    /// A member of that shard will, under that shard's number for the group.
+    Elsewhere(ShardId, QueueId),
+    /// No member can take it.
+    Nobody,
+}

@@ -1,0 +1,308 @@
+//! The shard's parts, its connections' doors, and the housekeeping of a turn.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use config::options::SlowSubscriber;
+use base::{AccountId, ClientId, ConnSlot, Counter, Counters, ShardId, SubKey};
+use ring::mesh::MeshEnd;
+use ring::{Doorbell, InterestSeq};
+use subject::{CachePolicy, Interest, Plan};
+
+use crate::outbox::{Appended, Outbox};
+use crate::subscriptions::Subscriptions;
+
+/// Subscriptions of closed connections that one turn removes at most.
+const REAP_PER_TURN: usize = 1024;
+
+/// What the operator chose, as far as a shard needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether matches are cached.
+    pub cache: CachePolicy,
+    /// Most bytes queued towards one connection.
+    pub pending_max: usize,
+    /// What happens before that.
+    pub slow: SlowSubscriber,
+}
+
+/// The plan of the last subject, which the next message very often has too.
+#[derive(Default)]
+pub(crate) struct Memo {
+    account: AccountId,
+    plan: Option<Rc<Plan>>,
+}
+
+/// What this turn counted; added to the shared counters once a turn.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub in_msgs: u64,
+    pub in_bytes: u64,
+    pub out_msgs: u64,
+    pub out_bytes: u64,
+}
+
+/// The subscriptions of a connection that is gone, on their way out of the index.
+struct Reaping {
+    slot: ConnSlot,
+    subscriptions: hashbrown::hash_table::IntoIter<SubKey>,
+}
+
+/// One core's heart.
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) mesh: MeshEnd,
+    pub(crate) interests: Vec<Interest>,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) outboxes: Vec<Option<Outbox>>,
+    pub(crate) settings: Settings,
+    pub(crate) random: fastrand::Rng,
+    pub(crate) tally: Tally,
+    pub(crate) published_memo: Memo,
+    pub(crate) arrived_memo: Memo,
+    pub(crate) picks: Vec<(ShardId, base::QueueId)>,
+    pub(crate) frame_picks: Vec<base::QueueId>,
+    counters: Arc<Counters>,
+    dirty: Vec<ConnSlot>,
+    overflowed: Vec<ConnSlot>,
+    pub(crate) stalled: Vec<ConnSlot>,
+    reaping: Vec<Reaping>,
+    reaped: Vec<ConnSlot>,
+}
+
+impl Shard {
+    /// A shard without connections. `seed` decides the queue picks.
+    pub fn new(mesh: MeshEnd, settings: Settings, counters: Arc<Counters>, seed: u64) -> Shard {
+        Shard {
+            id: mesh.shard(),
+            mesh,
+            interests: Vec::new(),
+            subscriptions: Subscriptions::default(),
+            outboxes: Vec::new(),
+            settings,
+            random: fastrand::Rng::with_seed(seed),
+            tally: Tally::default(),
+            published_memo: Memo::default(),
+            arrived_memo: Memo::default(),
+            picks: Vec::new(),
+            frame_picks: Vec::new(),
+            counters,
+            dirty: Vec::new(),
+            overflowed: Vec::new(),
+            stalled: Vec::new(),
+            reaping: Vec::new(),
+            reaped: Vec::new(),
+        }
+    }
+
+    /// Which shard this is.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The counters of this shard.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Opens a door for a connection.
+    pub fn attach(&mut self, slot: ConnSlot, cid: ClientId) {
+        if self.outboxes.len() <= slot.index() {
+            self.outboxes.resize_with(slot.index() + 1, || None);
+        }
+        let place = &mut self.outboxes[slot.index()];
+        assert!(place.is_none(), "a slot is attached once");
+        *place = Some(Outbox::new(cid, self.settings.pending_max));
+        self.counters.add(Counter::Connections, 1);
+        self.counters.add(Counter::ConnectionsTotal, 1);
+    }
+
+    /// Delivers nothing more to a connection and lets go of its subscriptions, a bounded number
+    /// a turn. The slot comes back by [`Shard::next_reaped`].
+    pub fn detach(&mut self, slot: ConnSlot) {
+        let Some(outbox) = self.outboxes[slot.index()].as_mut() else { return };
+        outbox.shut();
+        let subscriptions = std::mem::take(&mut outbox.sids).into_iter();
+        self.counters.sub(Counter::Connections, 1);
+        self.reaping.push(Reaping { slot, subscriptions });
+    }
+
+    /// A connection without subscriptions left, whose slot may be given to another once
+    /// [`Shard::release`] was called.
+    pub fn next_reaped(&mut self) -> Option<ConnSlot> {
+        self.reaped.pop()
+    }
+
+    /// Forgets a connection that was detached and reaped.
+    pub fn release(&mut self, slot: ConnSlot) {
+        self.outboxes[slot.index()] = None;
+    }
+
+    /// A connection's door.
+    #[inline]
+    pub fn outbox(&mut self, slot: ConnSlot) -> Option<&mut Outbox> {
+        self.outboxes.get_mut(slot.index())?.as_mut()
+    }
+
+    /// Queues protocol bytes for a connection.
+    pub fn write(&mut self, slot: ConnSlot, bytes: &[u8]) {
+        let Some(outbox) = self.outboxes.get_mut(slot.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        if outbox.is_open() {
+            let appended = outbox.append(bytes);
+            self.note(slot, appended);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn note(&mut self, slot: ConnSlot, appended: Appended) {
+        match appended {
+            Appended::Known => {}
+            Appended::NewlyDirty => self.dirty.push(slot),
+            Appended::Overflowed => self.overflowed.push(slot),
+        }
+    }
+
+    /// A connection with something to send.
+    pub fn next_dirty(&mut self) -> Option<ConnSlot> {
+        self.dirty.pop()
+    }
+
+    /// A connection whose outbox went over its bound: close it.
+    pub fn next_overflowed(&mut self) -> Option<ConnSlot> {
+        self.overflowed.pop()
+    }
+
+    /// A publisher that is to sleep for a slow subscriber.
+    pub fn next_stalled(&mut self) -> Option<ConnSlot> {
+        self.stalled.pop()
+    }
+
+    /// The last interest that this shard told the others; what a PONG waits for.
+    pub fn interest_told(&self) -> InterestSeq {
+        self.mesh.outgoing.interest_sent()
+    }
+
+    /// Whether every other shard has applied `told`. If not, this shard will be awake when they
+    /// have; ask again each turn.
+    pub fn is_visible(&mut self, told: InterestSeq) -> bool {
+        self.mesh.outgoing.await_applied(told)
+    }
+
+    /// Whether records wait in a spill queue: connections that feed it must not be read.
+    pub fn is_congested(&self) -> bool {
+        self.mesh.outgoing.spilled().records > 0
+    }
+
+    /// The end of a turn: removes what closed connections left, publishes what was sent to other
+    /// shards, rings those that sleep, and adds up the counters.
+    pub fn finish_turn(&mut self, doorbell: &mut dyn Doorbell) {
+        self.reap();
+        self.mesh.outgoing.flush();
+        let rung = self.mesh.wake_peers(doorbell);
+        self.counters.add(Counter::DoorbellsOut, rung as u64);
+        let tally = std::mem::take(&mut self.tally);
+        self.counters.add(Counter::InMsgs, tally.in_msgs);
+        self.counters.add(Counter::InBytes, tally.in_bytes);
+        self.counters.add(Counter::OutMsgs, tally.out_msgs);
+        self.counters.add(Counter::OutBytes, tally.out_bytes);
+        self.counters.set(Counter::Subscriptions, self.subscriptions.len() as u64);
+        self.counters.set(
+            Counter::RingSpillDepth,
+            self.mesh.outgoing.spilled().records as u64,
+        );
+    }
+
+    /// Copies what the index counts into the shared counters. For the control thread; not every
+    /// turn.
+    pub fn publish_index_stats(&mut self) {
+        let mut total = subject::InterestStats::default();
+        for interest in &self.interests {
+            let stats = interest.stats();
+            total.inserts += stats.inserts;
+            total.removes += stats.removes;
+            total.plans += stats.plans;
+            total.cache_hits += stats.cache_hits;
+            total.cache_plans += stats.cache_plans;
+        }
+        let counters = &self.counters;
+        counters.set(Counter::IndexInserts, total.inserts);
+        counters.set(Counter::IndexRemoves, total.removes);
+        counters.set(Counter::IndexMatches, total.plans);
+        counters.set(Counter::IndexCacheHits, total.cache_hits);
+        counters.set(Counter::IndexCacheEntries, total.cache_plans as u64);
+    }
+
+    /// Whether this shard has something to do that no event will announce.
+    pub fn has_work(&self) -> bool {
+        !self.reaping.is_empty() || !self.dirty.is_empty()
+    }
+
+    /// Says that this core is about to sleep; see [`MeshEnd::prepare_sleep`].
+    #[must_use]
+    pub fn prepare_sleep(&mut self) -> bool {
+        self.mesh.prepare_sleep()
+    }
+
+    /// Says that this core is awake.
+    pub fn woke(&mut self) {
+        self.mesh.woke();
+    }
+
+    fn reap(&mut self) {
+        let mut budget = REAP_PER_TURN;
+        while budget > 0
+            && let Some(reaping) = self.reaping.last_mut()
+        {
+            match reaping.subscriptions.next() {
+                Some(key) => {
+                    self.remove_subscription(key);
+                    budget -= 1;
+                }
+                None => {
+                    self.reaped.push(reaping.slot);
+                    self.reaping.pop();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn interest(&mut self, account: AccountId) -> &mut Interest {
+        if self.interests.len() <= account.index() {
+            let cache = self.settings.cache;
+            self.interests.resize_with(account.index() + 1, || Interest::new(cache));
+        }
+        &mut self.interests[account.index()]
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, counter: Counter) {
+        self.counters.add(counter, 1);
+    }
+}
+
+impl Memo {
+    /// The plan of `subject`: the last one if it still stands, else from the index.
+    #[inline]
+    pub fn plan(
+        &mut self,
+        account: AccountId,
+        interest: &mut Interest,
+        subject: &[u8],
+    ) -> Rc<Plan> {
+        match &self.plan {
+            Some(plan) if self.account == account && interest.is_current(subject, plan) => {
+                Rc::clone(plan)
+            }
+            _ => {
+                // Let go first, so that the index can rebuild a stale plan in place.
+                self.plan = None;
+                let plan = interest.plan(subject);
+                self.account = account;
+                self.plan = Some(Rc::clone(&plan));
+                plan
+            }
+        }
+    }
+}

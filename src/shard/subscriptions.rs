@@ -1,0 +1,191 @@
+//! Subscribe, unsubscribe, and the table of all subscriptions of a shard.
+
+use base::snapshot::SubscriptionSnapshot;
+use base::{AccountId, ConnSlot, Counter, QueueId, SubKey};
+use smallvec::SmallVec;
+use subject::{Change, LocalHandle};
+
+use crate::frame::InterestFrame;
+use crate::shard::Shard;
+
+/// One subscription of a connection of this shard.
+pub struct Subscription {
+    /// Who subscribed.
+    pub connection: ConnSlot,
+    /// In which account.
+    pub account: AccountId,
+    /// The id that the client chose.
+    pub sid: SmallVec<[u8; 16]>,
+    /// Messages delivered.
+    pub delivered: u64,
+    /// Deliveries after which it ends; 0 for never.
+    pub max: u64,
+    subject: Box<[u8]>,
+    queue: Option<Box<[u8]>>,
+    handle: LocalHandle,
+}
+
+/// What SUB led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeOutcome {
+    /// The subscription stands.
+    Added,
+    /// The connection has one of that sid already; it stays as it is.
+    Known,
+    /// Nobody may subscribe to such a subject.
+    InvalidSubject,
+}
+
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    slots: Vec<Option<Subscription>>,
+    free: Vec<SubKey>,
+    hasher: ahash::RandomState,
+}
+
+impl Subscriptions {
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    #[inline]
+    pub fn get(&self, key: SubKey) -> Option<&Subscription> {
+        self.slots.get(key.index())?.as_ref()
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, key: SubKey) -> Option<&mut Subscription> {
+        self.slots.get_mut(key.index())?.as_mut()
+    }
+
+    fn reserve(&mut self) -> SubKey {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            SubKey(self.slots.len() as u32 - 1)
+        })
+    }
+
+    fn hash(&self, sid: &[u8]) -> u64 {
+        self.hasher.hash_one(sid)
+    }
+}
+
+impl Shard {
+    /// Adds a subscription to a connection that is attached, and tells the other shards.
+    pub fn subscribe(
+        &mut self,
+        connection: ConnSlot,
+        account: AccountId,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) -> SubscribeOutcome {
+        if !subject::name::is_valid_subscription(subject) {
+            return SubscribeOutcome::InvalidSubject;
+        }
+        if self.find(connection, sid).is_some() {
+            return SubscribeOutcome::Known;
+        }
+        let key = self.subscriptions.reserve();
+        let inserted = self.interest(account).insert_local(subject, queue, key);
+        let (handle, change) = inserted.expect("the subject was checked");
+        self.subscriptions.slots[key.index()] = Some(Subscription {
+            connection,
+            account,
+            sid: SmallVec::from_slice(sid),
+            delivered: 0,
+            max: 0,
+            subject: subject.into(),
+            queue: queue.map(Into::into),
+            handle,
+        });
+        let subscriptions = &self.subscriptions;
+        let outbox = self.outboxes[connection.index()].as_mut().expect("attached");
+        outbox.sids.insert_unique(subscriptions.hash(sid), key, |&key| {
+            subscriptions.hash(&subscriptions.get(key).expect("live").sid)
+        });
+        self.tell(account, change, subject, queue);
+        SubscribeOutcome::Added
+    }
+
+    /// Ends a subscription, at once or once `max` messages were delivered since SUB. An unknown
+    /// sid is no error (spec/client-protocol.md §2.1).
+    pub fn unsubscribe(&mut self, connection: ConnSlot, sid: &[u8], max: Option<u64>) {
+        let Some(key) = self.find(connection, sid) else { return };
+        let sub = self.subscriptions.get_mut(key).expect("found");
+        match max {
+            Some(max) if max > sub.delivered => sub.max = max,
+            _ => self.end_subscription(key),
+        }
+    }
+
+    /// Ends all subscriptions of a connection that stays (a second CONNECT).
+    pub fn unsubscribe_all(&mut self, connection: ConnSlot) {
+        let Some(outbox) = self.outbox(connection) else { return };
+        let all = std::mem::take(&mut outbox.sids);
+        for key in all {
+            self.remove_subscription(key);
+        }
+    }
+
+    /// The subscriptions of a connection, for monitoring.
+    pub fn subscriptions_of(&self, connection: ConnSlot) -> Vec<SubscriptionSnapshot> {
+        let Some(outbox) = self.outboxes[connection.index()].as_ref() else { return Vec::new() };
+        let subs = outbox.sids.iter().filter_map(|&key| self.subscriptions.get(key));
+        subs.map(|sub| SubscriptionSnapshot {
+            cid: outbox.cid(),
+            account: String::from("$G"),
+            subject: lossy(&sub.subject),
+            queue: sub.queue.as_deref().map(lossy).unwrap_or_default(),
+            sid: lossy(&sub.sid),
+            delivered: sub.delivered,
+            max: sub.max,
+        })
+        .collect()
+    }
+
+    fn find(&self, connection: ConnSlot, sid: &[u8]) -> Option<SubKey> {
+        let outbox = self.outboxes[connection.index()].as_ref()?;
+        let hash = self.subscriptions.hash(sid);
+        let same = |key: &SubKey| self.subscriptions.get(*key).is_some_and(|s| *s.sid == *sid);
+        outbox.sids.find(hash, same).copied()
+    }
+
+    /// Takes a subscription from its connection and from the index.
+    pub(crate) fn end_subscription(&mut self, key: SubKey) {
+        let sub = self.subscriptions.get(key).expect("live");
+        let hash = self.subscriptions.hash(&sub.sid);
+        let outbox = self.outboxes[sub.connection.index()].as_mut().expect("attached");
+        if let Ok(entry) = outbox.sids.find_entry(hash, |&known| known == key) {
+            entry.remove();
+        }
+        self.remove_subscription(key);
+    }
+
+    /// Takes a subscription that its connection no longer lists from the index.
+    pub(crate) fn remove_subscription(&mut self, key: SubKey) {
+        let sub = self.subscriptions.slots[key.index()].take().expect("removed once");
+        self.subscriptions.free.push(key);
+        let change = self.interest(sub.account).remove_local(sub.handle);
+        self.tell(sub.account, change, &sub.subject, sub.queue.as_deref());
+    }
+
+    /// Tells the other shards what changed for them.
+    fn tell(&mut self, account: AccountId, change: Change, subject: &[u8], queue: Option<&[u8]>) {
+        let (count, id) = match change {
+            Change::None => return,
+            Change::Plain { count } => (count, QueueId(0)),
+            Change::Queue { queue, count } => (count, queue),
+        };
+        let queue = queue.map(|name| (name, id));
+        let frame = InterestFrame { account, count, subject, queue };
+        let told = self.mesh.outgoing.send_interest(frame.len(), |record| frame.write(record));
+        // Subjects are bounded by the control line, far below half an interest ring.
+        told.expect("an interest record fits its ring");
+        self.count(Counter::RingFramesOut);
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
