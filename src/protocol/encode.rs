@@ -39,7 +39,7 @@ pub struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// `publish` must be canonical ([`crate::canonical`]).
+    /// `publish` must be canonical (`canonical`).
     // spec/client-protocol.md §2.2 MSG, HMSG
     #[inline]
     pub fn new(publish: &Publish<'a>, sid: &'a [u8], receiver: HeaderSupport) -> Delivery<'a> {

@@ -5,7 +5,7 @@
 //! pure, and what it returns borrows from what it was given.
 //!
 //! Invariants:
-//! - What [`parse`] answers depends on the bytes alone, never on where reads happened to end.
+//! - What [`parse()`] answers depends on the bytes alone, never on where reads happened to end.
 //! - [`Parsed::Incomplete`] always asks for more than is there; [`Parsed::Op`] consumes at least
 //!   one byte and never more than is there.
 //! - No input panics. Memory for one unfinished control line is bounded by

@@ -3,7 +3,7 @@
 //!
 //! The parser keeps no state: an unfinished operation is parsed again from its first byte when
 //! more has arrived, and the answer says how much that must be at least. A publish in the usual
-//! shape takes one pass over its control line ([`quick_publish`]); everything else, and whatever
+//! shape takes one pass over its control line (`quick_publish`); everything else, and whatever
 //! that pass cannot finish, takes the thorough way, which alone reports violations.
 
 use std::ops::Range;

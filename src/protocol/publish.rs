@@ -10,7 +10,7 @@
 //! ```
 //!
 //! That holds when the PUB is *canonical*: upper-case verb, single spaces, sizes without leading
-//! zeros, CRLF. Almost every client writes it so; what is not is rewritten by [`canonical`].
+//! zeros, CRLF. Almost every client writes it so; what is not is rewritten by [`canonical()`].
 
 use std::io::Write;
 use std::ops::Range;
@@ -45,7 +45,7 @@ pub struct Layout {
     pub body: u32,
 }
 
-/// What a message consists of, to be written by [`canonical`].
+/// What a message consists of, to be written by [`canonical()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageParts<'a> {
     /// A non-empty subject without blanks or line ends.
