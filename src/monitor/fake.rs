@@ -1,7 +1,185 @@
 //! A server for the tests: whatever they put into it.
 
-use base::snapshot::ConnectionSnapshot;
-use base::{ClientId, ShardId};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use base::{ClientId, Counters, ShardId};
+
+use crate::source::{Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery};
+
+/// 2026-11-21T09:17:57Z, when the fake server started.
+pub const START_NS: u64 = 1_795_252_677_000_000_000;
+
+/// A server that stands still. Shard `n` of two holds the subscriptions of even or odd clients.
+pub struct FakeServer {
+    pub facts: Rc<ServerFacts>,
+    pub shards: Vec<Arc<Counters>>,
+    pub connections: Vec<ConnectionSnapshot>,
+    pub closed: Vec<Rc<ClosedSnapshot>>,
+    pub subscriptions: Vec<SubscriptionSnapshot>,
+    pub fanout: Fanout,
+    pub health: Health,
+}
+
+impl Source for FakeServer {
+    fn facts(&self) -> Rc<ServerFacts> {
+        Rc::clone(&self.facts)
+    }
+
+    fn shards(&self) -> &[Arc<Counters>] {
+        &self.shards
+    }
+
+    async fn connections(&self) -> Vec<ConnectionSnapshot> {
+        tokio::task::yield_now().await;
+        self.connections.clone()
+    }
+
+    fn closed(&self) -> Vec<Rc<ClosedSnapshot>> {
+        self.closed.clone()
+    }
+
+    async fn subscriptions(&self, mut query: SubscriptionQuery) -> SubscriptionPage {
+        let mut page = SubscriptionPage::default();
+        for shard in 0..2 {
+            tokio::task::yield_now().await;
+            let admitted = self.subscriptions.iter().filter(|one| {
+                one.cid.0 % 2 == shard
+                    && query.admits(one.cid, &one.account, one.subject.as_bytes())
+            });
+            let next = SubscriptionPage::gather(&query, admitted, Clone::clone);
+            query = query.rest(&next);
+            page.append(next);
+        }
+        page
+    }
+
+    async fn fanout(&self) -> Fanout {
+        self.fanout
+    }
+
+    fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        5
+    }
+}
+
+impl FakeServer {
+    /// Two shards, nobody connected.
+    pub fn idle() -> FakeServer {
+        FakeServer {
+            facts: Rc::new(facts()),
+            shards: vec![Arc::default(), Arc::default()],
+            connections: Vec::new(),
+            closed: Vec::new(),
+            subscriptions: Vec::new(),
+            fanout: Fanout::default(),
+            health: Health::Ok,
+        }
+    }
+
+    /// Every fact set and every field of every connection and subscription in use.
+    pub fn full() -> FakeServer {
+        let mut server = FakeServer::idle();
+        server.facts = Rc::new(full_facts());
+        server.shards.iter().for_each(|shard| count_everything(shard));
+        server.connections = vec![full_connection(4), full_connection(5)];
+        server.closed = vec![Rc::new(ClosedSnapshot {
+            connection: ConnectionSnapshot {
+                subscriptions_list: vec![subscription(3, "gone")],
+                ..full_connection(3)
+            },
+            stop_ns: START_NS + 7_000_000_000,
+            reason: "Client Closed",
+        })];
+        server.subscriptions =
+            vec![subscription(4, "a.*"), subscription(5, "a.b"), subscription(5, "c")];
+        server
+    }
+}
+
+/// A server with defaults.
+pub fn facts() -> ServerFacts {
+    ServerFacts {
+        server_id: "NFAKE".into(),
+        server_name: "fake".into(),
+        version: "2.14.5".into(),
+        toolchain: "rust1.95.0".into(),
+        host: "0.0.0.0".into(),
+        port: 4222,
+        auth_timeout: Duration::from_secs(2),
+        tls_timeout: Duration::from_secs(2),
+        http_host: "0.0.0.0".into(),
+        http_port: 8222,
+        max_connections: 65_536,
+        ping_interval: Duration::from_secs(120),
+        ping_max: 2,
+        max_control_line: 4096,
+        max_payload: 1 << 20,
+        max_pending: 64 << 20,
+        write_deadline: Duration::from_secs(10),
+        cores: 2,
+        start_ns: START_NS,
+        config_load_ns: START_NS,
+        accounts: vec!["$G".into()],
+        ..ServerFacts::default()
+    }
+}
+
+fn full_facts() -> ServerFacts {
+    ServerFacts {
+        git_commit: "abc".into(),
+        connect_urls: vec!["10.0.0.1:4222".into()],
+        auth_required: true,
+        max_subscriptions: Some(9),
+        write_timeout: "retry".into(),
+        config_digest: "sha256:00".into(),
+        tags: vec!["t".into()],
+        metadata: [("k".into(), "v".into())].into(),
+        accounts: vec!["$G".into(), "A".into(), "$SYS".into()],
+        system_account: Some("$SYS".into()),
+        ..facts()
+    }
+}
+
+/// Counter number n counts n + 1.
+fn count_everything(shard: &Counters) {
+    for (n, &counter) in base::Counter::ALL.iter().enumerate() {
+        shard.set(counter, n as u64 + 1);
+    }
+}
+
+fn full_connection(cid: u64) -> ConnectionSnapshot {
+    ConnectionSnapshot {
+        rtt_ns: Some(379_123),
+        stalls: 1,
+        name: "n".into(),
+        lang: "go".into(),
+        version: "1".into(),
+        authorized_user: "u".into(),
+        account: "A".into(),
+        subscriptions: 1,
+        ..connection(cid)
+    }
+}
+
+/// A queue subscription of client `cid` with a limit, in account A.
+pub fn subscription(cid: u64, subject: &str) -> SubscriptionSnapshot {
+    SubscriptionSnapshot {
+        cid: ClientId(cid),
+        account: "A".into(),
+        subject: subject.into(),
+        queue: "q".into(),
+        sid: "1".into(),
+        delivered: 6,
+        max: 9,
+    }
+}
 
 /// A connection of client `cid` that did nothing.
 pub fn connection(cid: u64) -> ConnectionSnapshot {
@@ -9,8 +187,8 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         cid: ClientId(cid),
         shard: ShardId(0),
         peer: "127.0.0.1:5000".parse().unwrap(),
-        start_ns: 0,
-        last_activity_ns: 0,
+        start_ns: START_NS,
+        last_activity_ns: START_NS,
         rtt_ns: None,
         pending_bytes: 0,
         in_msgs: 0,

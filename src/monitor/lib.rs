@@ -1,10 +1,48 @@
-//! HTTP monitoring.
+//! HTTP monitoring with nats-server's endpoints and field names, and Prometheus metrics.
+//!
+//! This room never touches a shard: it asks room `server` through [`Source`] and renders what it
+//! gets. It belongs to no core; everything runs on the control thread, on a current-thread tokio
+//! runtime, and nothing here is `Send` or needs to be.
+//!
+//! Invariants: what HTTP clients hold is bounded (connections, heads, replies that wait); one
+//! costly reply is built at a time; subscriptions are asked for after paging, so an answer's size
+//! follows the page; no request panics the thread.
+//!
+//! | file | what |
+//! |---|---|
+//! | `source.rs` | the seam: what is asked of the server |
+//! | `closed.rs` | the ring of closed connections, fed by the server |
+//! | `serve.rs` | the listener and its bounds |
+//! | `slow_reader.rs` | the timeout of a reply |
+//! | `endpoint.rs` | paths, cost, request counts |
+//! | `answer.rs` | from path and query to a reply |
+//! | `params.rs` | query parameters and the texts of their errors |
+//! | `reply.rs` | status, type, bytes |
+//! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `healthz.rs` `metrics.rs` | one endpoint each |
+//! | `switched_off.rs` | endpoints whose feature is not built |
+//! | `process.rs` | memory and processor time from `/proc` |
+//! | `text.rs` | times and durations as text |
+
+mod answer;
 mod closed;
+mod connz;
+mod endpoint;
 #[cfg(test)]
 mod fake;
+mod healthz;
+mod metrics;
+mod params;
+mod process;
+mod reply;
+mod root;
 mod serve;
+mod slow_reader;
 mod source;
+mod subsz;
+mod switched_off;
+mod text;
+mod varz;
 
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
-pub use serve::serve;
+pub use serve::{HTTP_CONNECTIONS_MAX, serve};
 pub use source::{Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery};

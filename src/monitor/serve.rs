@@ -1,13 +1,167 @@
-//! The listener: accepts, bounds what one HTTP client may hold, and answers.
+//! The listener: accepts, bounds what one HTTP client may hold, and hands requests to the desk.
 
+use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpListener;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
+use crate::answer::Desk;
+use crate::endpoint::Cost;
+use crate::reply::{Content, Reply};
+use crate::slow_reader::Patient;
 use crate::source::Source;
 
+/// HTTP connections at a time. At it: new ones wait in the listener's backlog.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of a request's head. Over it: 431 and close.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Header lines of a request. Over it: 431 and close.
+const HEADERS_MAX: usize = 64;
+
+/// Time for a request's head to arrive, and so for an idle connection to stay. Over it: close.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for a client to take a whole reply. Over it: close.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Kibibytes of large replies that wait for their readers, all connections together. At it: the
+/// next large reply is built when one of them is gone.
+const WAITING_KIB_MAX: u32 = 64 << 10;
+
+/// Replies below this are not counted: [`HTTP_CONNECTIONS_MAX`] of them are few megabytes.
+const SMALL_REPLY_BYTES: usize = 64 << 10;
+
+/// Pause after a failed accept: as a rule the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Answers HTTP requests on `listener` until the future is dropped, which ends every connection.
-/// Must run inside a `tokio::task::LocalSet`.
+/// Must be polled inside a `tokio::task::LocalSet`, on a runtime with time and I/O.
 pub async fn serve<S: Source + 'static>(listener: TcpListener, source: Rc<S>) {
-    let _ = (listener, source);
+    let front = Rc::new(Front::new(source));
+    let slots = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let slot = Arc::clone(&slots).acquire_owned().await.expect("never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let front = Rc::clone(&front);
+                connections.spawn_local(async move {
+                    front.converse(stream).await;
+                    drop(slot);
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
+
+/// What all HTTP connections share.
+struct Front<S> {
+    desk: Desk<S>,
+    /// Whoever builds a costly reply: one at a time, so that at most one is not yet charged.
+    building: Semaphore,
+    waiting: Arc<Semaphore>,
+}
+
+impl<S: Source + 'static> Front<S> {
+    fn new(source: Rc<S>) -> Front<S> {
+        Front {
+            desk: Desk::new(source),
+            building: Semaphore::new(1),
+            waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX as usize)),
+        }
+    }
+
+    /// One connection's life.
+    async fn converse(&self, stream: TcpStream) {
+        let io = TokioIo::new(Patient::new(stream, REPLY_TIMEOUT));
+        let service = service_fn(|request: Request<Incoming>| self.respond(request));
+        let ended = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX)
+            .serve_connection(io, service)
+            .await;
+        // A client that misbehaves or hangs up is no event for the operator.
+        drop(ended);
+    }
+
+    // spec/monitoring.md §1: any method is served.
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let uri = request.uri();
+        let (path, query) = (uri.path(), uri.query().unwrap_or(""));
+        let response = match self.desk.cost(path) {
+            Cost::Light => respond_with(self.desk.answer(path, query).await, None),
+            Cost::Heavy => {
+                let building = self.building.acquire().await.expect("never closed");
+                let reply = self.desk.answer(path, query).await;
+                let charge = self.charge(reply.body.len()).await;
+                drop(building);
+                respond_with(reply, charge)
+            }
+        };
+        Ok(response)
+    }
+
+    /// Waits until `bytes` more may wait for their reader.
+    async fn charge(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        if bytes < SMALL_REPLY_BYTES {
+            return None;
+        }
+        let kib =
+            u32::try_from(bytes >> 10).map_or(WAITING_KIB_MAX, |kib| kib.min(WAITING_KIB_MAX));
+        let waiting = Arc::clone(&self.waiting);
+        Some(waiting.acquire_many_owned(kib).await.expect("never closed"))
+    }
+}
+
+/// A body that gives its charge back when the last byte is sent or the connection is gone.
+struct Charged {
+    body: Vec<u8>,
+    _charge: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+fn respond_with(reply: Reply, charge: Option<OwnedSemaphorePermit>) -> Response<Full<Bytes>> {
+    let Reply { status, content, body } = reply;
+    let body = Bytes::from_owner(Charged { body, _charge: charge });
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content.media_type()));
+    if content == Content::Json {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    if status == StatusCode::NOT_FOUND {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

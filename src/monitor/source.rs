@@ -89,6 +89,8 @@ pub struct ServerFacts {
     pub write_deadline: Duration,
     /// What happens when it takes longer (`close`, `retry`); empty for the default.
     pub write_timeout: String,
+    /// Processors that the process may run on.
+    pub cores: usize,
     /// When the server started.
     pub start_ns: u64,
     /// When the configuration was last read.

@@ -1,0 +1,344 @@
+//! `/connz`: who is connected, or was (spec/monitoring.md §4).
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use base::ClientId;
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use serde::Serialize;
+
+use crate::answer::Scene;
+use crate::params::{BadRequest, Paging, Params};
+use crate::reply::Reply;
+use crate::source::{ServerFacts, Source, SubscriptionQuery};
+use crate::subsz::{SubDetail, is_zero};
+use crate::text::{rfc3339, rtt, uptime};
+
+mod order;
+
+use order::Sort;
+
+/// Subscriptions listed in one answer. Beyond it the lists end; `subscriptions` still counts all.
+const SUBSCRIPTIONS_LISTED_MAX: usize = 262_144;
+
+pub(crate) async fn answer<S: Source>(
+    scene: &Scene<'_, S>,
+    params: &Params<'_>,
+) -> Result<Reply, BadRequest> {
+    let request = Request::parse(params)?;
+    let facts = scene.source.facts();
+    let paging = request.paging;
+    let known = |name: &str| facts.accounts.iter().any(|account| account == name);
+    if request.account.is_some_and(|name| !known(name)) {
+        // spec/monitoring.md §4: an unknown account returns an empty object, not an error.
+        return Ok(Reply::json(&Connz::empty(paging, scene.now_ns)));
+    }
+    let open = match request.state {
+        State::Open | State::All => scene.source.connections().await,
+        State::Closed => Vec::new(),
+    };
+    let closed = match request.state {
+        State::Closed | State::All => scene.source.closed(),
+        State::Open => Vec::new(),
+    };
+    let mut rows = rows(&open, &closed, request.account);
+    let total = rows.len();
+    rows.retain(|row| request.admits(row));
+    order::sort(&mut rows, request.sort, scene.now_ns);
+    // One connection that is asked for by its id stands on the first page.
+    let offset = if request.cid.is_some() { 0 } else { paging.offset };
+    let page: Vec<Row<'_>> = rows.into_iter().skip(offset).take(paging.limit).collect();
+    let lists = match request.lists {
+        Lists::None => HashMap::new(),
+        Lists::Subjects | Lists::Details => lists_of(scene.source, &page).await,
+    };
+    let connections: Vec<ConnInfo<'_>> = page
+        .iter()
+        .map(|row| ConnInfo::of(row, &request, row.list(&lists), scene.now_ns))
+        .collect();
+    Ok(Reply::json(&Connz::of(&facts, paging, total, connections, scene.now_ns)))
+}
+
+/// Which connections are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    All,
+}
+
+/// What is said of their subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lists {
+    None,
+    Subjects,
+    Details,
+}
+
+/// Whether users and accounts are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Hidden,
+    Shown,
+}
+
+/// The parameters, checked.
+struct Request<'a> {
+    sort: Sort,
+    names: Names,
+    lists: Lists,
+    paging: Paging,
+    cid: Option<ClientId>,
+    state: State,
+    user: Option<&'a str>,
+    account: Option<&'a str>,
+    mqtt_client: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    // The order of the checks is nats-server's: it decides which of two errors is told.
+    fn parse(params: &'a Params<'_>) -> Result<Request<'a>, BadRequest> {
+        let names = if params.boolean("auth")? { Names::Shown } else { Names::Hidden };
+        let lists = match params.text("subs").to_ascii_lowercase().as_str() {
+            "detail" => Lists::Details,
+            _ if params.boolean("subs")? => Lists::Subjects,
+            _ => Lists::None,
+        };
+        let mut paging = params.paging()?;
+        let cid = Some(params.uint("cid")?).filter(|&cid| cid > 0).map(ClientId);
+        if cid.is_some() {
+            paging.limit = 1;
+        }
+        let state = state(params.text("state"))?;
+        let sort = Sort::named(params.text("sort"))?;
+        if let Some(option) = sort.closed_only()
+            && state != State::Closed
+        {
+            return Err(BadRequest::SortNeedsClosed(option));
+        }
+        Ok(Request {
+            sort,
+            names,
+            lists,
+            paging,
+            cid,
+            state,
+            user: params.some_text("user"),
+            account: params.some_text("acc"),
+            mqtt_client: params.some_text("mqtt_client"),
+        })
+    }
+
+    fn admits(&self, row: &Row<'_>) -> bool {
+        let connection = row.connection;
+        self.cid.is_none_or(|cid| connection.cid == cid)
+            && self.user.is_none_or(|user| connection.authorized_user == user)
+            // No connection speaks MQTT yet.
+            && self.mqtt_client.is_none()
+    }
+}
+
+fn state(text: &str) -> Result<State, BadRequest> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "open" => Ok(State::Open),
+        "closed" => Ok(State::Closed),
+        "any" | "all" => Ok(State::All),
+        _ => Err(BadRequest::State(text.into())),
+    }
+}
+
+/// One connection in the answer.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    connection: &'a ConnectionSnapshot,
+    /// How it ended, when it did.
+    end: Option<&'a ClosedSnapshot>,
+}
+
+type ListsByCid = HashMap<ClientId, Vec<SubscriptionSnapshot>>;
+
+impl Row<'_> {
+    /// The moment up to which it lived.
+    fn until_ns(&self, now_ns: u64) -> u64 {
+        self.end.map_or(now_ns, |closed| closed.stop_ns)
+    }
+
+    fn list<'l>(&'l self, lists: &'l ListsByCid) -> &'l [SubscriptionSnapshot] {
+        match self.end {
+            Some(closed) => &closed.connection.subscriptions_list,
+            None => lists.get(&self.connection.cid).map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+fn rows<'a>(
+    open: &'a [ConnectionSnapshot],
+    closed: &'a [Rc<ClosedSnapshot>],
+    account: Option<&str>,
+) -> Vec<Row<'a>> {
+    let open = open.iter().map(|connection| Row { connection, end: None });
+    let closed = closed
+        .iter()
+        .map(|closed| Row { connection: &closed.connection, end: Some(closed.as_ref()) });
+    open.chain(closed)
+        .filter(|row| account.is_none_or(|name| row.connection.account == name))
+        .collect()
+}
+
+/// The subscriptions of the page's open connections: asked for after paging, so that their number
+/// follows the page and not the server.
+async fn lists_of<S: Source>(source: &S, page: &[Row<'_>]) -> ListsByCid {
+    let mut cids: Vec<ClientId> =
+        page.iter().filter(|row| row.end.is_none()).map(|row| row.connection.cid).collect();
+    cids.sort_unstable();
+    let mut lists = ListsByCid::new();
+    if cids.is_empty() {
+        return lists;
+    }
+    let query = SubscriptionQuery {
+        account: None,
+        test: None,
+        held_by: Some(cids),
+        skip: 0,
+        take: SUBSCRIPTIONS_LISTED_MAX,
+    };
+    for subscription in source.subscriptions(query).await.subscriptions {
+        lists.entry(subscription.cid).or_default().push(subscription);
+    }
+    lists
+}
+
+#[derive(Serialize)]
+struct Connz<'a> {
+    server_id: &'a str,
+    now: String,
+    num_connections: usize,
+    total: usize,
+    offset: usize,
+    limit: usize,
+    connections: Option<Vec<ConnInfo<'a>>>,
+}
+
+impl<'a> Connz<'a> {
+    fn of(
+        facts: &'a ServerFacts,
+        paging: Paging,
+        total: usize,
+        connections: Vec<ConnInfo<'a>>,
+        now_ns: u64,
+    ) -> Connz<'a> {
+        Connz {
+            server_id: &facts.server_id,
+            now: rfc3339(now_ns),
+            num_connections: connections.len(),
+            total,
+            offset: paging.offset,
+            limit: paging.limit,
+            connections: Some(connections),
+        }
+    }
+
+    fn empty(paging: Paging, now_ns: u64) -> Connz<'static> {
+        Connz {
+            server_id: "",
+            now: rfc3339(now_ns),
+            num_connections: 0,
+            total: 0,
+            offset: paging.offset,
+            limit: paging.limit,
+            connections: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ConnInfo<'a> {
+    cid: u64,
+    kind: &'static str,
+    #[serde(rename = "type")]
+    wire: &'static str,
+    ip: String,
+    port: u16,
+    start: String,
+    last_activity: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    rtt: String,
+    uptime: String,
+    idle: String,
+    pending_bytes: u64,
+    in_msgs: u64,
+    out_msgs: u64,
+    in_bytes: u64,
+    out_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    stalls: u64,
+    subscriptions: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    lang: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    authorized_user: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    account: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subscriptions_list: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subscriptions_list_detail: Vec<SubDetail<'a>>,
+}
+
+impl<'a> ConnInfo<'a> {
+    fn of(
+        row: &Row<'a>,
+        request: &Request<'_>,
+        list: &'a [SubscriptionSnapshot],
+        now_ns: u64,
+    ) -> ConnInfo<'a> {
+        let connection = row.connection;
+        let until_ns = row.until_ns(now_ns);
+        let (subjects, details) = match request.lists {
+            Lists::None => (Vec::new(), Vec::new()),
+            Lists::Subjects => (list.iter().map(|one| one.subject.as_str()).collect(), Vec::new()),
+            Lists::Details => (Vec::new(), list.iter().map(SubDetail::bare).collect()),
+        };
+        // spec/monitoring.md §4: user and account with auth=1, and $G is not named.
+        let (authorized_user, account) = match (request.names, connection.account.as_str()) {
+            (Names::Hidden, _) => ("", ""),
+            (Names::Shown, "$G") => (connection.authorized_user.as_str(), ""),
+            (Names::Shown, account) => (connection.authorized_user.as_str(), account),
+        };
+        ConnInfo {
+            cid: connection.cid.0,
+            kind: "Client",
+            wire: "nats",
+            ip: connection.peer.ip().to_canonical().to_string(),
+            port: connection.peer.port(),
+            start: rfc3339(connection.start_ns),
+            last_activity: rfc3339(connection.last_activity_ns),
+            stop: row.end.map(|closed| rfc3339(closed.stop_ns)),
+            reason: row.end.map(|closed| closed.reason),
+            rtt: rtt(connection.rtt_ns),
+            uptime: uptime(connection.start_ns, until_ns),
+            idle: uptime(connection.last_activity_ns, until_ns),
+            pending_bytes: connection.pending_bytes,
+            in_msgs: connection.in_msgs,
+            out_msgs: connection.out_msgs,
+            in_bytes: connection.in_bytes,
+            out_bytes: connection.out_bytes,
+            stalls: connection.stalls,
+            subscriptions: connection.subscriptions,
+            name: &connection.name,
+            lang: &connection.lang,
+            version: &connection.version,
+            authorized_user,
+            account,
+            subscriptions_list: subjects,
+            subscriptions_list_detail: details,
+        }
+    }
+}

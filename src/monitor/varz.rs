@@ -1,0 +1,260 @@
+//! `/varz`: the server's identity, limits and totals (spec/monitoring.md §3).
+
+use std::collections::BTreeMap;
+
+use base::Counter;
+use serde::Serialize;
+
+use crate::answer::Scene;
+use crate::reply::Reply;
+use crate::source::{ServerFacts, Source};
+use crate::text::{nanos, rfc3339, uptime};
+
+pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
+    let facts = scene.source.facts();
+    let totals = Totals::of(scene);
+    Reply::json(&Varz {
+        identity: Identity::of(&facts),
+        limits: Limits::of(&facts),
+        moment: Moment::of(scene, &facts),
+        totals,
+        http_req_stats: scene.requests.all().collect(),
+        config_load_time: rfc3339(facts.config_load_ns),
+        config_digest: &facts.config_digest,
+        tags: &facts.tags,
+        metadata: &facts.metadata,
+        system_account: facts.system_account.as_deref(),
+    })
+}
+
+#[derive(Serialize)]
+struct Varz<'a> {
+    #[serde(flatten)]
+    identity: Identity<'a>,
+    #[serde(flatten)]
+    limits: Limits<'a>,
+    #[serde(flatten)]
+    moment: Moment,
+    #[serde(flatten)]
+    totals: Totals,
+    http_req_stats: BTreeMap<&'static str, u64>,
+    config_load_time: String,
+    config_digest: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_account: Option<&'a str>,
+}
+
+/// Who the server is and what it listens on.
+#[derive(Serialize)]
+struct Identity<'a> {
+    server_id: &'a str,
+    server_name: &'a str,
+    version: &'a str,
+    proto: u8,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    git_commit: &'a str,
+    go: &'a str,
+    host: &'a str,
+    port: u16,
+    #[serde(skip_serializing_if = "is_false")]
+    auth_required: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    connect_urls: &'a [String],
+    http_host: &'a str,
+    http_port: u16,
+    http_base_path: &'a str,
+    https_port: u16,
+}
+
+impl<'a> Identity<'a> {
+    fn of(facts: &'a ServerFacts) -> Identity<'a> {
+        Identity {
+            server_id: &facts.server_id,
+            server_name: &facts.server_name,
+            version: &facts.version,
+            proto: 1,
+            git_commit: &facts.git_commit,
+            go: &facts.toolchain,
+            host: &facts.host,
+            port: facts.port,
+            auth_required: facts.auth_required,
+            connect_urls: &facts.connect_urls,
+            http_host: &facts.http_host,
+            http_port: facts.http_port,
+            http_base_path: &facts.http_base_path,
+            https_port: 0,
+        }
+    }
+}
+
+/// A feature that is off: nats-server shows an empty object.
+#[derive(Serialize)]
+struct Off {}
+
+/// What was configured, with the features that are not.
+#[derive(Serialize)]
+struct Limits<'a> {
+    max_connections: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_subscriptions: Option<u32>,
+    ping_interval: u64,
+    ping_max: u32,
+    auth_timeout: f64,
+    max_control_line: usize,
+    max_payload: usize,
+    max_pending: usize,
+    cluster: Off,
+    gateway: Off,
+    leaf: Off,
+    mqtt: Off,
+    websocket: Off,
+    jetstream: Off,
+    tls_timeout: f64,
+    write_deadline: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    write_timeout: &'a str,
+}
+
+impl<'a> Limits<'a> {
+    fn of(facts: &'a ServerFacts) -> Limits<'a> {
+        Limits {
+            max_connections: facts.max_connections,
+            max_subscriptions: facts.max_subscriptions,
+            ping_interval: nanos(facts.ping_interval),
+            ping_max: facts.ping_max,
+            auth_timeout: facts.auth_timeout.as_secs_f64(),
+            max_control_line: facts.max_control_line,
+            max_payload: facts.max_payload,
+            max_pending: facts.max_pending,
+            cluster: Off {},
+            gateway: Off {},
+            leaf: Off {},
+            mqtt: Off {},
+            websocket: Off {},
+            jetstream: Off {},
+            tls_timeout: facts.tls_timeout.as_secs_f64(),
+            write_deadline: nanos(facts.write_deadline),
+            write_timeout: &facts.write_timeout,
+        }
+    }
+}
+
+/// The time and the machine now.
+#[derive(Serialize)]
+struct Moment {
+    start: String,
+    now: String,
+    uptime: String,
+    mem: u64,
+    cores: usize,
+    gomaxprocs: usize,
+    cpu: f64,
+}
+
+impl Moment {
+    fn of<S: Source>(scene: &Scene<'_, S>, facts: &ServerFacts) -> Moment {
+        Moment {
+            start: rfc3339(facts.start_ns),
+            now: rfc3339(scene.now_ns),
+            uptime: uptime(facts.start_ns, scene.now_ns),
+            mem: scene.process.resident_bytes(),
+            cores: facts.cores,
+            // What works in parallel here is shards.
+            gomaxprocs: scene.source.shards().len(),
+            cpu: scene.process.cpu_percent(scene.now_ns),
+        }
+    }
+}
+
+/// Slow or stale connections by kind.
+#[derive(Serialize, PartialEq, Eq)]
+struct ByKind {
+    clients: u64,
+    routes: u64,
+    gateways: u64,
+    leafs: u64,
+}
+
+impl ByKind {
+    fn clients(clients: u64) -> ByKind {
+        ByKind { clients, routes: 0, gateways: 0, leafs: 0 }
+    }
+
+    fn is_zero(&self) -> bool {
+        *self == ByKind::clients(0)
+    }
+}
+
+/// nats-server's disk semaphore, which this server does not have.
+#[derive(Serialize, Default)]
+struct DiskIoWaits {
+    waiters: u64,
+    waits: u64,
+    wait_time: u64,
+    max_wait_time: u64,
+}
+
+/// Added up over the shards. Clients are the only connections there are so far.
+#[derive(Serialize)]
+struct Totals {
+    connections: u64,
+    total_connections: u64,
+    routes: u64,
+    remotes: u64,
+    leafnodes: u64,
+    in_msgs: u64,
+    out_msgs: u64,
+    in_bytes: u64,
+    out_bytes: u64,
+    in_client_msgs: u64,
+    in_client_bytes: u64,
+    out_client_msgs: u64,
+    out_client_bytes: u64,
+    slow_consumers: u64,
+    stale_connections: u64,
+    stalled_clients: u64,
+    subscriptions: u64,
+    slow_consumer_stats: ByKind,
+    #[serde(skip_serializing_if = "ByKind::is_zero")]
+    stale_connection_stats: ByKind,
+    disk_io_wait_stats: DiskIoWaits,
+}
+
+impl Totals {
+    fn of<S: Source>(scene: &Scene<'_, S>) -> Totals {
+        let total = |counter| scene.total(counter);
+        let slow_consumers = total(Counter::SlowConsumers);
+        let stale_connections = total(Counter::StaleConnections);
+        Totals {
+            connections: total(Counter::Connections),
+            total_connections: total(Counter::ConnectionsTotal),
+            routes: 0,
+            remotes: 0,
+            leafnodes: 0,
+            in_msgs: total(Counter::InMsgs),
+            out_msgs: total(Counter::OutMsgs),
+            in_bytes: total(Counter::InBytes),
+            out_bytes: total(Counter::OutBytes),
+            in_client_msgs: total(Counter::InMsgs),
+            in_client_bytes: total(Counter::InBytes),
+            out_client_msgs: total(Counter::OutMsgs),
+            out_client_bytes: total(Counter::OutBytes),
+            slow_consumers,
+            stale_connections,
+            stalled_clients: total(Counter::StalledClients),
+            subscriptions: total(Counter::Subscriptions),
+            slow_consumer_stats: ByKind::clients(slow_consumers),
+            stale_connection_stats: ByKind::clients(stale_connections),
+            disk_io_wait_stats: DiskIoWaits::default(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
