@@ -1,2 +1,55 @@
-//! Load generator.
-fn main() {}
+//! `corewire-bench`: loads a NATS server and measures what it does, and what that costs it.
+//!
+//! Never depends on a room of the server: it measures any NATS server from outside. Blocking threads
+//! on plain sockets, prebuilt messages, large writes and reads; no `unsafe`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `cli.rs`, `modes.rs`, `quantity.rs` | flags, the plan each mode stands for, units |
+//! | `server.rs`, `process.rs`, `cores.rs` | start and stop a server, its CPU and memory, pinning |
+//! | `session.rs`, `wire.rs`, `payload.rs` | one connection, the frame counter, message bodies |
+//! | `stage.rs`, `crew.rs` | what threads share, the measured window |
+//! | `publish.rs`, `subscribe.rs`, `traffic.rs` | both ends of traffic, and their plan |
+//! | `request.rs`, `connect.rs`, `limits.rs` | round trips, connections and start, generator alone |
+//! | `measure.rs`, `stats.rs` | quantities, one window's sample, median and spread |
+//! | `workload.rs`, `compare.rs`, `suite.rs` | one work, several servers, the table of goals |
+//! | `table.rs`, `progress.rs`, `interrupt.rs`, `error.rs` | terminal, Ctrl-C, failures |
+
+mod cli;
+mod compare;
+mod connect;
+mod cores;
+mod crew;
+mod error;
+mod interrupt;
+mod limits;
+mod measure;
+mod modes;
+mod payload;
+mod process;
+mod progress;
+mod publish;
+mod quantity;
+mod request;
+mod server;
+mod session;
+mod stage;
+mod stats;
+mod subscribe;
+mod suite;
+mod table;
+mod traffic;
+mod wire;
+mod workload;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match interrupt::install().and_then(|()| cli::run(std::env::args_os())) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("corewire-bench: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

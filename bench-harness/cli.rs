@@ -1,0 +1,331 @@
+//! The command line: which server, which mode, and where the result goes.
+//!
+//! What stands behind `--` belongs to the spawned server, or, for `compare`, is the mode.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use crate::compare::{Comparison, Rules, Servers};
+use crate::cores::{self, Placement};
+use crate::error::BenchError;
+use crate::limits::LimitsPlan;
+use crate::measure::Sample;
+use crate::modes::Mode;
+use crate::quantity;
+use crate::server::{Origin, ServerSpec};
+use crate::session::Endpoint;
+use crate::suite::{self, Suite};
+use crate::table::Table;
+use crate::workload::Workload;
+
+/// Load generator for NATS servers
+#[derive(Debug, Parser)]
+#[command(name = "corewire-bench", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  corewire-bench pubsub --server nats://127.0.0.1:4222 --subs 4 --size 128
+  corewire-bench pub --spawn nats-server -- -D
+  corewire-bench compare nats-server ./corewire -- fanout --subs 4
+  corewire-bench suite nats-server ./corewire
+  corewire-bench limits
+CPU per million counts messages published; with N subscribers it includes all N deliveries.";
+
+/// Which server.
+#[derive(Debug, Clone, Args)]
+struct Target {
+    /// A server that runs: nats://[user:password@]host:port
+    #[arg(long, global = true, conflicts_with = "spawn")]
+    server: Option<String>,
+    /// Process id of --server, to measure its CPU and memory
+    #[arg(long, global = true)]
+    pid: Option<u32>,
+    /// A program to start on a free port and to stop at the end; its flags go behind --
+    #[arg(long, global = true)]
+    spawn: Option<String>,
+    /// Cores of the load, e.g. 0,2-5 [default: not pinned]
+    #[arg(long, global = true)]
+    cores: Option<String>,
+    /// Cores of spawned servers [default: not pinned]
+    #[arg(long, global = true)]
+    server_cores: Option<String>,
+}
+
+/// Where the result goes.
+#[derive(Debug, Clone, Args)]
+struct Output {
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Mode(Mode),
+    /// The same mode against several servers, in alternating rounds: compare A B [C…] -- MODE …
+    Compare {
+        /// Servers: [label=]nats://host:port or "[label=]program flags"
+        #[arg(required = true, num_args = 2..)]
+        servers: Vec<String>,
+        #[command(flatten)]
+        rules: RuleFlags,
+    },
+    /// The core broker's table of goals over several servers
+    Suite {
+        /// Servers: the first is what the others are compared with
+        #[arg(required = true, num_args = 1..)]
+        servers: Vec<String>,
+        /// Only these rows, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Length of each measured window
+        #[arg(long, default_value = "2s")]
+        duration: String,
+        #[command(flatten)]
+        rules: RuleFlags,
+    },
+    /// What the generator can send and count alone
+    Limits {
+        /// Payload size
+        #[arg(long, default_value = "16", value_parser = quantity::bytes)]
+        size: usize,
+        /// Length of each part
+        #[arg(long, default_value = "2s", value_parser = quantity::duration)]
+        duration: Duration,
+    },
+}
+
+/// How rounds are made and judged.
+#[derive(Debug, Clone, Args)]
+struct RuleFlags {
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A fresh process for each round, or all kept up
+    #[arg(long, value_enum, default_value_t = Servers::Fresh)]
+    servers_are: Servers,
+    /// Spread of the rounds, as a share of the median, above which no headline is printed
+    #[arg(long, default_value_t = 0.3)]
+    noise_max: f64,
+}
+
+impl RuleFlags {
+    fn rules(&self, placement: Placement) -> Result<Rules, BenchError> {
+        if self.rounds == 0 {
+            return Err(BenchError::Usage("--rounds must be at least 1".to_string()));
+        }
+        let (rounds, servers, noise_max) = (self.rounds, self.servers_are, self.noise_max);
+        Ok(Rules { rounds, servers, noise_max, placement })
+    }
+}
+
+impl Target {
+    fn placement(&self) -> Result<Placement, BenchError> {
+        let list =
+            |text: &Option<String>| text.as_deref().map_or(Ok(Vec::new()), cores::parse_list);
+        Ok(Placement { load: list(&self.cores)?, server: list(&self.server_cores)? })
+    }
+
+    fn spec(&self, flags: &[String]) -> Result<ServerSpec, BenchError> {
+        match (&self.server, &self.spawn) {
+            (Some(url), _) if flags.is_empty() => {
+                let endpoint = Endpoint::parse(url)?;
+                let label = endpoint.address.clone();
+                Ok(ServerSpec { label, origin: Origin::Running { endpoint, pid: self.pid } })
+            }
+            (Some(_), _) => Err(BenchError::Usage("flags behind -- belong to --spawn".to_string())),
+            (None, Some(program)) => {
+                let mut spec = ServerSpec::parse(program)?;
+                if let Origin::Program { flags: given, .. } = &mut spec.origin {
+                    given.extend_from_slice(flags);
+                }
+                Ok(spec)
+            }
+            (None, None) => {
+                let text = "which server? give --server nats://host:port or --spawn PROGRAM";
+                Err(BenchError::Usage(text.to_string()))
+            }
+        }
+    }
+}
+
+/// Reads the flags, does the work, prints the result.
+///
+/// # Errors
+/// Whatever ended the work; `main` prints it.
+pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError> {
+    let mut args: Vec<OsString> = args.collect();
+    let mut tail: Vec<String> = Vec::new();
+    if let Some(at) = args.iter().position(|arg| arg == "--") {
+        let behind = args.split_off(at);
+        tail = behind[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help to stdout and mistakes to stderr; a closed pipe is no failure.
+            let _ = error.print();
+            return Ok(ExitCode::from(error.exit_code() as u8));
+        }
+    };
+    let placement = cli.target.placement()?;
+    match &cli.command {
+        Command::Mode(mode) => one(mode, &cli, &tail, &placement),
+        Command::Compare { servers, rules } => {
+            let workload = mode_behind(&tail)?;
+            compare(servers, &workload, &rules.rules(placement)?, &cli.output)
+        }
+        Command::Suite { servers, only, duration, rules } => {
+            quantity::duration(duration).map_err(|error| BenchError::Usage(error.to_string()))?;
+            suite(servers, only, duration, rules.rules(placement)?, &cli.output)
+        }
+        Command::Limits { size, duration } => {
+            limits(&LimitsPlan { size: *size, time: *duration }, &placement, &cli.output)
+        }
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "corewire-bench compare …", no_binary_name = true)]
+struct ModeBehind {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+fn mode_behind(tail: &[String]) -> Result<Workload, BenchError> {
+    if tail.is_empty() {
+        return Err(BenchError::Usage("which mode? give it behind --, e.g. -- pubsub".to_string()));
+    }
+    let line =
+        ModeBehind::try_parse_from(tail).map_err(|error| BenchError::Usage(error.to_string()))?;
+    line.mode.workload()
+}
+
+fn specs(servers: &[String]) -> Result<Vec<ServerSpec>, BenchError> {
+    servers.iter().map(|text| ServerSpec::parse(text)).collect()
+}
+
+/// Results that are whole end with 0, partial ones with 1.
+fn exit(failed: bool) -> ExitCode {
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn one(
+    mode: &Mode,
+    cli: &Cli,
+    tail: &[String],
+    placement: &Placement,
+) -> Result<ExitCode, BenchError> {
+    let spec = cli.target.spec(tail)?;
+    let workload = mode.workload()?;
+    let sample = workload.run_fresh(&spec, placement)?;
+    if cli.output.json {
+        let value = json!({
+            "work": workload.title, "server": spec.label, "cores": placement.describe(),
+            "sample": sample.to_json(),
+        });
+        println!("{value:#}");
+    } else {
+        print_sample(&spec.label, &workload, &sample, placement);
+    }
+    if let Some(reason) = &sample.partial {
+        eprintln!("corewire-bench: PARTIAL RESULT: {reason}");
+    }
+    Ok(exit(sample.partial.is_some()))
+}
+
+fn print_sample(label: &str, workload: &Workload, sample: &Sample, placement: &Placement) {
+    let partial = if sample.partial.is_some() { " (PARTIAL)" } else { "" };
+    println!("{}: {}{partial}; {}", label, workload.title, placement.describe());
+    let mut table = Table::new(&["quantity", "value"]);
+    for (measure, value) in &sample.values {
+        let doubt =
+            if measure.bound_by_load() && sample.load_bound() { " (load-bound)" } else { "" };
+        table.row(vec![measure.title().to_string(), format!("{}{doubt}", measure.show(*value))]);
+    }
+    table.row(vec!["messages sent".to_string(), sample.tally.sent.to_string()]);
+    if sample.tally.expected > 0 {
+        let counted = format!("{} of {}", sample.tally.received, sample.tally.expected);
+        table.row(vec!["deliveries counted".to_string(), counted]);
+    }
+    table
+        .row(vec!["busiest load thread".to_string(), format!("{:.0} %", sample.load_busy * 100.0)]);
+    print!("{}", table.render());
+    if sample.load_bound() {
+        println!("The generator was the limit: rates say nothing about the server.");
+    }
+}
+
+fn compare(
+    servers: &[String],
+    workload: &Workload,
+    rules: &Rules,
+    output: &Output,
+) -> Result<ExitCode, BenchError> {
+    let comparison = Comparison::run(&specs(servers)?, workload, rules)?;
+    if output.json {
+        println!("{:#}", comparison.to_json());
+    } else {
+        println!("{} rounds, {}", rules.rounds, rules.placement.describe());
+        print!("{}", comparison.render(rules));
+    }
+    Ok(exit(comparison.failed()))
+}
+
+fn suite(
+    servers: &[String],
+    only: &[String],
+    duration: &str,
+    rules: Rules,
+    output: &Output,
+) -> Result<ExitCode, BenchError> {
+    let (rounds, cores) = (rules.rounds, rules.placement.describe());
+    let table = Suite::run(&specs(servers)?, only, duration, rules, |comparison, _| {
+        eprintln!("done: {}", comparison.title);
+    })?;
+    if output.json {
+        println!("{:#}", table.to_json());
+    } else {
+        println!("{rounds} rounds of {duration}, {cores}; rows: {}", suite::keys().join(", "));
+        print!("{}", table.render());
+    }
+    Ok(exit(table.failed()))
+}
+
+fn limits(
+    plan: &LimitsPlan,
+    placement: &Placement,
+    output: &Output,
+) -> Result<ExitCode, BenchError> {
+    let limits = plan.run(placement)?;
+    if output.json {
+        let value = json!({
+            "size": plan.size,
+            "sent_per_s": limits.sent_per_s,
+            "received_per_s": limits.received_per_s,
+            "scanned_per_s": limits.scanned_per_s,
+        });
+        println!("{value:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(&["generator alone, one thread", "rate"]);
+    let rate = |value: f64| format!("{}/s", quantity::show_count(value));
+    table.row(vec![format!("{} B sent to a sink", plan.size), rate(limits.sent_per_s)]);
+    table.row(vec![format!("{} B received and counted", plan.size), rate(limits.received_per_s)]);
+    table.row(vec![format!("{} B counted in memory", plan.size), rate(limits.scanned_per_s)]);
+    print!("{}", table.render());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,471 @@
+//! The modes as flags, and the plan that each set of flags stands for.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::connect::{ConnectPlan, StartPlan};
+use crate::error::BenchError;
+use crate::payload::{VERIFIED_BYTES_MIN, Verify};
+use crate::publish::Amount;
+use crate::quantity;
+use crate::request::RequestPlan;
+use crate::traffic::{Conduct, Interest, PublisherPlan, SubscriberPlan, TrafficPlan};
+use crate::workload::{Work, Workload};
+
+/// How much is sent, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Load {
+    /// Payload size, e.g. 16, 128B, 1KiB
+    #[arg(long, default_value = "16", value_parser = quantity::bytes)]
+    pub size: usize,
+    /// Messages of all publishers together, e.g. 2M [default: as many as fit into --duration]
+    #[arg(long, value_parser = quantity::count, conflicts_with = "duration")]
+    pub msgs: Option<u64>,
+    /// How long to send, e.g. 500ms, 10s
+    #[arg(long, default_value = "2s", value_parser = quantity::duration)]
+    pub duration: Duration,
+    /// Sent before the measured window, e.g. 200ms
+    #[arg(long, default_value = "300ms", value_parser = quantity::duration)]
+    pub warmup: Duration,
+    /// Messages per write [default: as many as fill 256 KiB]
+    #[arg(long, value_parser = quantity::count)]
+    pub batch: Option<u64>,
+    /// Messages a second of all publishers together [default: as fast as the server takes them]
+    #[arg(long, value_parser = quantity::count)]
+    pub rate: Option<u64>,
+    /// Stamp each message and check order and content (slows the generator)
+    #[arg(long)]
+    pub verify: bool,
+    /// Threads that read [default: half the cores]
+    #[arg(long)]
+    pub readers: Option<usize>,
+}
+
+/// Whether publishers share a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Subjects {
+    /// Everybody uses one: each subscriber receives everything.
+    Shared,
+    /// Publisher i uses subject i; subscriber j listens to that of publisher j modulo P.
+    Own,
+}
+
+/// What to do to the server.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Mode {
+    /// P publishers, nobody listens
+    Pub {
+        #[command(flatten)]
+        load: Load,
+        /// Publishers
+        #[arg(long, default_value_t = 1)]
+        pubs: usize,
+    },
+    /// One publisher feeds S subscribers; the subscribers' rate is the point
+    Sub {
+        #[command(flatten)]
+        load: Load,
+        /// Subscribers
+        #[arg(long, default_value_t = 1)]
+        subs: usize,
+    },
+    /// P publishers to S subscribers
+    Pubsub {
+        #[command(flatten)]
+        load: Load,
+        /// Publishers
+        #[arg(long, default_value_t = 1)]
+        pubs: usize,
+        /// Subscribers
+        #[arg(long, default_value_t = 1)]
+        subs: usize,
+        /// One subject for all, or one for each publisher
+        #[arg(long, value_enum, default_value_t = Subjects::Shared)]
+        subjects: Subjects,
+    },
+    /// One publisher, S subscribers of the same subject
+    Fanout {
+        #[command(flatten)]
+        load: Load,
+        /// Subscribers
+        #[arg(long, default_value_t = 4)]
+        subs: usize,
+    },
+    /// P publishers to S members of one queue group
+    Queue {
+        #[command(flatten)]
+        load: Load,
+        /// Publishers
+        #[arg(long, default_value_t = 1)]
+        pubs: usize,
+        /// Members of the group
+        #[arg(long, default_value_t = 4)]
+        subs: usize,
+    },
+    /// N distinct wildcard subscriptions, publishes spread over all of them
+    Wildcard {
+        #[command(flatten)]
+        load: Load,
+        /// Subscriptions
+        #[arg(long, default_value = "100k", value_parser = quantity::count)]
+        subscriptions: u64,
+        /// Connections that hold them
+        #[arg(long, default_value_t = 1)]
+        subs: usize,
+    },
+    /// C connections, one message per write, at a fixed total rate [default: 100k/s]
+    Unbatched {
+        #[command(flatten)]
+        load: Load,
+        /// Publishing connections
+        #[arg(long, default_value_t = 64)]
+        conns: usize,
+        /// Subscribers of the one subject they publish to
+        #[arg(long, default_value_t = 0)]
+        subs: usize,
+    },
+    /// One publisher to S subscribers, without and with K of them not reading
+    Stalled {
+        #[command(flatten)]
+        load: Load,
+        /// Subscribers in all
+        #[arg(long, default_value_t = 50)]
+        subs: usize,
+        /// Of these, how many stop reading
+        #[arg(long, default_value_t = 1)]
+        stalled: usize,
+    },
+    /// Request and reply, one at a time or many in flight
+    Request {
+        #[command(flatten)]
+        load: Load,
+        /// Requesting connections
+        #[arg(long, default_value_t = 1)]
+        requesters: usize,
+        /// Answering connections, in one queue group
+        #[arg(long, default_value_t = 1)]
+        responders: usize,
+        /// Requests under way per requester
+        #[arg(long, default_value_t = 1)]
+        in_flight: usize,
+    },
+    /// Connections a second, and the server's memory with all of them idle
+    Connect {
+        /// Connections
+        #[arg(long, default_value = "1k", value_parser = quantity::count)]
+        conns: u64,
+        /// Threads that open them
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+    },
+    /// Process start to the first byte of INFO (with --spawn)
+    Start {
+        /// How many times
+        #[arg(long, default_value_t = 10)]
+        starts: usize,
+    },
+}
+
+impl Mode {
+    /// The plan that the flags stand for.
+    ///
+    /// # Errors
+    /// [`BenchError::Usage`] for numbers that make no sense.
+    pub fn workload(&self) -> Result<Workload, BenchError> {
+        let (what, work) = match self {
+            Mode::Pub { load, pubs } => {
+                let plan = traffic(load, publishers(*pubs, Subjects::Shared, 0)?, Vec::new())?;
+                (format!("pub, {pubs} publisher(s), {}", load.describe()), Work::Traffic(plan))
+            }
+            Mode::Sub { load, subs } => {
+                let plan = pubsub(load, 1, *subs, Subjects::Shared)?;
+                (format!("sub, 1 → {subs}, {}", load.describe()), Work::Traffic(plan))
+            }
+            Mode::Pubsub { load, pubs, subs, subjects } => {
+                let plan = pubsub(load, *pubs, *subs, *subjects)?;
+                let whose = if *subjects == Subjects::Own { ", own subjects" } else { "" };
+                let what = format!("pubsub, {pubs} → {subs}{whose}, {}", load.describe());
+                (what, Work::Traffic(plan))
+            }
+            Mode::Fanout { load, subs } => {
+                let plan = pubsub(load, 1, *subs, Subjects::Shared)?;
+                (format!("fanout, 1 → {subs}, {}", load.describe()), Work::Traffic(plan))
+            }
+            Mode::Queue { load, pubs, subs } => {
+                let what = format!("queue, {pubs} → group of {subs}, {}", load.describe());
+                (what, Work::Traffic(queue(load, *pubs, *subs)?))
+            }
+            Mode::Wildcard { load, subscriptions, subs } => {
+                let what = format!("wildcard, {subscriptions} subscriptions, {}", load.describe());
+                (what, Work::Traffic(wildcard(load, *subscriptions, *subs)?))
+            }
+            Mode::Unbatched { load, conns, subs } => {
+                let what = format!("unbatched, {conns} connections, {}", load.describe());
+                (what, Work::Traffic(unbatched(load, *conns, *subs)?))
+            }
+            Mode::Stalled { load, subs, stalled } => {
+                let what = format!("stalled, {stalled} of {subs}, {}", load.describe());
+                (what, stalling(load, *subs, *stalled)?)
+            }
+            Mode::Request { load, requesters, responders, in_flight } => {
+                let plan = request(load, *requesters, *responders, *in_flight)?;
+                let what = format!(
+                    "request, {requesters} → {responders}, {in_flight} in flight, {} B",
+                    load.size
+                );
+                (what, Work::Request(plan))
+            }
+            Mode::Connect { conns, threads } => {
+                let connections = positive("--conns", *conns as usize)?;
+                let threads = positive("--threads", *threads)?.min(connections);
+                let plan = ConnectPlan { connections, threads };
+                (format!("connect, {conns} connections"), Work::Connect(plan))
+            }
+            Mode::Start { starts } => {
+                let plan = StartPlan { starts: positive("--starts", *starts)? };
+                (format!("start, median of {starts}"), Work::Start(plan))
+            }
+        };
+        Ok(Workload { title: what, work })
+    }
+}
+
+impl Load {
+    fn amount(&self) -> Amount {
+        self.msgs.map_or(Amount::Time(self.duration), Amount::Messages)
+    }
+
+    fn verify(&self) -> Verify {
+        if self.verify { Verify::Content } else { Verify::Count }
+    }
+
+    fn describe(&self) -> String {
+        let pace = self.rate.map_or(String::new(), |rate| format!(", {rate}/s"));
+        format!("{} B{pace}", self.size)
+    }
+}
+
+fn positive(flag: &str, number: usize) -> Result<usize, BenchError> {
+    if number == 0 {
+        return Err(BenchError::Usage(format!("{flag} must be at least 1")));
+    }
+    Ok(number)
+}
+
+fn traffic(
+    load: &Load,
+    publishers: Vec<PublisherPlan>,
+    subscribers: Vec<SubscriberPlan>,
+) -> Result<TrafficPlan, BenchError> {
+    if load.verify && load.size < VERIFIED_BYTES_MIN {
+        let text = format!("--verify needs --size of at least {VERIFIED_BYTES_MIN}");
+        return Err(BenchError::Usage(text));
+    }
+    let batch = load.batch.map(|batch| positive("--batch", batch as usize)).transpose()?;
+    let rate = load.rate.map(|rate| positive("--rate", rate as usize)).transpose()?;
+    let readers = load.readers.map(|readers| positive("--readers", readers)).transpose()?;
+    Ok(TrafficPlan {
+        publishers,
+        subscribers,
+        amount: load.amount(),
+        warmup: Amount::Time(load.warmup),
+        size: load.size,
+        batch,
+        rate: rate.map(|rate| rate as f64),
+        verify: load.verify(),
+        readers,
+    })
+}
+
+fn publishers(
+    count: usize,
+    subjects: Subjects,
+    copies: u64,
+) -> Result<Vec<PublisherPlan>, BenchError> {
+    let publisher =
+        |index| PublisherPlan { subjects: vec![subject(index, subjects)], connections: 1, copies };
+    Ok((0..positive("--pubs", count)?).map(publisher).collect())
+}
+
+fn subject(index: usize, subjects: Subjects) -> String {
+    match subjects {
+        Subjects::Shared => "bench".to_string(),
+        Subjects::Own => format!("bench.{index}"),
+    }
+}
+
+fn listener(subject: String, group: Option<&str>) -> SubscriberPlan {
+    let interest = Interest { subject, group: group.map(str::to_string) };
+    SubscriberPlan { interests: vec![interest], conduct: Conduct::Reads }
+}
+
+fn pubsub(
+    load: &Load,
+    pubs: usize,
+    subs: usize,
+    subjects: Subjects,
+) -> Result<TrafficPlan, BenchError> {
+    positive("--subs", subs)?;
+    let mut publishers = publishers(pubs, subjects, subs as u64)?;
+    if subjects == Subjects::Own {
+        for (index, publisher) in publishers.iter_mut().enumerate() {
+            publisher.copies = (0..subs).filter(|sub| sub % pubs == index).count() as u64;
+        }
+    }
+    let subscribers = (0..subs).map(|sub| listener(subject(sub % pubs, subjects), None)).collect();
+    traffic(load, publishers, subscribers)
+}
+
+fn queue(load: &Load, pubs: usize, subs: usize) -> Result<TrafficPlan, BenchError> {
+    positive("--subs", subs)?;
+    let publishers = publishers(pubs, Subjects::Shared, 1)?;
+    let member = |_| listener(subject(0, Subjects::Shared), Some("group"));
+    traffic(load, publishers, (0..subs).map(member).collect())
+}
+
+fn wildcard(load: &Load, subscriptions: u64, subs: usize) -> Result<TrafficPlan, BenchError> {
+    positive("--subscriptions", subscriptions as usize)?;
+    positive("--subs", subs)?;
+    let mut subscribers =
+        vec![SubscriberPlan { interests: Vec::new(), conduct: Conduct::Reads }; subs];
+    for index in 0..subscriptions {
+        let interest = Interest { subject: format!("bench.{index}.*"), group: None };
+        subscribers[index as usize % subs].interests.push(interest);
+    }
+    let mut subjects: Vec<String> =
+        (0..subscriptions).map(|index| format!("bench.{index}.x")).collect();
+    shuffle(&mut subjects);
+    let publisher = PublisherPlan { subjects, connections: 1, copies: 1 };
+    traffic(load, vec![publisher], subscribers)
+}
+
+/// The same disorder each time: neighbours in the index are not neighbours in time.
+fn shuffle(items: &mut [String]) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for last in (1..items.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        items.swap(last, (state % (last as u64 + 1)) as usize);
+    }
+}
+
+fn unbatched(load: &Load, conns: usize, subs: usize) -> Result<TrafficPlan, BenchError> {
+    let publisher = PublisherPlan {
+        subjects: vec![subject(0, Subjects::Shared)],
+        connections: positive("--conns", conns)?,
+        copies: subs as u64,
+    };
+    let load = Load { batch: Some(1), rate: load.rate.or(Some(100_000)), ..load.clone() };
+    let subscribers = (0..subs).map(|_| listener(subject(0, Subjects::Shared), None)).collect();
+    traffic(&load, vec![publisher], subscribers)
+}
+
+fn stalling(load: &Load, subs: usize, stalled: usize) -> Result<Work, BenchError> {
+    if stalled == 0 || stalled >= subs {
+        return Err(BenchError::Usage("--stalled must be at least 1 and below --subs".to_string()));
+    }
+    let without = pubsub(load, 1, subs - stalled, Subjects::Shared)?;
+    let mut with = without.clone();
+    // First to subscribe: a server that serves subscribers in order meets them first.
+    for _ in 0..stalled {
+        let mut plan = listener(subject(0, Subjects::Shared), None);
+        plan.conduct = Conduct::Stalls;
+        with.subscribers.insert(0, plan);
+    }
+    Ok(Work::Stalled { without, with })
+}
+
+fn request(
+    load: &Load,
+    requesters: usize,
+    responders: usize,
+    in_flight: usize,
+) -> Result<RequestPlan, BenchError> {
+    if load.rate.is_some() || load.batch.is_some() || load.verify {
+        let text = "request takes no --rate, --batch or --verify: replies set the pace";
+        return Err(BenchError::Usage(text.to_string()));
+    }
+    Ok(RequestPlan {
+        requesters: positive("--requesters", requesters)?,
+        responders: positive("--responders", responders)?,
+        in_flight: positive("--in-flight", in_flight)?,
+        amount: load.amount(),
+        warmup: Amount::Time(load.warmup),
+        size: load.size,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        mode: Mode,
+    }
+
+    fn work(line: &str) -> Result<Work, BenchError> {
+        let words = std::iter::once("x").chain(line.split(' '));
+        let line =
+            Line::try_parse_from(words).map_err(|error| BenchError::Usage(error.to_string()));
+        Ok(line?.mode.workload()?.work)
+    }
+
+    fn traffic_of(line: &str) -> TrafficPlan {
+        match work(line) {
+            Ok(Work::Traffic(plan)) => plan,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn own_subjects_count_the_copies_of_each_publisher() {
+        let plan = traffic_of("pubsub --pubs 3 --subs 4 --subjects own");
+        let copies: Vec<u64> = plan.publishers.iter().map(|publisher| publisher.copies).collect();
+        assert_eq!(copies, [2, 1, 1]);
+        assert_eq!(plan.subscribers[3].interests[0].subject, plan.publishers[0].subjects[0]);
+        let shared = traffic_of("pubsub --pubs 3 --subs 4");
+        assert!(shared.publishers.iter().all(|publisher| publisher.copies == 4));
+    }
+
+    #[test]
+    fn wildcard_subscriptions_are_distinct_and_each_subject_matches_one() {
+        let plan = traffic_of("wildcard --subscriptions 1k --subs 3");
+        let subscribed: std::collections::HashSet<String> = plan
+            .subscribers
+            .iter()
+            .flat_map(|subscriber| &subscriber.interests)
+            .map(|interest| interest.subject.trim_end_matches('*').to_string())
+            .collect();
+        assert_eq!(subscribed.len(), 1000);
+        let published = &plan.publishers[0].subjects;
+        assert_eq!(published.len(), 1000);
+        assert!(published.iter().all(|s| subscribed.contains(s.trim_end_matches('x'))));
+        assert_ne!(published[..2], ["bench.0.x".to_string(), "bench.1.x".to_string()]);
+    }
+
+    #[test]
+    fn flags_without_sense_are_refused() {
+        for line in [
+            "pub --pubs 0",
+            "pub --verify --size 8",
+            "stalled --subs 2 --stalled 2",
+            "request --rate 5",
+            "pub --size lots",
+            "pub --msgs 1 --duration 1s",
+        ] {
+            assert!(matches!(work(line), Err(BenchError::Usage(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unbatched_feed_writes_one_message_at_a_time() {
+        let plan = traffic_of("unbatched --conns 8");
+        assert_eq!((plan.batch, plan.rate), (Some(1), Some(100_000.0)));
+        assert_eq!(plan.publishers[0].connections, 8);
+    }
+}

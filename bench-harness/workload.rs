@@ -1,0 +1,102 @@
+//! The work of one mode, ready to be run against any server.
+
+use crate::connect::{ConnectPlan, StartPlan};
+use crate::cores::Placement;
+use crate::error::BenchError;
+use crate::measure::{Measure, Sample};
+use crate::progress::Progress;
+use crate::request::RequestPlan;
+use crate::server::{Server, ServerSpec};
+use crate::stats::Stats;
+use crate::traffic::TrafficPlan;
+
+/// Pairs of runs, without and with, of the `stalled` mode.
+const STALLED_PAIRS: usize = 3;
+
+/// What a mode does to a server.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Publishers and subscribers.
+    Traffic(TrafficPlan),
+    /// The same traffic without and with subscribers that have stopped reading.
+    Stalled {
+        /// All subscribers read.
+        without: TrafficPlan,
+        /// Some do not.
+        with: TrafficPlan,
+    },
+    /// Request and reply.
+    Request(RequestPlan),
+    /// Connections.
+    Connect(ConnectPlan),
+    /// Process start.
+    Start(StartPlan),
+}
+
+/// Work and how to speak of it.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// One line for the head of a table.
+    pub title: String,
+    /// The work.
+    pub work: Work,
+}
+
+impl Workload {
+    /// Runs on a server that is up.
+    ///
+    /// # Errors
+    /// What kept the work from starting. Work that ended early is a partial sample instead.
+    pub fn run(&self, server: &mut Server, placement: &Placement) -> Result<Sample, BenchError> {
+        let progress = Progress::new(&format!("{}: {}", server.label, self.title));
+        match &self.work {
+            Work::Traffic(plan) => plan.run(server, placement, &progress),
+            Work::Stalled { without, with } => stalled(without, with, server, placement, &progress),
+            Work::Request(plan) => plan.run(server, placement, &progress),
+            Work::Connect(plan) => plan.run(server, placement),
+            Work::Start(_) => {
+                Err(BenchError::Usage("`start` starts its own servers: use --spawn".to_string()))
+            }
+        }
+    }
+
+    /// Runs on a server of its own, which ends with the run. Returns its version too.
+    ///
+    /// # Errors
+    /// As [`Workload::run`], and what keeps a program from starting.
+    pub fn run_fresh(
+        &self,
+        spec: &ServerSpec,
+        placement: &Placement,
+    ) -> Result<Sample, BenchError> {
+        match &self.work {
+            Work::Start(plan) => plan.run(spec, placement),
+            _ => self.run(&mut Server::start(spec, placement)?, placement),
+        }
+    }
+}
+
+/// Without and with in turn, so that what the machine does in between weighs on both sides. The
+/// share is the median of the pairs; the other quantities are those of the last run with.
+fn stalled(
+    without: &TrafficPlan,
+    with: &TrafficPlan,
+    server: &mut Server,
+    placement: &Placement,
+    progress: &Progress,
+) -> Result<Sample, BenchError> {
+    let mut shares = Vec::new();
+    let rate = |sample: &Sample| sample.get(Measure::PublishRate).unwrap_or(f64::NAN);
+    loop {
+        let free = without.run(server, placement, progress)?;
+        let mut sample = with.run(server, placement, progress)?;
+        shares.push(rate(&sample) / rate(&free));
+        sample.partial = sample.partial.or(free.partial);
+        if shares.len() == STALLED_PAIRS || sample.partial.is_some() {
+            if let Some(share) = Stats::of(&shares) {
+                sample.values.insert(0, (Measure::StalledShare, share.median));
+            }
+            return Ok(sample);
+        }
+    }
+}
