@@ -72,7 +72,8 @@ impl AppliedWatch {
     /// Asks to be woken at the peer's next progress. Look again afterwards before sleeping:
     /// progress made earlier wakes nobody.
     pub(crate) fn arm(&self) {
-        self.count.awaited.0.store(true, Ordering::Relaxed);
+        // A swap for the reason given at `Sleepers::lie_down`.
+        self.count.awaited.0.swap(true, Ordering::Relaxed);
         // Pairs with the fence in `AppliedReport::advance`.
         fence(Ordering::SeqCst);
     }

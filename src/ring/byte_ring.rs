@@ -271,7 +271,8 @@ impl Producer {
     /// Asks to be woken when space comes back. Look again afterwards
     /// ([`has_room`](Self::has_room)) before sleeping: space that came back earlier wakes nobody.
     pub fn declare_blocked(&mut self) {
-        self.shared.blocked.0.store(true, Ordering::Relaxed);
+        // A swap for the reason given at `Sleepers::lie_down`.
+        self.shared.blocked.0.swap(true, Ordering::Relaxed);
         // Pairs with the fence in `Consumer::release`: either it sees the flag, or the look
         // that follows here sees its head.
         fence(Ordering::SeqCst);

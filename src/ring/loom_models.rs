@@ -8,7 +8,8 @@ use bytes::Bytes;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::byte_ring::{Consumer, Tag, byte_ring};
+use crate::byte_ring::{Consumer, Released, Tag, byte_ring};
+use crate::lane::{LaneSizes, lane};
 use crate::{Doorbell, MeshEnd, Receive, Sizes, mesh};
 
 fn model(body: impl Fn() + Send + Sync + 'static) {
@@ -51,6 +52,36 @@ fn loom_records_come_whole_and_in_order() {
         read_into(&mut consumer, &mut received);
         assert_eq!(received, sent);
         assert!(sent.len() >= 2);
+    });
+}
+
+/// The blocked flag alone, without the look that a shard takes before it sleeps: the ring holds
+/// two records, the third waits for the one batch that the receiver reads.
+#[test]
+fn loom_space_is_announced_to_who_declared_itself_blocked() {
+    model(|| {
+        let sizes = LaneSizes { ring_bytes: 32, payloads: 0, spill_bytes_max: 8 };
+        let (mut sender, mut receiver) = lane(sizes);
+        let bells = Bells::default();
+        let mut receiver_bells = bells.clone();
+        for byte in 1..=2 {
+            sender.send(8, None, |place| place.fill(byte)).unwrap();
+        }
+        let _ = sender.flush();
+        let receiving = thread::spawn(move || {
+            let mark = receiver.note_tail();
+            while receiver.next_until(mark).is_some() {}
+            if receiver.release() == Released::AwaitedSpace {
+                receiver_bells.ring(ShardId(0));
+            }
+        });
+        sender.send(8, None, |place| place.fill(3)).unwrap();
+        let _ = sender.flush();
+        while sender.spilled().records > 0 {
+            bells.wait(ShardId(0));
+            let _ = sender.flush();
+        }
+        receiving.join().unwrap();
     });
 }
 

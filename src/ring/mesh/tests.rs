@@ -106,6 +106,8 @@ struct Busy<'a> {
 impl Receive for Busy<'_> {
     fn interest(&mut self, from: ShardId, record: &[u8]) {
         self.log.interest(from, record);
+        // design §4 rule 1: not counted before it is applied.
+        assert_eq!(self.peer.outgoing.applied_by_all(), InterestSeq(u64::from(record[0]) - 1));
         interest(self.peer, 2);
         data(self.peer, 0, 2);
         self.peer.outgoing.flush();
