@@ -97,7 +97,10 @@ mod tests {
                 &unavailable,
                 "details=1",
                 503,
-                r#"{"status":"unavailable","errors":[{"type":"CONNECTION","error":"disk failed"}]}"#,
+                concat!(
+                    r#"{"status":"unavailable","errors":["#,
+                    r#"{"type":"CONNECTION","error":"disk failed"}]}"#
+                ),
             ),
             (
                 &Health::Ok,
@@ -109,7 +112,10 @@ mod tests {
                 &Health::Ok,
                 "account=a&consumer=c&details=1",
                 400,
-                r#"{"status":"error","errors":[{"type":"BAD_REQUEST","error":"consumer needs stream to be named too"}]}"#,
+                concat!(
+                    r#"{"status":"error","errors":[{"type":"BAD_REQUEST","#,
+                    r#""error":"consumer needs stream to be named too"}]}"#
+                ),
             ),
         ];
         for (health, query, status, body) in cases {

@@ -14,7 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
@@ -89,7 +90,7 @@ impl<S: Source + 'static> Front<S> {
     }
 
     /// One connection's life.
-    async fn converse(&self, stream: TcpStream) {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let io = TokioIo::new(Patient::new(stream, REPLY_TIMEOUT));
         let service = service_fn(|request: Request<Incoming>| self.respond(request));
         let ended = http1::Builder::new()

@@ -86,3 +86,56 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn paused() -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap()
+    }
+
+    #[test]
+    fn a_reader_that_stops_ends_the_reply() {
+        paused().block_on(async {
+            let (near, _far) = tokio::io::duplex(16);
+            let mut near = Patient::new(near, PATIENCE);
+            let before = tokio::time::Instant::now();
+            let error = near.write_all(&[0; 64]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(before.elapsed().as_secs(), PATIENCE.as_secs());
+        });
+    }
+
+    #[test]
+    fn a_trickle_does_not_extend_the_time_but_a_flush_starts_anew() {
+        paused().block_on(async {
+            let (near, mut far) = tokio::io::duplex(16);
+            let mut near = Patient::new(near, PATIENCE);
+            let trickle = async {
+                let mut byte = [0; 8];
+                loop {
+                    tokio::time::sleep(Duration::from_secs(8)).await;
+                    far.read_exact(&mut byte).await.unwrap();
+                }
+            };
+            let replies = async {
+                // At a byte a second each of them is in time, all together are not.
+                for _ in 0..3 {
+                    near.write_all(&[0; 24]).await.unwrap();
+                    near.flush().await.unwrap();
+                }
+                near.write_all(&[0; 640]).await.unwrap_err().kind()
+            };
+            tokio::select! {
+                () = trickle => {}
+                kind = replies => assert_eq!(kind, io::ErrorKind::TimedOut),
+            }
+        });
+    }
+}

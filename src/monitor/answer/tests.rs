@@ -188,7 +188,8 @@ fn sortable() -> FakeServer {
     let second = 1_000_000_000;
     let now_ns = now_ns();
     let mut connections = [fake::connection(1), fake::connection(2), fake::connection(3)];
-    let orders: [(fn(&mut ConnectionSnapshot) -> &mut u64, [u64; 3]); 7] = [
+    type FieldOf = fn(&mut ConnectionSnapshot) -> &mut u64;
+    let orders: [(FieldOf, [u64; 3]); 7] = [
         (|connection| &mut connection.subscriptions, [10, 30, 20]),
         (|connection| &mut connection.pending_bytes, [30, 10, 20]),
         (|connection| &mut connection.out_msgs, [20, 30, 10]),
@@ -296,7 +297,7 @@ fn subsz_has_exactly_nats_servers_fields() {
         check(detail, fields::SUB_DETAIL, Optional::All);
     }
     // Without a list nats-server shows the index's figures alone.
-    let alone: Vec<Field> = fields::SUBSZ[2..10].iter().copied().collect();
+    let alone: Vec<Field> = fields::SUBSZ[2..10].to_vec();
     for target in ["/subsz", "/subscriptionsz", "/subsz?test=a.b", "/subsz?subs=1&offset=9"] {
         check(&json(FakeServer::full(), target), &alone, Optional::None);
     }
