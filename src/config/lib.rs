@@ -1,24 +1,75 @@
-//! Flags, the configuration language, the options they decide, and every limit of the server.
+//! Flags, the configuration language, the options that both decide, and every limit of the
+//! server.
+//!
+//! This room never opens a socket, never sends a signal and never pins a thread: it says what
+//! shall be done. It reads files only at start and on reload, through [`parser::Files`]. It
+//! belongs to no core; the control thread calls it, and what it returns is plain data.
+//!
+//! Invariants:
+//! - An [`Options`] in hand is complete and checked: no value is out of bounds, none is missing.
+//! - Every key and flag that NATS knows is declared once; what is not built yet is refused by
+//!   name, what nobody knows is refused too, and nothing is ignored.
+//! - No input panics, whatever its bytes; depth, number of files and memory are bounded.
+//! - No error and no `Debug` shows a password or token.
 //!
 //! | file | what |
 //! |---|---|
 //! | `limits.rs` | every limit and default, with what happens there |
 //! | `options.rs` | [`Options`]: what the server was told to do |
-//! | `cores.rs` | `0,2-5` as a list of cores |
 //! | `version.rs` | the NATS level spoken and our own version |
+//! | `cores.rs` | `0,2-5` as a list of cores |
+//! | `command.rs` | command line and file to [`Command`] or [`Exit`] |
+//! | `flags.rs` | every flag, declared once |
+//! | `normalise.rs` | Go's way of writing flags, turned into clap's |
+//! | `usage.rs` | the help text, from the flags |
+//! | `signal.rs` | `--signal`: which signal to which process |
+//! | `declaration.rs` | how an option is declared |
+//! | `table.rs` | every option, declared once |
+//! | `authorization.rs` | the options inside `authorization` |
+//! | `known.rs` | what NATS knows inside blocks that are not built yet |
+//! | `apply.rs` | parsed values to options |
+//! | `draft.rs` | options on their way, and the checks across them |
+//! | `address.rs` | `host:port` |
+//! | `duration.rs` | Go's durations |
+//! | `parser.rs` | the language: structure, variables, includes |
+//! | `scanner.rs` | the language: characters, strings, comments |
+//! | `word.rs` | the language: what a bare word means |
+//! | `value.rs` | what was parsed, each value with its place |
+//! | `digest.rs` | the digest, and a configuration printed |
+//! | `place.rs` | where something stands, and the line quoted |
+//! | `problem.rs` | what can be wrong, in words |
+//! | `suggest.rs` | "did you mean" |
+//! | `fuzz.rs` | entries for the fuzzer |
+//! | `corpus.rs`, `corpus/` | files that must parse, and files that must be refused |
 
+mod address;
+mod apply;
+mod authorization;
+pub mod command;
 pub mod cores;
+#[cfg(test)]
+mod corpus;
+pub mod declaration;
 pub mod digest;
+pub mod draft;
 pub mod duration;
+pub mod flags;
+pub mod fuzz;
+mod known;
 pub mod limits;
+mod normalise;
 pub mod options;
 pub mod parser;
 pub mod place;
 pub mod problem;
 mod scanner;
-pub mod suggest;
+pub mod signal;
+mod suggest;
+pub mod table;
+mod usage;
 pub mod value;
 pub mod version;
 pub mod word;
 
+pub use command::{Command, Exit, from_args};
 pub use options::Options;

@@ -27,8 +27,10 @@ struct Source {
     text: Option<String>,
 }
 
-/// Words on whose lines secrets are likely, so that an error must not quote them.
-const SECRET_WORDS: [&str; 8] = ["pass", "token", "auth", "secret", "seed", "key", "cred", "$2"];
+/// What stands on lines where secrets are likely, misspelled or not, so that an error must not
+/// quote them.
+const SECRET_WORDS: [&str; 11] =
+    ["pas", "word", "tok", "user", "auth", "secret", "seed", "key", "cred", "$2", "@"];
 
 impl Sources {
     /// Adds a file whose lines may be quoted.

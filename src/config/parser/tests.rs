@@ -178,7 +178,8 @@ fn cycles_depth_and_growth_are_bounded() {
 #[test]
 fn what_is_printed_parses_to_the_same() {
     let text = "a: 1.5, b: [x, \"y z\", {c: d}]\n'k e\"y': (\nblock\n)\ne: 1e300x; f: -3k\ng: \
-                2016-05-04T18:53:41Z\nh: \"\\x01\\t\\\\\"\n\"i:j\" {}\nk []\nl: 100000000000000000000000.0";
+                2016-05-04T18:53:41Z\nh: \"\\x01\\t\\\\\"\n\"i:j\" {}\nk []\nl: \
+                100000000000000000000000.0";
     let map = parse(text).unwrap();
     let printed = print(&map);
     assert_eq!(parse(&printed).unwrap(), map, "{printed}");

@@ -1,0 +1,91 @@
+//! The corpus: `corpus/good/*.conf` with digest and JSON beside each, `corpus/bad/*.conf` with
+//! what is printed. One file for each rule of spec/cli-and-config.md §6, and more.
+//!
+//! `CORPUS_WRITE=1 cargo test -p corewire-config corpus` writes the expectations anew, to be read
+//! before they are committed.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::command::{self, Exit};
+use crate::digest;
+use crate::fuzz;
+use crate::parser::{self, Files};
+use crate::place::Sources;
+
+/// Files of one folder of the corpus.
+struct Folder(PathBuf);
+
+impl Files for Folder {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(self.0.join(path))
+    }
+}
+
+fn folder(name: &str) -> Folder {
+    Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name))
+}
+
+fn cases(folder: &Folder) -> Vec<PathBuf> {
+    let names = std::fs::read_dir(&folder.0).expect("the corpus is there");
+    let mut cases: Vec<PathBuf> = names
+        .filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())))
+        .filter(|name| name.extension().is_some_and(|extension| extension == "conf"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 15, "{cases:?}");
+    cases
+}
+
+fn expect(folder: &Folder, case: &Path, extension: &str, found: &str) {
+    let path = folder.0.join(case.with_extension(extension));
+    if std::env::var_os("CORPUS_WRITE").is_some() {
+        std::fs::write(&path, found).expect("the corpus can be written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expected, "{}", path.display());
+}
+
+fn nowhere(_: &str) -> Option<String> {
+    None
+}
+
+#[test]
+fn good_files_parse_to_their_json_and_digest() {
+    let folder = folder("good");
+    for case in cases(&folder) {
+        let mut sources = Sources::default();
+        let root = parser::load(&case, &folder, &nowhere, &mut sources)
+            .unwrap_or_else(|problem| panic!("{}", problem.show(&sources)));
+        let found = format!("{}\n{}\n", digest::json(&root), digest::digest(&root));
+        expect(&folder, &case, "json", &found);
+        fuzz::fuzz_config(digest::print(&root).as_bytes());
+    }
+}
+
+#[test]
+fn bad_files_are_refused_with_their_text() {
+    let folder = folder("bad");
+    for case in cases(&folder) {
+        let args = ["corewire", "-c"].into_iter().map(OsString::from);
+        let args = args.chain([case.clone().into_os_string()]);
+        let exit = command::from_args_with(args, &nowhere, &folder).expect_err("refused");
+        let Exit { code, stdout, stderr } = exit;
+        assert_eq!((code, stdout.as_str()), (1, ""), "{}", case.display());
+        expect(&folder, &case, "txt", &stderr);
+    }
+}
+
+#[test]
+fn all_files_with_a_piece_missing_do_not_panic() {
+    for folder in [folder("good"), folder("bad")] {
+        for case in cases(&folder) {
+            let text = folder.read(&case).expect("the case is there");
+            for cut in 0..text.len() {
+                fuzz::fuzz_config(&text[..cut]);
+                fuzz::fuzz_config(&text[cut..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! How an option is declared: once, with all that parser, flags, help and reference need.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::draft::Draft;
+use crate::options::{Port, Secret};
+use crate::problem::ValueError;
+
+/// One option of the configuration file.
+#[derive(Debug)]
+pub struct Declaration {
+    /// Its key, in lower case; keys are compared without regard to case.
+    pub key: &'static str,
+    /// Other keys for the same.
+    pub aliases: &'static [&'static str],
+    /// What it does, in a line; units included.
+    pub doc: &'static str,
+    /// The default as one would write it; empty when there is none.
+    pub default: &'static str,
+    /// What a change on reload does.
+    pub reload: Reload,
+    /// Whether Corewire has it, and of what kind it is.
+    pub status: Status,
+}
+
+/// What a changed value does on reload. spec/cli-and-config.md §7
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Takes effect.
+    Applies,
+    /// Makes the reload fail: the server must be started again.
+    NeedsRestart,
+}
+
+/// Whether Corewire has the option.
+#[derive(Debug)]
+pub enum Status {
+    /// It does.
+    Built(Kind),
+    /// NATS has it, Corewire does not yet: refused by name unless it is switched off.
+    NotBuilt {
+        /// Which values switch it off.
+        off: Off,
+        /// What NATS knows inside it.
+        inside: Inside,
+    },
+}
+
+/// Which values of an option that is not built mean that it is off, and are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Off {
+    /// None.
+    Never,
+    /// `false`.
+    False,
+    /// `0`.
+    Zero,
+    /// `{}` or `[]`.
+    Empty,
+    /// `false`, `disabled`, or a block with `enabled: false`.
+    Disabled,
+}
+
+/// What NATS knows inside an option that is not built, so that a typing mistake is told from
+/// something that is to come.
+#[derive(Clone, Copy, Debug)]
+pub enum Inside {
+    /// No keys, or keys of the user's own choice.
+    Anything,
+    /// A block with these keys.
+    Block(&'static [Known]),
+    /// A list of blocks with these keys.
+    List(&'static [Known]),
+    /// Blocks with these keys, under names of the user's own choice.
+    Named(&'static [Known]),
+}
+
+/// A key that NATS knows, with its aliases, and what is inside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The key first, then its aliases.
+    pub names: &'static [&'static str],
+    /// What is inside.
+    pub inside: Inside,
+}
+
+/// What a value must be, and where it goes.
+pub enum Kind {
+    /// A boolean.
+    Switch(fn(&mut Draft, bool)),
+    /// An integer; sizes in bytes may carry a suffix.
+    Count {
+        /// The lowest allowed.
+        min: i64,
+        /// The highest allowed.
+        max: i64,
+        /// Where it goes.
+        set: fn(&mut Draft, i64),
+    },
+    /// A duration.
+    Span {
+        /// The shortest allowed.
+        min: Duration,
+        /// What a bare number means.
+        bare: BareNumber,
+        /// Where it goes.
+        set: fn(&mut Draft, Duration),
+    },
+    /// Text.
+    Text(fn(&mut Draft, &str) -> Result<(), ValueError>),
+    /// Text, or an integer taken as text.
+    TextOrCount(fn(&mut Draft, &str) -> Result<(), ValueError>),
+    /// Text that must not be shown.
+    Secret(fn(&mut Draft, Secret)),
+    /// One of these words.
+    Choice(&'static [&'static str], fn(&mut Draft, &str)),
+    /// A port, or `host:port`. A port of 0 is `None`, an empty host too.
+    Listen(fn(&mut Draft, Option<&str>, Option<Port>)),
+    /// Text, or a list of text.
+    TextList(fn(&mut Draft, Vec<String>)),
+    /// Text by keys of the user's own choice.
+    TextMap(fn(&mut Draft, BTreeMap<String, String>)),
+    /// A block of options.
+    Block(&'static [Declaration]),
+    /// A list of blocks, each a user.
+    Users(&'static [Declaration]),
+}
+
+/// What a number without unit means where a duration is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BareNumber {
+    /// Seconds, with a warning.
+    SecondsWithWarning,
+    /// Seconds.
+    Seconds,
+    /// Nothing.
+    Refused,
+}
+
+impl Kind {
+    /// The kind in a few words, for errors and the reference.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Kind::Switch(_) => "a boolean",
+            Kind::Count { .. } => "an integer",
+            Kind::Span { .. } => "a duration such as 10s",
+            Kind::Text(_) | Kind::TextOrCount(_) | Kind::Secret(_) | Kind::Choice(..) => "text",
+            Kind::Listen(_) => "port or host:port",
+            Kind::TextList(_) => "text or a list of text",
+            Kind::TextMap(_) => "a block of text",
+            Kind::Block(_) => "a block",
+            Kind::Users(_) => "a list of blocks",
+        }
+    }
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl Declaration {
+    /// Whether `key`, in lower case, is this option.
+    pub fn is_named(&self, key: &str) -> bool {
+        self.key == key || self.aliases.contains(&key)
+    }
+
+    /// The key and its aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.key).chain(self.aliases.iter().copied())
+    }
+
+    /// An option that Corewire has.
+    pub const fn built(
+        key: &'static str,
+        default: &'static str,
+        reload: Reload,
+        doc: &'static str,
+        kind: Kind,
+    ) -> Declaration {
+        Declaration { key, aliases: &[], doc, default, reload, status: Status::Built(kind) }
+    }
+
+    /// An option that NATS has and Corewire does not yet.
+    pub const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
+        let status = Status::NotBuilt { off, inside: Inside::Anything };
+        Declaration { key, aliases: &[], doc, default: "", reload: Reload::NeedsRestart, status }
+    }
+
+    /// The same with other keys for it.
+    pub const fn or(mut self, aliases: &'static [&'static str]) -> Declaration {
+        self.aliases = aliases;
+        self
+    }
+
+    /// The same, not built, with what NATS knows inside it.
+    pub const fn with(mut self, inside: Inside) -> Declaration {
+        if let Status::NotBuilt { off, .. } = self.status {
+            self.status = Status::NotBuilt { off, inside };
+        }
+        self
+    }
+}
+
+impl Off {
+    /// Whether this is what to do instead, in words.
+    pub fn remedy(self, key: &str) -> String {
+        match self {
+            Off::Never => "remove it".to_owned(),
+            Off::False | Off::Disabled => format!("remove it or set {key}: false"),
+            Off::Zero => format!("remove it or set {key}: 0"),
+            Off::Empty => "remove it or leave it empty".to_owned(),
+        }
+    }
+}

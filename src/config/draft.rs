@@ -1,0 +1,106 @@
+//! Options on their way: what file and flags have said so far, and the checks across options
+//! that end it.
+
+use crate::duration;
+use crate::limits;
+use crate::options::{Auth, Options, Secret, User};
+use crate::place::Place;
+use crate::problem::{Conflict, Diagnostics, Warning};
+
+/// Options that are not checked against each other yet.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// What has been set so far; `auth` is not, it comes from [`Draft::auth`].
+    pub options: Options,
+    /// What has been said about authentication.
+    pub auth: AuthDraft,
+}
+
+/// What has been said about authentication. Empty texts count as not said, as in nats-server.
+#[derive(Debug, Default)]
+pub struct AuthDraft {
+    /// Where the block `authorization` is.
+    pub place: Option<Place>,
+    /// `user`
+    pub user: String,
+    /// `password`
+    pub password: Secret,
+    /// `token`
+    pub token: Secret,
+    /// `users`, each with its place.
+    pub users: Option<Vec<(Place, User)>>,
+}
+
+impl Draft {
+    /// The options, if nothing contradicts; all contradictions are noted.
+    pub fn finish(self, found: &mut Diagnostics) -> Options {
+        let Draft { mut options, auth } = self;
+        options.auth = auth.finish(found);
+        check_sizes(&options, found);
+        check_lame_duck(&options, found);
+        options
+    }
+}
+
+// spec/cli-and-config.md §9
+fn check_sizes(options: &Options, found: &mut Diagnostics) {
+    let (payload, pending) = (options.max_payload, options.max_pending);
+    if payload > pending {
+        found.note(None, Conflict::PayloadAbovePending { payload, pending });
+    }
+}
+
+// spec/cli-and-config.md §9
+fn check_lame_duck(options: &Options, found: &mut Diagnostics) {
+    let (grace, whole) = (options.lame_duck_grace_period, options.lame_duck_duration);
+    if grace >= whole {
+        let (grace, duration) = (duration::print(grace), duration::print(whole));
+        found.note(None, Conflict::GraceNotBelowDuration { grace, duration });
+    }
+}
+
+impl AuthDraft {
+    fn finish(self, found: &mut Diagnostics) -> Auth {
+        let place = self.place;
+        let (user, token) = (!self.user.is_empty(), !self.token.expose().is_empty());
+        let password = !self.password.expose().is_empty();
+        let conflict = match (user, token, &self.users) {
+            (true, true, _) => Some(Conflict::UserAndToken),
+            (true, _, Some(_)) => Some(Conflict::UserAndUsers),
+            (_, true, Some(_)) => Some(Conflict::TokenAndUsers),
+            (false, _, _) if password => Some(Conflict::PasswordWithoutUser),
+            _ => None,
+        };
+        if let Some(conflict) = conflict {
+            found.note(place, conflict);
+        }
+        match self.users {
+            Some(users) => Auth::Users(without_duplicates(users, found)),
+            None if user => Auth::User(User { name: self.user, password: self.password }),
+            None if token => Auth::Token(self.token),
+            None => Auth::None,
+        }
+    }
+}
+
+fn without_duplicates(users: Vec<(Place, User)>, found: &mut Diagnostics) -> Vec<User> {
+    let mut names = std::collections::HashSet::new();
+    for (place, user) in &users {
+        if !names.insert(user.name.as_str()) {
+            found.note(Some(*place), Conflict::DuplicateUser(user.name.clone()));
+        }
+    }
+    users.into_iter().map(|(_, user)| user).collect()
+}
+
+impl Options {
+    /// What the log should warn of at start. Not fatal with `-t`, unlike the warnings of the
+    /// configuration itself.
+    pub fn log_warnings(&self) -> Vec<Warning> {
+        // spec/client-protocol.md §1, max_payload
+        if self.max_payload > limits::PAYLOAD_WARN {
+            return vec![Warning::LargePayload];
+        }
+        Vec::new()
+    }
+}

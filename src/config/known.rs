@@ -1,0 +1,375 @@
+//! What NATS knows inside the blocks that Corewire has not built yet (spec/cli-and-config.md §7).
+//! Each line is a key and its aliases. A block moves from here to `table.rs` when it is built.
+
+use crate::declaration::{Inside, Known};
+
+const fn key(names: &'static [&'static str]) -> Known {
+    Known { names, inside: Inside::Anything }
+}
+
+const fn block(names: &'static [&'static str], inside: &'static [Known]) -> Known {
+    Known { names, inside: Inside::Block(inside) }
+}
+
+const fn list(names: &'static [&'static str], inside: &'static [Known]) -> Known {
+    Known { names, inside: Inside::List(inside) }
+}
+
+/// §7.9
+pub const TLS: Inside = Inside::Block(&TLS_KEYS);
+
+const TLS_KEYS: [Known; 22] = [
+    key(&["cert_file"]),
+    key(&["key_file"]),
+    key(&["ca_file"]),
+    list(&["certs", "certificates"], &[key(&["cert_file"]), key(&["key_file"])]),
+    key(&["verify"]),
+    key(&["verify_and_map"]),
+    key(&["verify_cert_and_check_known_urls"]),
+    key(&["insecure"]),
+    key(&["timeout"]),
+    key(&["min_version"]),
+    key(&["cipher_suites"]),
+    key(&["curve_preferences"]),
+    key(&["allow_insecure_cipher_suites"]),
+    key(&["pinned_certs"]),
+    key(&["connection_rate_limit"]),
+    key(&["handshake_first", "first", "immediate"]),
+    block(
+        &["ocsp_peer"],
+        &[
+            key(&["verify"]),
+            key(&["ca_timeout"]),
+            key(&["allowed_clockskew"]),
+            key(&["warn_only"]),
+            key(&["unknown_is_good"]),
+            key(&["allow_when_ca_unreachable"]),
+            key(&["cache_ttl_when_next_update_unset"]),
+        ],
+    ),
+    key(&["cert_store"]),
+    key(&["cert_match_by"]),
+    key(&["cert_match"]),
+    key(&["cert_match_skip_invalid"]),
+    key(&["ca_certs_match"]),
+];
+
+const COMPRESSION: Known =
+    block(&["compression", "compress"], &[key(&["mode"]), key(&["rtt_thresholds"])]);
+
+const TLS_BLOCK: Known = Known { names: &["tls"], inside: TLS };
+
+/// §7.2, as far as server-to-server blocks have it.
+const SIMPLE_AUTHORIZATION: Known = block(
+    &["authorization", "authentication"],
+    &[
+        key(&["user", "username"]),
+        key(&["pass", "password"]),
+        key(&["token"]),
+        key(&["nkey"]),
+        key(&["account"]),
+        key(&["timeout"]),
+        key(&["proxy_required"]),
+        list(
+            &["users"],
+            &[
+                key(&["user", "username"]),
+                key(&["pass", "password"]),
+                key(&["nkey"]),
+                key(&["account"]),
+                key(&["proxy_required"]),
+            ],
+        ),
+    ],
+);
+
+/// §7.2
+pub const AUTH_CALLOUT: Inside = Inside::Block(&[
+    key(&["issuer"]),
+    key(&["account"]),
+    key(&["auth_users"]),
+    key(&["xkey"]),
+    key(&["allowed_accounts"]),
+]);
+
+const RESPONSES: [Known; 2] = [
+    key(&["max", "max_msgs", "max_messages", "max_responses"]),
+    key(&["expires", "expiration", "ttl"]),
+];
+
+const ALLOW_DENY: [Known; 2] = [key(&["allow"]), key(&["deny"])];
+
+/// §7.2
+pub const PERMISSIONS: Inside = Inside::Block(&[
+    block(&["publish", "pub", "import"], &ALLOW_DENY),
+    block(&["subscribe", "sub", "export"], &ALLOW_DENY),
+    block(&["allow_responses", "publish_allow_responses"], &RESPONSES),
+]);
+
+/// §7.3
+pub const ACCOUNTS: Inside = Inside::Named(&[
+    key(&["nkey"]),
+    list(
+        &["users"],
+        &[
+            key(&["user", "username"]),
+            key(&["pass", "password"]),
+            key(&["nkey"]),
+            Known { names: &["permissions", "permission"], inside: PERMISSIONS },
+            key(&["allowed_connection_types", "connection_types", "clients"]),
+            key(&["proxy_required"]),
+        ],
+    ),
+    Known {
+        names: &["default_permissions", "default_permission", "permissions"],
+        inside: PERMISSIONS,
+    },
+    list(
+        &["imports"],
+        &[
+            block(&["stream"], &[key(&["account"]), key(&["subject"])]),
+            block(&["service"], &[key(&["account"]), key(&["subject"])]),
+            key(&["prefix"]),
+            key(&["to"]),
+            key(&["share"]),
+            key(&["allow_trace"]),
+        ],
+    ),
+    list(
+        &["exports"],
+        &[
+            key(&["stream"]),
+            key(&["service"]),
+            key(&["accounts"]),
+            key(&["account_token_position"]),
+            key(&["response", "response_type"]),
+            key(&["threshold", "response_threshold", "response_max_time", "response_time"]),
+            block(&["latency"], &[key(&["sampling"]), key(&["subject"])]),
+            key(&["allow_trace"]),
+        ],
+    ),
+    block(
+        &["jetstream"],
+        &[
+            key(&["max_memory", "max_mem", "mem", "memory"]),
+            key(&["max_store", "max_file", "max_disk", "store", "disk"]),
+            key(&["max_streams", "streams"]),
+            key(&["max_consumers", "consumers"]),
+            key(&["max_bytes_required", "max_stream_bytes", "max_bytes"]),
+            key(&["mem_max_stream_bytes", "memory_max_stream_bytes"]),
+            key(&["disk_max_stream_bytes", "store_max_stream_bytes"]),
+            key(&["max_ack_pending"]),
+            key(&["cluster_traffic"]),
+        ],
+    ),
+    key(&["mappings", "maps"]),
+    block(
+        &["limits"],
+        &[
+            key(&["max_connections", "max_conn"]),
+            key(&["max_subscriptions", "max_subs"]),
+            key(&["max_payload", "max_pay"]),
+            key(&["max_leafnodes", "max_leafs"]),
+        ],
+    ),
+    block(&["msg_trace", "trace_dest"], &[key(&["dest"]), key(&["sampling"])]),
+]);
+
+/// §7.4
+pub const CLUSTER: Inside = Inside::Block(&[
+    key(&["name"]),
+    key(&["listen"]),
+    key(&["host", "net"]),
+    key(&["port"]),
+    SIMPLE_AUTHORIZATION,
+    Known { names: &["permissions"], inside: PERMISSIONS },
+    key(&["routes"]),
+    TLS_BLOCK,
+    key(&["advertise", "cluster_advertise"]),
+    key(&["no_advertise"]),
+    key(&["connect_retries"]),
+    key(&["connect_backoff"]),
+    key(&["pool_size"]),
+    key(&["accounts"]),
+    COMPRESSION,
+    key(&["ping_interval"]),
+    key(&["ping_max"]),
+    key(&["write_deadline"]),
+    key(&["write_timeout"]),
+]);
+
+/// §7.5
+pub const LEAFNODES: Inside = Inside::Block(&[
+    key(&["listen"]),
+    key(&["host", "net"]),
+    key(&["port"]),
+    SIMPLE_AUTHORIZATION,
+    TLS_BLOCK,
+    key(&["advertise", "leafnode_advertise"]),
+    key(&["no_advertise"]),
+    key(&["min_version", "minimum_version"]),
+    key(&["reconnect", "reconnect_delay", "reconnect_interval"]),
+    key(&["dial_timeout"]),
+    COMPRESSION,
+    key(&["isolate_leafnode_interest", "isolate"]),
+    key(&["write_deadline"]),
+    key(&["write_timeout"]),
+    list(&["remotes"], &LEAF_REMOTE),
+]);
+
+const LEAF_REMOTE: [Known; 21] = [
+    key(&["url"]),
+    key(&["urls"]),
+    key(&["account", "local"]),
+    key(&["credentials", "creds"]),
+    key(&["nkey", "seed"]),
+    TLS_BLOCK,
+    key(&["hub"]),
+    key(&["deny_imports", "deny_import"]),
+    key(&["deny_exports", "deny_export"]),
+    key(&["no_randomize", "dont_randomize"]),
+    key(&["ws_compression", "ws_compress", "websocket_compression", "websocket_compress"]),
+    key(&["ws_no_masking", "websocket_no_masking"]),
+    block(&["jetstream_cluster_migrate", "js_cluster_migrate"], &[key(&["leader_migrate_delay"])]),
+    key(&["isolate_leafnode_interest", "isolate"]),
+    key(&["request_isolation"]),
+    COMPRESSION,
+    key(&["first_info_timeout"]),
+    key(&["dial_timeout"]),
+    key(&["disabled"]),
+    block(&["proxy"], &[key(&["url"]), key(&["username"]), key(&["password"]), key(&["timeout"])]),
+    key(&["ignore_discovered_servers"]),
+];
+
+/// §7.6
+pub const GATEWAY: Inside = Inside::Block(&[
+    key(&["name"]),
+    key(&["listen"]),
+    key(&["host", "net"]),
+    key(&["port"]),
+    SIMPLE_AUTHORIZATION,
+    TLS_BLOCK,
+    key(&["advertise"]),
+    key(&["connect_retries"]),
+    key(&["connect_backoff"]),
+    key(&["reject_unknown_cluster", "reject_unknown"]),
+    key(&["write_deadline"]),
+    key(&["write_timeout"]),
+    list(&["gateways"], &[key(&["name"]), key(&["url"]), key(&["urls"]), TLS_BLOCK]),
+]);
+
+/// §7.7
+pub const JETSTREAM: Inside = Inside::Block(&[
+    key(&["enabled", "enable"]),
+    key(&["strict"]),
+    key(&["store_dir", "store", "storedir"]),
+    key(&["max_memory_store", "max_mem_store", "max_mem"]),
+    key(&["max_file_store", "max_file"]),
+    key(&["sync_interval", "sync"]),
+    key(&["domain"]),
+    key(&["encryption_key", "key", "ek"]),
+    key(&["prev_encryption_key", "prev_key", "prev_ek"]),
+    key(&["cipher"]),
+    block(
+        &["tpm"],
+        &[
+            key(&["keys_file"]),
+            key(&["encryption_password"]),
+            key(&["srk_password"]),
+            key(&["pcr"]),
+            key(&["cipher"]),
+        ],
+    ),
+    key(&["unique_tag"]),
+    key(&["extension_hint"]),
+    key(&["max_outstanding_catchup"]),
+    key(&["max_buffered_msgs"]),
+    key(&["max_buffered_size"]),
+    key(&["request_queue_limit"]),
+    key(&["info_queue_limit"]),
+    key(&["meta_compact"]),
+    key(&["meta_compact_size"]),
+    key(&["meta_compact_sync"]),
+    key(&["max_concurrent_io"]),
+    block(
+        &["limits"],
+        &[
+            key(&["max_ack_pending"]),
+            key(&["max_ha_assets"]),
+            key(&["max_request_batch"]),
+            key(&["duplicate_window"]),
+            block(
+                &["batch"],
+                &[
+                    key(&["max_inflight_per_stream"]),
+                    key(&["max_inflight_total"]),
+                    key(&["max_msgs"]),
+                    key(&["timeout"]),
+                ],
+            ),
+        ],
+    ),
+]);
+
+/// §7.8
+pub const WEBSOCKET: Inside = Inside::Block(&[
+    key(&["listen"]),
+    key(&["host", "net"]),
+    key(&["port"]),
+    key(&["advertise"]),
+    key(&["no_tls"]),
+    TLS_BLOCK,
+    key(&["same_origin"]),
+    key(&[
+        "allowed_origins",
+        "allowed_origin",
+        "allow_origins",
+        "allow_origin",
+        "origins",
+        "origin",
+    ]),
+    key(&["handshake_timeout"]),
+    key(&["compression", "compress"]),
+    SIMPLE_AUTHORIZATION,
+    key(&["no_auth_user"]),
+    key(&["jwt_cookie"]),
+    key(&["user_cookie"]),
+    key(&["pass_cookie"]),
+    key(&["token_cookie"]),
+    key(&["headers"]),
+    key(&["ping_interval"]),
+]);
+
+/// §7.8
+pub const MQTT: Inside = Inside::Block(&[
+    key(&["listen"]),
+    key(&["host", "net"]),
+    key(&["port"]),
+    TLS_BLOCK,
+    SIMPLE_AUTHORIZATION,
+    key(&["no_auth_user"]),
+    key(&["ack_wait", "ackwait"]),
+    key(&["js_api_timeout", "api_timeout"]),
+    key(&["max_ack_pending", "max_pending", "max_inflight"]),
+    key(&["js_domain"]),
+    key(&["stream_replicas"]),
+    key(&["consumer_replicas"]),
+    key(&["consumer_memory_storage"]),
+    key(&["consumer_inactive_threshold", "consumer_auto_cleanup"]),
+    key(&["reject_qos2_publish"]),
+    key(&["downgrade_qos2_subscribe"]),
+]);
+
+/// §7.1 `ocsp`
+pub const OCSP: Inside = Inside::Block(&[key(&["mode"]), key(&["url"]), key(&["urls"])]);
+
+/// §7.9 `ocsp_cache`
+pub const OCSP_CACHE: Inside = Inside::Block(&[
+    key(&["type"]),
+    key(&["local_store"]),
+    key(&["preserve_revoked"]),
+    key(&["save_interval"]),
+]);
+
+/// §7.1 `proxies`
+pub const PROXIES: Inside = Inside::Block(&[list(&["trusted"], &[key(&["key", "public_key"])])]);
