@@ -1,3 +1,7 @@
 //! The `corewire` binary: hands its arguments to the server room.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::run()
+}

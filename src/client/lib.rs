@@ -1,1 +1,32 @@
-//! The client dialect: what a NATS client may say and what it is told
+//! The client dialect: what a NATS client may say, and what it is told
+//! (spec/client-protocol.md).
+//!
+//! This room never touches a socket and never matches a subject; it parses with `protocol`,
+//! checks, and calls the shard's door. A client lives on its connection's core.
+//!
+//! Invariants: operations take effect in the order in which they were sent; a PONG goes out only
+//! when all that the client subscribed to before its PING is in force on every core; what closes
+//! a connection, and with which words, is what spec §3 says.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client.rs` | one client: its state, its operations in turn |
+//! | `settings.rs` | what all clients of a server have in common |
+//! | `connect.rs` | CONNECT: login and options |
+//! | `publish.rs` | PUB and HPUB |
+//! | `subscribe.rs` | SUB and UNSUB |
+//! | `ping.rs` | PING, PONG, keep-alive |
+//! | `info.rs` | the INFO lines |
+//! | `trace.rs` | protocol trace lines |
+
+mod client;
+mod connect;
+mod info;
+mod ping;
+mod publish;
+mod settings;
+mod subscribe;
+mod trace;
+
+pub use client::Client;
+pub use settings::Settings;

@@ -297,10 +297,18 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// One line `file:line:column: what`, then the line itself with a caret.
+    /// One line: `file:line:column: what`.
+    pub fn headline(&self, sources: &Sources) -> String {
+        match self.place {
+            Some(place) => format!("{}: {}", sources.locate(place), self.problem),
+            None => self.problem.to_string(),
+        }
+    }
+
+    /// The headline, then the line itself with a caret.
     pub fn show(&self, sources: &Sources) -> String {
-        let Some(place) = self.place else { return self.problem.to_string() };
-        let mut shown = format!("{}: {}", sources.locate(place), self.problem);
+        let mut shown = self.headline(sources);
+        let Some(place) = self.place else { return shown };
         if let Some(excerpt) = sources.excerpt(place) {
             shown.push('\n');
             shown.push_str(&excerpt);
@@ -308,6 +316,9 @@ impl Diagnostic {
         shown
     }
 }
+
+/// Problems that are shown with their line; the others only with their place.
+const EXCERPTS_MAX: usize = 20;
 
 /// All that was found, in the order of finding.
 #[derive(Debug, Default)]
@@ -333,6 +344,11 @@ impl Diagnostics {
     pub fn show(&mut self, sources: &Sources) -> Vec<String> {
         self.warnings.sort_by_key(|diagnostic| diagnostic.place);
         self.errors.sort_by_key(|diagnostic| diagnostic.place);
-        self.warnings.iter().chain(&self.errors).map(|found| found.show(sources)).collect()
+        let all = self.warnings.iter().chain(&self.errors).enumerate();
+        all.map(|(place, found)| match place {
+            0..EXCERPTS_MAX => found.show(sources),
+            _ => found.headline(sources),
+        })
+        .collect()
     }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Connection {
     pub partial: Partial,
     /// The network was told to receive nothing for now.
     pub receive_paused: bool,
-    /// The other end's stream has ended, while bytes still wait in `partial`.
+    /// The other end's stream has ended; bytes may still wait in `partial`.
     pub receive_ended: Option<ReceiveEnd>,
     pub write: WriteState,
     /// When this connection is looked at next, monotonic nanoseconds.

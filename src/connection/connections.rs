@@ -94,6 +94,11 @@ impl Connections {
         self.open
     }
 
+    /// Whether every connection, closing ones included, is gone.
+    pub fn all_gone(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.open == 0
@@ -187,8 +192,9 @@ impl Connections {
         end: ReceiveEnd,
     ) {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        connection.receive_ended = Some(end);
         match connection.state {
-            State::Paused(_) => connection.receive_ended = Some(end),
+            State::Paused(_) => {}
             State::Open => self.close_after_end(turn, slot, end),
             State::Closing { .. } => self.close_socket(turn, slot),
             State::Closed => {}
@@ -281,6 +287,16 @@ impl Connections {
             shard.release(slot);
             self.free.push(slot);
         }
+    }
+
+    /// When something is to be done that no event will announce, monotonic nanoseconds.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        [self.deadlines.next_ns(), self.next_stall_end_ns()].into_iter().flatten().min()
+    }
+
+    /// Whether a connection waits to be sent to.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
     /// Looks at every connection whose time has come.

@@ -96,8 +96,7 @@ impl Connections {
     /// Puts the publishers to sleep that deliver to a slow subscriber.
     pub fn stall_publishers<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
         while let Some(slot) = turn.shard.next_stalled() {
-            let Some(connection) = self.slots.get_mut(slot.index()).and_then(Option::as_mut)
-            else {
+            let Some(connection) = self.slots.get_mut(slot.index()).and_then(Option::as_mut) else {
                 continue;
             };
             if connection.state == State::Open {
@@ -114,8 +113,7 @@ impl Connections {
         let mut index = 0;
         while index < self.paused.len() {
             let slot = self.paused[index];
-            let pause = match self.slots[slot.index()].as_ref().map(|connection| connection.state)
-            {
+            let pause = match self.slots[slot.index()].as_ref().map(|connection| connection.state) {
                 Some(State::Paused(pause)) => pause,
                 _ => {
                     self.paused.swap_remove(index);
@@ -148,13 +146,13 @@ impl Connections {
         if connection.state != State::Open {
             return;
         }
-        match connection.receive_ended.take() {
+        match connection.receive_ended {
             Some(end) => self.close_after_end(turn, slot, end),
             None => self.resume_receive(turn, slot),
         }
     }
 
-    /// When a stalled connection is to go on, monotonic nanoseconds.
+    /// When the first stalled connection is to go on, monotonic nanoseconds.
     pub(crate) fn next_stall_end_ns(&self) -> Option<u64> {
         let states = self.paused.iter().filter_map(|slot| self.slots[slot.index()].as_ref());
         states
@@ -210,7 +208,13 @@ fn complete_partial<'b>(
         let missing = need.saturating_sub(partial.len());
         if missing > bytes.len() {
             partial.extend(bytes, need);
-            return Err(Then::Wait);
+            // With one byte missing the dialect can already see a wrong end.
+            if missing > bytes.len() + 1 || bytes.is_empty() {
+                return Err(Then::Wait);
+            }
+            let progress = dialect.consume(context, Input::Borrowed(partial.bytes()));
+            partial.consume(progress.consumed);
+            return Err(then(progress.next));
         }
         // One byte more is what a line without its end asks for: take the line.
         let step = match missing {
@@ -220,10 +224,13 @@ fn complete_partial<'b>(
         let (now, later) = bytes.split_at(step);
         partial.extend(now, need);
         bytes = later;
-        let progress = if partial.len() > limits::INLINE_PAYLOAD_MAX && partial.len() == need {
+        let announced = missing > 0 && partial.len() == need;
+        let progress = if announced && need > limits::INLINE_PAYLOAD_MAX {
             let whole = partial.split(need);
             let progress = dialect.consume(context, Input::Shared(&whole));
-            partial.extend(&whole[progress.consumed..], 0);
+            if progress.consumed < need {
+                partial.extend(&whole[progress.consumed..], need);
+            }
             progress
         } else {
             let progress = dialect.consume(context, Input::Borrowed(partial.bytes()));

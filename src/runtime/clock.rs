@@ -27,10 +27,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn read(&mut self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono_ns: self.start.elapsed().as_nanos() as u64,
-            wall_ns: wall.as_nanos() as u64,
-        }
+        Now { mono_ns: self.start.elapsed().as_nanos() as u64, wall_ns: wall.as_nanos() as u64 }
     }
 }
 

@@ -59,6 +59,20 @@ where
     std::thread::Builder::new().name(name).spawn(body).map_err(HostError::System)
 }
 
+/// Runs `future` to its end, or to its panic: a panic must not unwind into the executor.
+pub async fn catch_unwind<F: Future>(future: F) -> std::thread::Result<F::Output> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(move |context| {
+        let polled = std::panic::AssertUnwindSafe(|| future.as_mut().poll(context));
+        match std::panic::catch_unwind(polled) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
 /// Lets the executor's other tasks run once.
 pub async fn yield_once() {
     struct Yield(bool);

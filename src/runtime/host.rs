@@ -109,6 +109,18 @@ pub fn check_locked_memory() -> Result<(), HostError> {
     }
 }
 
+/// Sends a signal to a process.
+///
+/// # Errors
+/// What the system says: no such process, not permitted.
+pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: a plain system call.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 fn allowed_cores() -> Vec<usize> {
     // SAFETY: all-zero is an empty set; the call fills a live set of the size it is told.
     let set = unsafe {

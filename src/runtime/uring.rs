@@ -128,12 +128,9 @@ impl Uring {
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)
             .map_err(HostError::ring)?;
-        let buffers = ReadBuffers::register(
-            &ring.submitter(),
-            options.read_chunks,
-            options.read_chunk_bytes,
-        )
-        .map_err(HostError::ring)?;
+        let buffers =
+            ReadBuffers::register(&ring.submitter(), options.read_chunks, options.read_chunk_bytes)
+                .map_err(HostError::ring)?;
         // SAFETY: a plain system call; the descriptor it returns is owned by nobody else.
         let control = unsafe {
             let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
@@ -536,10 +533,7 @@ impl Drop for Uring {
 
 /// Errors after which the next turn simply tries again.
 fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY)
-    )
+    matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY))
 }
 
 fn close_descriptor(fd: RawFd) {

@@ -1,1 +1,38 @@
-//! Wiring, the duty cycle of one core, the control thread
+//! Wiring: from a command line to cores that turn and a control thread that watches them.
+//!
+//! This room knows every other room and is known by none. It never parses the wire and never
+//! matches a subject. The control thread (HTTP, signals, files) is an ordinary one; each core has
+//! a pinned thread of its own.
+//!
+//! Invariants: a core's thread runs one function, [`Core::turn`], again and again; control and
+//! cores talk by bounded queues of commands and by replies that are values; when a core dies the
+//! process says so and ends with an error.
+//!
+//! | file | what |
+//! |---|---|
+//! | `run.rs` | the process: arguments, exit codes, signals sent to another server |
+//! | `bootstrap.rs` | listeners, mesh, one thread a core, the control thread |
+//! | `core.rs` | one core's duty cycle |
+//! | `placing.rs` | which core a new connection lives on |
+//! | `command.rs` | what the control thread asks of a core |
+//! | `control.rs` | the control thread: signals, lame duck, shutdown |
+//! | `cores.rs` | the control thread's handle on all cores |
+//! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
+//! | `identity.rs` | who this server is: id, name, INFO |
+//! | `files.rs` | pid file and ports file |
+//! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
+
+mod bootstrap;
+mod command;
+mod control;
+pub mod core;
+mod cores;
+mod files;
+mod gather;
+mod identity;
+mod logging;
+mod placing;
+mod run;
+
+pub use self::core::Core;
+pub use run::run;

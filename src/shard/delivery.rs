@@ -4,7 +4,7 @@
 //! What is delivered is what was published, byte for byte, with the verb's first letters changed
 //! and the sid put in behind the subject: three copies, no formatting.
 
-use base::{ConnSlot, Counter, ShardId, SubKey};
+use base::{ClientId, ConnSlot, Counter, Level, Log, ShardId, SubKey};
 use bytes::Bytes;
 use config::options::SlowSubscriber;
 use protocol::{Delivery, HeaderSupport, Publish};
@@ -77,6 +77,9 @@ impl Shard {
         let ended = sub.delivered == sub.max;
         let publish = *message.publish();
         let (appended, delivered_len) = append(outbox, &publish, message.shared(), &sub.sid);
+        if let Some(log) = &self.settings.trace {
+            trace(log, outbox.cid(), &publish, &sub.sid);
+        }
         outbox.out_msgs += 1;
         outbox.out_bytes += delivered_len as u64;
         self.tally.out_msgs += 1;
@@ -103,6 +106,17 @@ impl Shard {
             }
         }
     }
+}
+
+/// A `->> [MSG …]` line, with `-V` (spec/cli-and-config.md §5).
+#[cold]
+fn trace(log: &Log, cid: ClientId, publish: &Publish<'_>, sid: &[u8]) {
+    let verb = if publish.has_headers() { "HMSG" } else { "MSG" };
+    let subject = String::from_utf8_lossy(publish.subject());
+    let sid = String::from_utf8_lossy(sid);
+    let reply = publish.reply().map(|reply| format!(" {}", String::from_utf8_lossy(reply)));
+    let (reply, size) = (reply.unwrap_or_default(), publish.total_len());
+    log.say(Level::Trace, format!("cid:{cid} - ->> [{verb} {subject} {sid}{reply} {size}]"));
 }
 
 /// Encodes a delivery into `outbox`; also says how many bytes of headers and payload it carries.

@@ -135,12 +135,7 @@ impl Shard {
         congested
     }
 
-    fn send_frame(
-        &mut self,
-        frame: MessageFrame,
-        to: ShardId,
-        message: &mut Message<'_>,
-    ) -> bool {
+    fn send_frame(&mut self, frame: MessageFrame, to: ShardId, message: &mut Message<'_>) -> bool {
         let publish = *message.publish();
         let wire = publish.wire();
         let layout = publish.layout();

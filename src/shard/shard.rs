@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use base::{AccountId, ClientId, ConnSlot, Counter, Counters, Log, ShardId, SubKey};
 use config::options::SlowSubscriber;
-use base::{AccountId, ClientId, ConnSlot, Counter, Counters, ShardId, SubKey};
 use ring::mesh::MeshEnd;
 use ring::{Doorbell, InterestSeq};
 use subject::{CachePolicy, Interest, Plan};
@@ -16,7 +16,7 @@ use crate::subscriptions::Subscriptions;
 const REAP_PER_TURN: usize = 1024;
 
 /// What the operator chose, as far as a shard needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether matches are cached.
     pub cache: CachePolicy,
@@ -24,6 +24,8 @@ pub struct Settings {
     pub pending_max: usize,
     /// What happens before that.
     pub slow: SlowSubscriber,
+    /// Where deliveries are traced, if they are.
+    pub trace: Option<Log>,
 }
 
 /// The plan of the last subject, which the next message very often has too.
@@ -208,10 +210,7 @@ impl Shard {
         self.counters.add(Counter::OutMsgs, tally.out_msgs);
         self.counters.add(Counter::OutBytes, tally.out_bytes);
         self.counters.set(Counter::Subscriptions, self.subscriptions.len() as u64);
-        self.counters.set(
-            Counter::RingSpillDepth,
-            self.mesh.outgoing.spilled().records as u64,
-        );
+        self.counters.set(Counter::RingSpillDepth, self.mesh.outgoing.spilled().records as u64);
     }
 
     /// Copies what the index counts into the shared counters. For the control thread; not every

@@ -1,7 +1,7 @@
 //! Subscribe, unsubscribe, and the table of all subscriptions of a shard.
 
 use base::snapshot::SubscriptionSnapshot;
-use base::{AccountId, ConnSlot, Counter, QueueId, SubKey};
+use base::{AccountId, ClientId, ConnSlot, Counter, QueueId, SubKey};
 use smallvec::SmallVec;
 use subject::{Change, LocalHandle};
 
@@ -23,6 +23,20 @@ pub struct Subscription {
     subject: Box<[u8]>,
     queue: Option<Box<[u8]>>,
     handle: LocalHandle,
+}
+
+impl Subscription {
+    fn snapshot(&self, cid: ClientId) -> SubscriptionSnapshot {
+        SubscriptionSnapshot {
+            cid,
+            account: String::from("$G"),
+            subject: lossy(&self.subject),
+            queue: self.queue.as_deref().map(lossy).unwrap_or_default(),
+            sid: lossy(&self.sid),
+            delivered: self.delivered,
+            max: self.max,
+        }
+    }
 }
 
 /// What SUB led to.
@@ -132,16 +146,30 @@ impl Shard {
     pub fn subscriptions_of(&self, connection: ConnSlot) -> Vec<SubscriptionSnapshot> {
         let Some(outbox) = self.outboxes[connection.index()].as_ref() else { return Vec::new() };
         let subs = outbox.sids.iter().filter_map(|&key| self.subscriptions.get(key));
-        subs.map(|sub| SubscriptionSnapshot {
-            cid: outbox.cid(),
-            account: String::from("$G"),
-            subject: lossy(&sub.subject),
-            queue: sub.queue.as_deref().map(lossy).unwrap_or_default(),
-            sid: lossy(&sub.sid),
-            delivered: sub.delivered,
-            max: sub.max,
+        subs.map(|sub| sub.snapshot(outbox.cid())).collect()
+    }
+
+    /// The subscriptions at these places of the table, for monitoring page by page.
+    pub fn subscriptions_in(
+        &self,
+        places: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = SubscriptionSnapshot> + '_ {
+        let end = places.end.min(self.subscriptions.slots.len());
+        let page = &self.subscriptions.slots[places.start.min(end)..end];
+        page.iter().flatten().filter_map(|sub| {
+            let outbox = self.outboxes[sub.connection.index()].as_ref()?;
+            outbox.is_open().then(|| sub.snapshot(outbox.cid()))
         })
-        .collect()
+    }
+
+    /// How many places the table has.
+    pub fn subscription_places(&self) -> usize {
+        self.subscriptions.slots.len()
+    }
+
+    /// How many subscriptions each cached subject reaches, for monitoring.
+    pub fn fanouts(&self) -> impl Iterator<Item = usize> + '_ {
+        self.interests.iter().flat_map(|interest| interest.fanouts())
     }
 
     fn find(&self, connection: ConnSlot, sid: &[u8]) -> Option<SubKey> {

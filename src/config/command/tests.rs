@@ -175,8 +175,8 @@ fn checking_a_file() {
     assert_eq!(warned.code, 1);
     assert_eq!(
         warned.stderr,
-        "nats-server: f.conf:1:1: invalid use of field \"write_deadline\": write_deadline should be \
-         converted to a duration\n  1 | write_deadline: 5\n    | ^\nf.conf:2:1: invalid use of \
+        "nats-server: f.conf:1:1: invalid use of field \"write_deadline\": write_deadline should \
+         be converted to a duration\n  1 | write_deadline: 5\n    | ^\nf.conf:2:1: invalid use of \
          field \"ping_interval\": ping_interval should be converted to a duration\n  2 | \
          ping_interval: 10\n    | ^\n"
     );

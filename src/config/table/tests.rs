@@ -4,6 +4,7 @@ use super::*;
 use crate::apply;
 use crate::authorization::USER;
 use crate::declaration::{Inside, Known, Status};
+use crate::options::{Advertise, Auth, Corewire, Options, Port, Secret, User};
 use crate::parser::{self, Files};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem};
@@ -27,6 +28,127 @@ fn read(text: &str) -> (Draft, Diagnostics) {
     let (mut draft, mut found) = (Draft::default(), Diagnostics::default());
     apply::apply(&root, &mut draft, &mut found);
     (draft, found)
+}
+
+/// Every option that is built, none at its default.
+const EVERYTHING: &str = r#"
+listen: 127.0.0.1:5000
+client_advertise: "[::1]:6000"
+server_name: one
+debug: on, trace: yes, trace_verbose: true, logtime: false, logtime_utc: true
+log_file: "/l", log_size_limit: 10MB, log_max_num: 3
+syslog: true, remote_syslog: "udp://h:514"
+pid_file: "/p", ports_file_dir: "/d"
+max_control_line: 2kb, max_payload: 2MB, max_pending: 32MB, max_conn: 100, max_subs: 7
+max_subscription_tokens: 9, max_traced_msg_len: 11, max_closed_clients: 12
+ping_interval: "30s", ping_max: 5, write_deadline: 2s, write_timeout: Retry
+no_fast_producer_stall: false
+lame_duck_duration: "1m", lame_duck_grace_period: 5s
+no_header_support: true, no_sublist_cache: true
+http: "localhost:8222", http_base_path: "nats/"
+server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
+authorization { users: [{user: a, password: b}, {username: c}], timeout: 0.5 }
+corewire { cores: "3,0-1", profile: throughput }
+"#;
+
+#[test]
+fn every_option_that_is_built_is_set() {
+    let (draft, mut found) = read(EVERYTHING);
+    let options = draft.finish(&mut found);
+    assert_eq!((found.errors, found.warnings), (vec![], vec![]));
+    let user = |name: &str, password| User { name: name.into(), password: Secret::new(password) };
+    let expected = Options {
+        host: "127.0.0.1".into(),
+        port: Port::Fixed(5000),
+        server_name: Some("one".into()),
+        client_advertise: Some(Advertise { host: "::1".into(), port: Some(6000) }),
+        pid_file: Some("/p".into()),
+        ports_file_dir: Some("/d".into()),
+        http_host: Some("localhost".into()),
+        http_port: Some(Port::Fixed(8222)),
+        http_base_path: "/nats".into(),
+        debug: true,
+        trace: true,
+        trace_verbose: true,
+        logtime: false,
+        logtime_utc: true,
+        log_file: Some("/l".into()),
+        log_size_limit: 10 << 20,
+        log_max_num: 3,
+        syslog: true,
+        remote_syslog: Some("udp://h:514".into()),
+        max_traced_msg_len: 11,
+        auth: Auth::Users(vec![user("a", "b"), user("c", "")]),
+        auth_timeout: Duration::from_millis(500),
+        max_control_line: 2048,
+        max_payload: 2 << 20,
+        max_pending: 32 << 20,
+        max_connections: 100,
+        max_subscriptions: Some(7),
+        max_sub_tokens: Some(9),
+        max_closed_clients: 12,
+        ping_interval: Duration::from_secs(30),
+        ping_max: 5,
+        write_deadline: Duration::from_secs(2),
+        write_timeout: WriteTimeout::Retry,
+        slow_subscriber: SlowSubscriber::Stall,
+        lame_duck_duration: Duration::from_secs(60),
+        lame_duck_grace_period: Duration::from_secs(5),
+        no_header_support: true,
+        disable_sublist_cache: true,
+        server_tags: vec!["aa b".into(), "x:y".into()],
+        server_metadata: [("Key".into(), "Value".into())].into(),
+        config_file: None,
+        config_digest: String::new(),
+        corewire: Corewire { cores: "0,1,3".parse().ok(), profile: Profile::Throughput },
+    };
+    assert_eq!(options, expected);
+}
+
+#[test]
+fn the_file_of_everything_names_every_option() {
+    let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter().chain(COREWIRE));
+    for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
+        let other = ["host", "port", "http_port"].contains(&declaration.key);
+        let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));
+        let block = lower.contains(&format!("{} {{", declaration.key));
+        assert!(other || named || block, "{}", declaration.key);
+    }
+}
+
+#[test]
+fn the_last_setting_of_a_kind_wins_and_zero_is_the_default() {
+    let (draft, found) = read("listen: 1\nport: 2\nhost: a\nlisten: \"b:-1\"");
+    assert_eq!(found.errors, []);
+    // The first `listen` was replaced, and the second stands behind `port` and `host`.
+    assert_eq!((draft.options.host.as_str(), draft.options.port), ("b", Port::Random));
+    let zeros = "port: 0\nmax_payload: 0\nmax_pending: 0\nping_max: 0\nmax_control_line: 0\n\
+                 write_deadline: \"0s\"\nmax_closed_clients: 0\nauthorization { timeout: 0 }";
+    assert_eq!(read(zeros).0.options, Options::default());
+    assert_eq!(read("max_connections: 0").0.options.max_connections, 0);
+    assert_eq!(read("max_connections: -1").0.options.max_connections, 0);
+    let drop = read("no_fast_producer_stall: true").0.options.slow_subscriber;
+    assert_eq!(drop, SlowSubscriber::Drop);
+}
+
+#[test]
+fn a_long_authorization_timeout_is_warned_of() {
+    let (_, found) = read("authorization { token: t, timeout: 61 }");
+    let [warning] = &found.warnings[..] else { panic!("{found:?}") };
+    assert!(warning.problem.to_string().contains("1m1s is longer than a minute"));
+    assert!(read("authorization { token: t, timeout: \"1m\" }").1.warnings.is_empty());
+}
+
+#[test]
+fn a_large_payload_is_warned_of_in_the_log_only() {
+    let (draft, mut found) = read("max_payload: 9MB");
+    let options = draft.finish(&mut found);
+    assert!(found.warnings.is_empty());
+    let warnings: Vec<_> = options.log_warnings().iter().map(ToString::to_string).collect();
+    let text = "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor \
+                performance";
+    assert_eq!(warnings, [text]);
+    assert!(Options::default().log_warnings().is_empty());
 }
 
 fn each_block() -> [(&'static str, &'static [Declaration]); 3] {

@@ -1,0 +1,261 @@
+//! Hot path: one client. Before it: `connection::reading`; after it: `publish.rs`, which hands
+//! messages to the shard.
+//!
+//! ```text
+//! Expected ──CONNECT──▶ LoggedIn      a login is required: anything else first is refused
+//! Open     ──CONNECT──▶ LoggedIn      no login is required: any operation may come first
+//! ```
+
+use std::rc::Rc;
+
+use base::snapshot::ConnectionSnapshot;
+use base::{AccountId, ConnSlot, Level};
+use bytes::Bytes;
+use config::limits;
+use connection::{Context, Dialect, Input, Link, Next, Pause, Progress};
+use protocol::{CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse};
+use shard::{Echo, Publisher};
+
+use crate::settings::Settings;
+
+/// Payload that a connection may announce before CONNECT, bytes: with the control line it stays
+/// below what a stranger may make us hold.
+const STRANGER_PAYLOAD_MAX: u64 =
+    (limits::PRE_CONNECT_BYTES_MAX - 2 * limits::CONTROL_LINE_MAX) as u64;
+
+/// How far the login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// A CONNECT with credentials must come first, by this monotonic time.
+    Expected { until_ns: u64 },
+    /// Nobody needs to log in, and CONNECT has not come.
+    Open,
+    /// CONNECT was accepted.
+    Done,
+}
+
+/// What follows an operation.
+pub(crate) enum Flow {
+    /// The next one.
+    Continue,
+    /// A wait.
+    Pause(Pause),
+    /// The end.
+    Close(CloseReason),
+}
+
+/// One NATS client.
+pub struct Client {
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) connect: Box<Connect>,
+    pub(crate) user: String,
+    pub(crate) login: Login,
+    pub(crate) limits: ParseLimits,
+    pub(crate) publisher: Publisher,
+    /// The INFO that follows the first PONG was sent.
+    pub(crate) introduced: bool,
+    pub(crate) trace: bool,
+}
+
+impl Client {
+    /// A client that was just accepted.
+    pub fn new(settings: Rc<Settings>, trace: bool) -> Client {
+        let limits = ParseLimits {
+            control_line_max: settings.control_line_max,
+            payload_max: settings.payload_max.min(STRANGER_PAYLOAD_MAX),
+            headers: false,
+        };
+        Client {
+            settings,
+            connect: Box::default(),
+            user: String::new(),
+            login: Login::Open,
+            limits,
+            publisher: Publisher { slot: ConnSlot(0), account: AccountId::GLOBAL, echo: Echo::On },
+            introduced: false,
+            trace,
+        }
+    }
+
+    /// Handles one operation.
+    #[inline]
+    fn handle(
+        &mut self,
+        context: &mut Context<'_>,
+        operation: Op<'_>,
+        shared: Option<&Bytes>,
+    ) -> Flow {
+        if self.trace {
+            self.trace_in(context, &operation);
+        }
+        match operation {
+            Op::Publish(publish) => self.publish(context, publish, shared),
+            Op::Subscribe { subject, queue, sid } => self.subscribe(context, subject, queue, sid),
+            Op::Unsubscribe { sid, max } => self.unsubscribe(context, sid, max),
+            Op::Ping => self.ping_received(context),
+            Op::Pong => {
+                context.link.liveness.pong(context.now);
+                Flow::Continue
+            }
+            Op::Connect(json) => self.connect(context, json),
+            Op::Info(json) => match protocol::info::check(json) {
+                Ok(()) => Flow::Continue,
+                Err(_) => Flow::Close(CloseReason::ProtocolViolation),
+            },
+            Op::Ok => Flow::Continue,
+            Op::Err(text) => {
+                let text = String::from_utf8_lossy(text);
+                self.say(context, Level::Error, &format!("Client Error {text}"));
+                Flow::Close(CloseReason::ParseError)
+            }
+        }
+    }
+
+    /// Tells a client what it did wrong.
+    pub(crate) fn error(&self, context: &mut Context<'_>, error: ErrorText<'_>) {
+        let mut line = Vec::with_capacity(64);
+        protocol::encode::write_error(&error, &mut line);
+        context.shard.write(context.slot, &line);
+        if self.trace {
+            let text = format!("->> [-ERR {error}]");
+            self.say(context, Level::Trace, &text);
+        }
+    }
+
+    /// In verbose mode, acknowledges an operation.
+    #[inline]
+    pub(crate) fn ok(&self, context: &mut Context<'_>) {
+        if self.connect.verbose {
+            context.shard.write(context.slot, protocol::encode::OK);
+            if self.trace {
+                self.say(context, Level::Trace, "->> [OK]");
+            }
+        }
+    }
+
+    #[cold]
+    fn violated(&mut self, context: &mut Context<'_>, violation: Violation) -> CloseReason {
+        if let Some(text) = violation.error_text() {
+            self.error(context, text);
+        }
+        self.say(context, Level::Error, &violation.to_string());
+        violation.close_reason()
+    }
+
+    /// Whether `first`, the first byte of an operation, may begin one before the login.
+    fn may_begin(&self, first: u8) -> bool {
+        !matches!(self.login, Login::Expected { .. }) || first.eq_ignore_ascii_case(&b'C')
+    }
+
+    pub(crate) fn say(&self, context: &Context<'_>, level: Level, text: &str) {
+        if context.log.wants(level) {
+            let prefix = self.log_prefix(context.link);
+            context.log.say(level, format!("{prefix} - {text}"));
+        }
+    }
+}
+
+impl Dialect for Client {
+    fn opened(&mut self, context: &mut Context<'_>) {
+        self.publisher.slot = context.slot;
+        if self.settings.authenticator.is_required() {
+            let until_ns = context.now.plus(self.settings.auth_timeout);
+            self.login = Login::Expected { until_ns };
+        }
+        self.send_info(context, |_| {});
+    }
+
+    #[inline]
+    fn consume(&mut self, context: &mut Context<'_>, input: Input<'_>) -> Progress {
+        let bytes = input.bytes();
+        let mut at = 0;
+        let active = bytes.len();
+        let next = loop {
+            let Some(&first) = bytes.get(at) else { break Next::More { need: 1 } };
+            if !self.may_begin(first) {
+                self.error(context, ErrorText::AuthorizationViolation);
+                break Next::Close(CloseReason::AuthenticationFailure);
+            }
+            let shared = match input {
+                Input::Shared(whole) if at == 0 => Some(whole),
+                _ => None,
+            };
+            match parse(&bytes[at..], &self.limits) {
+                Ok(Parsed::Op { op, len }) => {
+                    at += len;
+                    let shared = shared.filter(|whole| whole.len() == len);
+                    match self.handle(context, op, shared) {
+                        Flow::Continue => {}
+                        Flow::Pause(pause) => break Next::Pause(pause),
+                        Flow::Close(reason) => break Next::Close(reason),
+                    }
+                }
+                Ok(Parsed::Incomplete { need, message_end }) => {
+                    break Next::More { need: message_end.unwrap_or(need) };
+                }
+                Err(violation) => break Next::Close(self.violated(context, violation)),
+            }
+        };
+        if active > 0 {
+            context.link.liveness.active(context.now);
+        }
+        Progress { consumed: at, next }
+    }
+
+    fn visible(&mut self, context: &mut Context<'_>) {
+        self.send_pong(context);
+    }
+
+    fn ping(&mut self, context: &mut Context<'_>) {
+        self.send_ping(context);
+    }
+
+    fn stale(&mut self, context: &mut Context<'_>) {
+        self.error(context, ErrorText::StaleConnection);
+    }
+
+    fn login_deadline_ns(&self) -> Option<u64> {
+        match self.login {
+            Login::Expected { until_ns } => Some(until_ns),
+            Login::Open | Login::Done => None,
+        }
+    }
+
+    fn login_timed_out(&mut self, context: &mut Context<'_>) {
+        self.error(context, ErrorText::AuthenticationTimeout);
+        self.say(context, Level::Error, "authentication timeout");
+    }
+
+    fn lame_duck(&mut self, context: &mut Context<'_>) {
+        // spec/client-protocol.md §9: to clients with protocol 1 that got their first PONG.
+        if self.introduced {
+            self.send_info(context, |info| {
+                info.ldm = true;
+                info.connect_urls.clear();
+            });
+        }
+    }
+
+    fn describe(&self, snapshot: &mut ConnectionSnapshot) {
+        snapshot.name.clone_from(&self.connect.name);
+        snapshot.lang.clone_from(&self.connect.lang);
+        snapshot.version.clone_from(&self.connect.version);
+        snapshot.authorized_user.clone_from(&self.user);
+        snapshot.account = String::from("$G");
+    }
+
+    fn log_prefix(&self, link: &Link) -> String {
+        let Connect { name, lang, version, .. } = &*self.connect;
+        let mut prefix = format!("{} - cid:{}", link.peer, link.cid);
+        if self.login == Login::Done && !(name.is_empty() && lang.is_empty() && version.is_empty())
+        {
+            let about: Vec<String> = [("v", version), ("", lang), ("", name)]
+                .iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(mark, text)| format!("{mark}{text}"))
+                .collect();
+            prefix.push_str(&format!(" - {:?}", about.join(":")));
+        }
+        prefix
+    }
+}

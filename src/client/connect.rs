@@ -1,0 +1,81 @@
+//! CONNECT: who the client is and how it wants to be spoken to (spec/client-protocol.md §2.4).
+
+use base::Level;
+use connection::Context;
+use protocol::{CloseReason, Connect, ErrorText, HeaderSupport};
+use security::Credentials;
+use shard::Echo;
+
+use crate::client::{Client, Flow, Login};
+
+impl Client {
+    pub(crate) fn connect(&mut self, context: &mut Context<'_>, json: &[u8]) -> Flow {
+        let connect = match Connect::decode_over(&self.connect, json) {
+            Ok(connect) => connect,
+            Err(error) => {
+                self.say(context, Level::Error, &error.to_string());
+                return Flow::Close(CloseReason::ProtocolViolation);
+            }
+        };
+        // spec §1, repeated CONNECT: what was subscribed before is gone.
+        if self.login == Login::Done {
+            context.shard.unsubscribe_all(context.slot);
+            context.link.told = context.shard.interest_told();
+        }
+        *self.connect = connect;
+        if let Some(refused) = self.refused() {
+            self.error(context, refused);
+            let reason = refused.close_reason().unwrap_or(CloseReason::ProtocolViolation);
+            return Flow::Close(reason);
+        }
+        let credentials = Credentials {
+            user: &self.connect.user,
+            pass: &self.connect.pass,
+            token: &self.connect.auth_token,
+        };
+        match self.settings.authenticator.check(credentials) {
+            Ok(identity) => self.user = identity.user,
+            Err(_) => {
+                self.error(context, ErrorText::AuthorizationViolation);
+                self.say(context, Level::Error, "authentication error");
+                return Flow::Close(CloseReason::AuthenticationFailure);
+            }
+        }
+        self.accepted(context);
+        Flow::Continue
+    }
+
+    /// What is wrong with the options, whoever the client is.
+    fn refused(&self) -> Option<ErrorText<'static>> {
+        let connect = &self.connect;
+        if !(0..=1).contains(&connect.protocol) {
+            return Some(ErrorText::InvalidClientProtocol);
+        }
+        if !connect.account.is_empty() || connect.new_account {
+            return Some(ErrorText::AuthorizationViolation);
+        }
+        let headers = connect.headers && self.settings.info.headers;
+        if connect.no_responders && !headers {
+            return Some(ErrorText::NoRespondersRequiresHeaders);
+        }
+        None
+    }
+
+    fn accepted(&mut self, context: &mut Context<'_>) {
+        let headers = self.connect.headers && self.settings.info.headers;
+        self.limits.headers = headers;
+        self.limits.payload_max = self.settings.payload_max;
+        self.publisher.echo = if self.connect.echo { Echo::On } else { Echo::Off };
+        if let Some(outbox) = context.shard.outbox(context.slot) {
+            outbox.set_headers(match headers {
+                true => HeaderSupport::Supported,
+                false => HeaderSupport::Unsupported,
+            });
+        }
+        if self.login != Login::Done {
+            self.login = Login::Done;
+            context.link.liveness.start(context.now, self.settings.ping_interval);
+        }
+        self.ok(context);
+    }
+}

@@ -1,0 +1,20 @@
+//! The INFO lines (spec/client-protocol.md §2.3).
+
+use connection::Context;
+use protocol::Info;
+
+use crate::client::Client;
+
+impl Client {
+    /// Sends INFO as the server gives it to everyone, with this client's own facts and whatever
+    /// `change` makes of it.
+    pub(crate) fn send_info(&self, context: &mut Context<'_>, change: impl FnOnce(&mut Info)) {
+        let mut info = self.settings.info.clone();
+        info.client_id = context.link.cid.0;
+        info.client_ip = context.link.peer.ip().to_canonical().to_string();
+        change(&mut info);
+        let mut line = Vec::with_capacity(512);
+        info.write_to(&mut line);
+        context.shard.write(context.slot, &line);
+    }
+}

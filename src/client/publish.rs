@@ -1,0 +1,73 @@
+//! Hot path: PUB and HPUB. Before it: the parser; after it: [`shard::Shard::publish`].
+
+use bytes::Bytes;
+use connection::{Context, Pause};
+use protocol::{ErrorText, Publish};
+use shard::{Message, Reached};
+
+use crate::client::{Client, Flow};
+
+impl Client {
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        context: &mut Context<'_>,
+        publish: Publish<'_>,
+        shared: Option<&Bytes>,
+    ) -> Flow {
+        context.link.in_msgs += 1;
+        context.link.in_bytes += publish.total_len() as u64;
+        if let Some(denied) = reserved(&publish) {
+            self.error(context, denied);
+            return Flow::Continue;
+        }
+        if self.connect.pedantic && !subject::name::is_valid_literal(publish.subject()) {
+            self.error(context, ErrorText::InvalidPublishSubject);
+        }
+        self.ok(context);
+        match (publish.is_canonical(), shared) {
+            (true, Some(shared)) => self.send(context, Message::over(publish, shared.clone())),
+            (true, None) => self.send(context, Message::borrowed(publish)),
+            (false, _) => {
+                let mut wire = Vec::new();
+                let canonical = protocol::canonical(publish.parts(), &mut wire);
+                self.send(context, Message::borrowed(canonical))
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, context: &mut Context<'_>, mut message: Message<'_>) -> Flow {
+        let published = context.shard.publish(&self.publisher, &mut message);
+        // spec/client-protocol.md §6: 503 to a requestor whom nobody can answer.
+        if published.reached == Reached::Nobody && self.connect.no_responders {
+            context.shard.answer_no_responders(&self.publisher, &message);
+        }
+        match published.congested {
+            true => Flow::Pause(Pause::Congested),
+            false => Flow::Continue,
+        }
+    }
+}
+
+/// Subjects and replies that only servers may use (spec/client-protocol.md §10).
+#[inline]
+fn reserved<'a>(publish: &Publish<'a>) -> Option<ErrorText<'a>> {
+    let subject = publish.subject();
+    if matches!(subject.first(), Some(b'_' | b'$')) && is_reserved_subject(subject) {
+        return Some(ErrorText::PublishDenied { subject });
+    }
+    let reply = publish.reply()?;
+    if matches!(reply.first(), Some(b'_' | b'$')) && is_reserved_reply(reply) {
+        return Some(ErrorText::PublishReplyDenied { reply });
+    }
+    None
+}
+
+fn is_reserved_subject(subject: &[u8]) -> bool {
+    subject.starts_with(b"_GR_.") || subject.starts_with(b"$NRG.")
+}
+
+fn is_reserved_reply(reply: &[u8]) -> bool {
+    reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || reply.starts_with(b"_GR_.")
+}

@@ -1,0 +1,69 @@
+//! SUB and UNSUB (spec/client-protocol.md §2.1, §5).
+
+use connection::Context;
+use protocol::ErrorText;
+use shard::SubscribeOutcome;
+
+use crate::client::{Client, Flow};
+
+/// The queue group of the server's own subscriptions.
+const RESERVED_QUEUE: &[u8] = b"_sys_";
+
+impl Client {
+    pub(crate) fn subscribe(
+        &mut self,
+        context: &mut Context<'_>,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) -> Flow {
+        if let Some(refused) = self.refuses_subscription(context, subject, queue) {
+            self.error(context, refused);
+            return Flow::Continue;
+        }
+        let account = self.publisher.account;
+        match context.shard.subscribe(context.slot, account, subject, queue, sid) {
+            SubscribeOutcome::Added => {
+                context.link.told = context.shard.interest_told();
+                self.ok(context);
+            }
+            SubscribeOutcome::Known => self.ok(context),
+            SubscribeOutcome::InvalidSubject => self.error(context, ErrorText::InvalidSubject),
+        }
+        Flow::Continue
+    }
+
+    fn refuses_subscription<'a>(
+        &self,
+        context: &mut Context<'_>,
+        subject: &'a [u8],
+        queue: Option<&'a [u8]>,
+    ) -> Option<ErrorText<'a>> {
+        if let Some(queue) = queue
+            && queue == RESERVED_QUEUE
+        {
+            return Some(ErrorText::SubscribeQueueDenied { subject, queue });
+        }
+        let tokens_max = self.settings.tokens_max.map_or(usize::MAX, usize::from);
+        if subject::name::token_count(subject) > tokens_max {
+            return Some(ErrorText::SubscribeTooManyTokens { subject });
+        }
+        let count = context.shard.outbox(context.slot).map_or(0, |outbox| outbox.subscriptions());
+        if self.settings.subscriptions_max.is_some_and(|max| count >= max as usize) {
+            return Some(ErrorText::MaximumSubscriptionsExceeded);
+        }
+        None
+    }
+
+    pub(crate) fn unsubscribe(
+        &mut self,
+        context: &mut Context<'_>,
+        sid: &[u8],
+        max: Option<u64>,
+    ) -> Flow {
+        context.shard.unsubscribe(context.slot, sid, max);
+        context.link.told = context.shard.interest_told();
+        self.ok(context);
+        Flow::Continue
+    }
+}

@@ -1,0 +1,53 @@
+//! Protocol trace lines, with `-V` (spec/cli-and-config.md §5). Never on the hot path: the caller
+//! asks first whether tracing is on.
+
+use base::Level;
+use connection::Context;
+use protocol::Op;
+
+use crate::client::Client;
+
+impl Client {
+    #[cold]
+    pub(crate) fn trace_in(&self, context: &Context<'_>, operation: &Op<'_>) {
+        let text = match operation {
+            Op::Publish(publish) => {
+                let line = lossy(publish.control_line());
+                self.say(context, Level::Trace, &format!("<<- [{line}]"));
+                return self.trace_payload(context, publish);
+            }
+            Op::Connect(json) => format!("<<- [CONNECT {}]", protocol::connect::redacted(json)),
+            Op::Subscribe { subject, queue, sid } => {
+                let queue = queue.map(|queue| format!("{} ", lossy(queue))).unwrap_or_default();
+                format!("<<- [SUB {} {queue}{}]", lossy(subject), lossy(sid))
+            }
+            Op::Unsubscribe { sid, max } => {
+                let max = max.map(|max| format!(" {max}")).unwrap_or_default();
+                format!("<<- [UNSUB {}{max}]", lossy(sid))
+            }
+            Op::Ping => String::from("<<- [PING]"),
+            Op::Pong => String::from("<<- [PONG]"),
+            Op::Ok => String::from("<<- [OK]"),
+            Op::Err(text) => format!("<<- [-ERR {}]", lossy(text)),
+            Op::Info(json) => format!("<<- [INFO {}]", lossy(json)),
+        };
+        self.say(context, Level::Trace, &text);
+    }
+
+    fn trace_payload(&self, context: &Context<'_>, publish: &protocol::Publish<'_>) {
+        let body = publish.body();
+        let all = &body[..body.len() - 2];
+        let max = self.settings.traced_payload_max;
+        let (shown, more) = match all.get(..max) {
+            Some(start) if max > 0 && all.len() > max => (start, "..."),
+            _ => (all, ""),
+        };
+        let shown = protocol::error::GoQuoted(shown).to_string();
+        let text = format!("<<- MSG_PAYLOAD: [{}{more}\"]", shown.trim_end_matches('"'));
+        self.say(context, Level::Trace, &text);
+    }
+}
+
+fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}

@@ -1,0 +1,383 @@
+//! From options to a running server: listeners, mesh, one pinned thread a core, the control
+//! thread. Whatever fails here is one clear message and a non-zero exit.
+
+use std::cell::{Cell, RefCell};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc as std_mpsc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base::snapshot::ClosedSnapshot;
+use base::{Counters, Level, Log};
+use config::options::{Port, Profile};
+use config::{Options, limits, version};
+use connection::{Connections, Limits, Outside};
+use monitor::{ClosedRing, ServerFacts};
+use ring::{MeshEnd, Sizes};
+use runtime::host::{self, HostError};
+use runtime::uring::{ControlBell, UringOptions};
+use runtime::{SystemClock, Uring, executor};
+use security::Authenticator;
+use shard::Shard;
+use subject::CachePolicy;
+use tokio::sync::mpsc;
+
+use crate::command::{COMMANDS_MAX, Command};
+use crate::control::{Control, CoreEnd, End};
+use crate::core::{Core, Idle, Parts};
+use crate::cores::{CoreHandle, Cores};
+use crate::files::{PortsFile, write_pid};
+use crate::gather::Gather;
+use crate::identity::{Identity, toolchain};
+use crate::logging;
+use crate::placing::Placing;
+
+/// Records of closed connections that may wait for the control thread.
+const CLOSED_QUEUE_MAX: usize = 16 * 1024;
+
+/// Why the server did not start.
+pub enum StartError {
+    /// Before there was a log: for standard error.
+    BeforeLog(String),
+    /// The log tells.
+    Logged,
+}
+
+/// What every core's thread gets, its own parts aside.
+#[derive(Clone)]
+struct Common {
+    options: Arc<Options>,
+    info: protocol::Info,
+    outside: Outside,
+    counters: Vec<Arc<Counters>>,
+    next_cid: Arc<AtomicU64>,
+    ended: mpsc::UnboundedSender<CoreEnd>,
+}
+
+/// A core that stands and waits for its peers' descriptors.
+struct Started {
+    descriptor: RawFd,
+    bell: ControlBell,
+}
+
+/// Runs a server until it ends.
+///
+/// # Errors
+/// [`StartError`] when it does not come up.
+pub fn serve(options: Options) -> Result<End, StartError> {
+    let asked: Option<Vec<usize>> = options
+        .corewire
+        .cores
+        .as_ref()
+        .map(|cores| cores.as_slice().iter().map(|&core| core as usize).collect());
+    let chosen = host::choose_cores(asked.as_deref())
+        .and_then(|cores| host::check_locked_memory().map(|()| cores))
+        .map_err(|error| StartError::BeforeLog(error.to_string()))?;
+    let (log, writer) = logging::open(&options).map_err(StartError::BeforeLog)?;
+    logging::log_panics(log.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ran = match runtime {
+        Ok(runtime) => {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, start(options, chosen, log.clone(), writer))
+        }
+        Err(error) => fatal(&log, &format!("Can't start the control thread: {error}")),
+    };
+    // Dropping the writer, inside `start`, has written everything that was said.
+    ran
+}
+
+fn fatal<T>(log: &Log, text: &str) -> Result<T, StartError> {
+    log.say(Level::Fatal, text);
+    Err(StartError::Logged)
+}
+
+async fn start(
+    options: Options,
+    chosen: Vec<usize>,
+    log: Log,
+    writer: log_writer::LogWriter,
+) -> Result<End, StartError> {
+    let identity = Identity::new(&options);
+    logging::say_start(&log, &options, &identity, &chosen);
+    let http_host = options.http_host.as_ref().unwrap_or(&options.host);
+    let http = match options.http_port {
+        None => None,
+        Some(port) => match bind(http_host, port) {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                let text = format!("Can't listen to the monitor port: {error}");
+                return fatal(&log, &text);
+            }
+        },
+    };
+    let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+    if let Some(address) = http_address {
+        let port = address.port();
+        log.say(Level::Info, format!("Starting http monitor on {http_host}:{port}"));
+    }
+    let listener = match bind(&options.host, options.port) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let at = format!("{}:{}", options.host, options.port);
+            return fatal(&log, &format!("Error listening on port: {at}, {error:?}"));
+        }
+    };
+    let address = match listener.local_addr() {
+        Ok(address) => address,
+        Err(error) => return fatal(&log, &format!("Can't read the client port: {error}")),
+    };
+    let facts = facts(&options, &identity, address, http_address, &chosen);
+    let options = Arc::new(options);
+    let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
+    let (ended_sender, ended) = mpsc::unbounded_channel();
+    let common = Common {
+        options: Arc::clone(&options),
+        info: identity.info(&options, address.port()),
+        outside: Outside { log: log.clone(), closed: closed_sender },
+        counters: chosen.iter().map(|_| Arc::default()).collect(),
+        next_cid: Arc::new(AtomicU64::new(1)),
+        ended: ended_sender,
+    };
+    let handles = match start_cores(&chosen, listener.into(), common) {
+        Ok(handles) => handles,
+        Err(error) => return fatal(&log, &error.to_string()),
+    };
+    let (host, port) = (&options.host, address.port());
+    log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
+    log.say(Level::Info, "Server is ready");
+    let _ports_file = match write_files(&options, address, http_address) {
+        Ok(ports_file) => ports_file,
+        Err(text) => return fatal(&log, &text),
+    };
+    let cores = Rc::new(Cores::new(handles));
+    let gather = Rc::new(Gather {
+        facts: Rc::new(facts),
+        cores: Rc::clone(&cores),
+        closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
+        listening: Cell::new(true),
+        log: log.clone(),
+    });
+    let http = match http.map(to_async).transpose() {
+        Ok(http) => http,
+        Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
+    };
+    let options = Rc::new(Options::clone(&options));
+    let control = Control { options, log: log.clone(), writer, cores, gather, closed, http, ended };
+    match control.run().await {
+        Ok(end) => Ok(end),
+        Err(error) => fatal(&log, &format!("Can't receive signals: {error}")),
+    }
+}
+
+fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {
+    let addresses: Vec<SocketAddr> = (host, port.to_bind()).to_socket_addrs()?.collect();
+    let listener = TcpListener::bind(&addresses[..])?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn to_async(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
+}
+
+fn write_files(
+    options: &Options,
+    clients: SocketAddr,
+    monitoring: Option<SocketAddr>,
+) -> Result<Option<PortsFile>, String> {
+    if let Some(path) = &options.pid_file {
+        write_pid(path)
+            .map_err(|error| format!("Could not write pidfile {}: {error}", path.display()))?;
+    }
+    let Some(directory) = &options.ports_file_dir else { return Ok(None) };
+    PortsFile::write(directory, clients, monitoring)
+        .map(Some)
+        .map_err(|error| format!("Could not write ports file in {}: {error}", directory.display()))
+}
+
+/// Starts one thread a core, one after another, then introduces them to each other.
+fn start_cores(
+    chosen: &[usize],
+    listener: OwnedFd,
+    common: Common,
+) -> Result<Vec<CoreHandle>, HostError> {
+    let sizes = Sizes {
+        data_bytes: limits::RING_DATA_BYTES,
+        interest_bytes: limits::RING_INTEREST_BYTES,
+        payloads: limits::RING_LARGE_PAYLOADS,
+        ..Sizes::default()
+    };
+    let mut listener = Some(listener);
+    let mut started = Vec::new();
+    for ((end, &core), counters) in
+        ring::mesh(chosen.len(), &sizes).into_iter().zip(chosen).zip(&common.counters)
+    {
+        let (commands, inbox) = crossbeam_channel::bounded(COMMANDS_MAX);
+        let (peers_sender, peers) = std_mpsc::channel();
+        let listener = listener.take();
+        let stands = start_core(core, end, inbox, listener, peers, common.clone())?;
+        let counters = Arc::clone(counters);
+        let handle = CoreHandle { commands, bell: stands.bell, counters };
+        started.push((stands.descriptor, peers_sender, handle));
+    }
+    let descriptors: Vec<RawFd> = started.iter().map(|(descriptor, ..)| *descriptor).collect();
+    let mut handles = Vec::new();
+    for (_, peers, handle) in started {
+        // A core that is gone already has said so.
+        let _ = peers.send(descriptors.clone());
+        handles.push(handle);
+    }
+    Ok(handles)
+}
+
+fn start_core(
+    core: usize,
+    end: MeshEnd,
+    commands: crossbeam_channel::Receiver<Command>,
+    listener: Option<OwnedFd>,
+    peers: std_mpsc::Receiver<Vec<RawFd>>,
+    common: Common,
+) -> Result<Started, HostError> {
+    let (stands_sender, stands) = std_mpsc::channel::<Result<Started, HostError>>();
+    let failed_sender = stands_sender.clone();
+    let ended = common.ended.clone();
+    let main = move |watched: Vec<RawFd>| async move {
+        let options = UringOptions {
+            read_chunk_bytes: limits::READ_CHUNK,
+            read_chunks: limits::READ_CHUNKS as u16,
+        };
+        let mut net = match Uring::new(options, watched) {
+            Ok(net) => net,
+            Err(error) => {
+                let _ = stands_sender.send(Err(error));
+                return;
+            }
+        };
+        let bell = net.control_bell();
+        let _ = stands_sender.send(Ok(Started { descriptor: net.descriptor(), bell }));
+        let Ok(peers) = peers.recv() else { return };
+        net.connect(peers);
+        let accepts = listener.is_some();
+        if let Some(listener) = listener {
+            net.set_listener(listener);
+        }
+        let mut core = Core::new(parts(net, end, commands, &common, accepts));
+        drop(common);
+        while !core.has_ended() {
+            core.turn();
+            executor::yield_once().await;
+        }
+    };
+    let guarded = move |watched| async move {
+        let end = match executor::catch_unwind(main(watched)).await {
+            Ok(()) => CoreEnd::Orderly,
+            Err(_) => CoreEnd::Panicked,
+        };
+        // The control thread may have ended first.
+        let _ = ended.send(end);
+    };
+    executor::spawn(core, format!("core-{core}"), guarded, move |error| {
+        let _ = failed_sender.send(Err(error));
+    })?;
+    stands.recv().unwrap_or(Err(HostError::System(std::io::ErrorKind::BrokenPipe.into())))
+}
+
+fn parts(
+    net: Uring,
+    end: MeshEnd,
+    commands: crossbeam_channel::Receiver<Command>,
+    common: &Common,
+    accepts: bool,
+) -> Parts<Uring, SystemClock> {
+    let options = &common.options;
+    let shard_settings = shard::Settings {
+        cache: match options.disable_sublist_cache {
+            true => CachePolicy::Off,
+            false => CachePolicy::default(),
+        },
+        pending_max: options.max_pending,
+        slow: options.slow_subscriber,
+        trace: options.trace.then(|| common.outside.log.clone()),
+    };
+    let limits = Limits {
+        ping_interval: options.ping_interval,
+        ping_max: options.ping_max,
+        write_deadline: options.write_deadline,
+        write_timeout: options.write_timeout,
+        pending_max: options.max_pending,
+    };
+    let clients = client::Settings {
+        info: common.info.clone(),
+        authenticator: Authenticator::new(options.auth.clone()),
+        auth_timeout: options.auth_timeout,
+        ping_interval: options.ping_interval,
+        control_line_max: options.max_control_line,
+        payload_max: options.max_payload as u64,
+        subscriptions_max: options.max_subscriptions,
+        tokens_max: options.max_sub_tokens,
+        traced_payload_max: options.max_traced_msg_len,
+    };
+    let counters = Arc::clone(&common.counters[end.shard().index()]);
+    Parts {
+        net,
+        clock: SystemClock::default(),
+        shard: Shard::new(end, shard_settings, counters, fastrand::u64(..)),
+        connections: Connections::new(limits, common.outside.clone()),
+        clients: Rc::new(clients),
+        commands,
+        next_cid: Arc::clone(&common.next_cid),
+        placing: accepts.then(|| Placing::new(common.counters.clone())),
+        connections_max: u64::from(options.max_connections),
+        idle: match options.corewire.profile {
+            Profile::Latency => Idle::Spin,
+            Profile::Balanced | Profile::Throughput => Idle::Park,
+        },
+        log: common.outside.log.clone(),
+    }
+}
+
+fn facts(
+    options: &Options,
+    identity: &Identity,
+    clients: SocketAddr,
+    http: Option<SocketAddr>,
+    cores: &[usize],
+) -> ServerFacts {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let start_ns = now.as_nanos() as u64;
+    ServerFacts {
+        server_id: identity.id.clone(),
+        server_name: identity.name.clone(),
+        version: version::NATS_VERSION.to_owned(),
+        git_commit: version::GIT_COMMIT.unwrap_or_default().to_owned(),
+        toolchain: toolchain(),
+        host: options.host.clone(),
+        port: clients.port(),
+        auth_required: options.auth.is_required(),
+        auth_timeout: options.auth_timeout,
+        tls_timeout: limits::AUTH_TIMEOUT,
+        http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
+        http_port: http.map_or(0, |address| address.port()),
+        http_base_path: options.http_base_path.clone(),
+        max_connections: options.max_connections,
+        max_subscriptions: options.max_subscriptions,
+        ping_interval: options.ping_interval,
+        ping_max: options.ping_max,
+        max_control_line: options.max_control_line,
+        max_payload: options.max_payload,
+        max_pending: options.max_pending,
+        write_deadline: options.write_deadline,
+        cores: cores.len(),
+        start_ns,
+        config_load_ns: start_ns,
+        config_digest: options.config_digest.clone(),
+        tags: options.server_tags.clone(),
+        metadata: options.server_metadata.clone(),
+        accounts: vec![String::from("$G")],
+        ..ServerFacts::default()
+    }
+}

@@ -1,0 +1,77 @@
+//! What the control thread asks of a core. A core handles a few each turn, every one bounded.
+
+use base::ConnSlot;
+use base::snapshot::ConnectionSnapshot;
+use monitor::{Fanout, SubscriptionPage, SubscriptionQuery};
+use tokio::sync::oneshot;
+
+/// Commands that may wait for one core.
+pub const COMMANDS_MAX: usize = 1024;
+/// Connections in one page.
+pub const CONNECTIONS_PER_PAGE: usize = 256;
+/// Places in the subscription table that one page looks at.
+pub const SUBSCRIPTIONS_PER_PAGE: usize = 2048;
+
+/// A command to one core.
+pub enum Command {
+    /// Show open connections.
+    Connections(Page<(), Vec<ConnectionSnapshot>>),
+    /// Show subscriptions.
+    Subscriptions(Page<SubscriptionQuery, SubscriptionPage>),
+    /// Say how wide messages fan out.
+    Fanout(oneshot::Sender<Fanout>),
+    /// Copy what the index counts into the shared counters.
+    RefreshCounters(oneshot::Sender<()>),
+    /// Accept no more connections.
+    StopListening,
+    /// Tell every client that the server will soon be gone.
+    AnnounceLameDuck,
+    /// Close one client.
+    CloseOne,
+    /// Close everything and end.
+    Shutdown,
+}
+
+/// A question that is answered page by page.
+pub struct Page<Q, A> {
+    /// What is asked.
+    pub query: Q,
+    /// Where this page begins; 0 at first.
+    pub from: usize,
+    /// The page, and where the next begins; `None` when there is none.
+    pub answer: oneshot::Sender<(A, Option<usize>)>,
+}
+
+impl<Q, A> Page<Q, A> {
+    /// Answers; an asker that is gone needs no answer.
+    pub fn reply(self, page: A, next: Option<usize>) {
+        let _ = self.answer.send((page, next));
+    }
+}
+
+/// The slots from `from` on that make one page, and where the next begins.
+pub fn page_of(
+    slots: impl Iterator<Item = ConnSlot>,
+    from: usize,
+) -> (Vec<ConnSlot>, Option<usize>) {
+    let mut slots = slots.skip_while(|slot| slot.index() < from);
+    let page: Vec<ConnSlot> = slots.by_ref().take(CONNECTIONS_PER_PAGE).collect();
+    (page, slots.next().map(ConnSlot::index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_cover_all_slots_once() {
+        let all: Vec<ConnSlot> = (0..700).step_by(2).map(ConnSlot).collect();
+        let (mut seen, mut from) = (Vec::new(), Some(0));
+        while let Some(start) = from {
+            let (page, next) = page_of(all.iter().copied(), start);
+            seen.extend(page);
+            from = next;
+        }
+        assert_eq!(seen, all);
+    }
+}

@@ -1,0 +1,205 @@
+//! The control thread: monitoring, signals, lame duck, shutdown. An ordinary thread with a
+//! current-thread tokio runtime; nothing here runs on a shard's core by right.
+//!
+//! ```text
+//! Serving ──SIGUSR2──▶ LameDuck ──all clients closed──▶ end
+//!    └──SIGINT, SIGTERM──▶ Shutdown ──▶ end      (LameDuck: SIGINT only)
+//! ```
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::snapshot::ClosedSnapshot;
+use base::{Counter, Level, Log};
+use config::{Options, limits};
+use crossbeam_channel::Receiver;
+use log_writer::LogWriter;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::command::Command;
+use crate::cores::Cores;
+use crate::gather::Gather;
+
+/// How often closed connections are taken over from the cores.
+const CLOSED_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the control thread works with.
+pub struct Control {
+    /// What the operator chose.
+    pub options: Rc<Options>,
+    /// Where it logs.
+    pub log: Log,
+    /// What writes the log.
+    pub writer: LogWriter,
+    /// The cores.
+    pub cores: Rc<Cores>,
+    /// What monitoring asks.
+    pub gather: Rc<Gather>,
+    /// Connections that ended.
+    pub closed: Receiver<ClosedSnapshot>,
+    /// The monitoring listener, if there is one.
+    pub http: Option<TcpListener>,
+    /// Cores that ended, and whether they did so as they should.
+    pub ended: mpsc::UnboundedReceiver<CoreEnd>,
+}
+
+/// How a core's thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoreEnd {
+    /// After a shutdown.
+    Orderly,
+    /// By a panic, which the log tells of.
+    Panicked,
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it was told to.
+    Orderly,
+    /// Because a core failed.
+    Failed,
+}
+
+/// The signals a server knows (spec/cli-and-config.md §3).
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    reopen: Signal,
+    lame_duck: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            lame_duck: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
+impl Control {
+    /// Watches over the cores until the server ends.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub async fn run(mut self) -> std::io::Result<End> {
+        let mut signals = Signals::new()?;
+        if let Some(listener) = self.http.take() {
+            tokio::task::spawn_local(monitor::serve(listener, Rc::clone(&self.gather)));
+        }
+        let mut closed_interval = tokio::time::interval(CLOSED_INTERVAL);
+        let end = loop {
+            tokio::select! {
+                _ = signals.interrupt.recv() => {
+                    self.trapped("interrupt");
+                    break End::Orderly;
+                }
+                _ = signals.terminate.recv() => {
+                    self.trapped("terminated");
+                    break End::Orderly;
+                }
+                _ = signals.hangup.recv() => {
+                    self.trapped("hangup");
+                    self.log.say(Level::Error, "Failed to reload server configuration: \
+                        reload is not built yet; restart to apply a changed configuration");
+                }
+                _ = signals.reopen.recv() => {
+                    self.trapped("user defined signal 1");
+                    self.writer.reopen();
+                }
+                _ = signals.lame_duck.recv() => {
+                    self.trapped("user defined signal 2");
+                    break self.lame_duck(&mut signals).await;
+                }
+                ended = self.ended.recv() => {
+                    if ended != Some(CoreEnd::Orderly) {
+                        break End::Failed;
+                    }
+                }
+                _ = closed_interval.tick() => self.take_closed(),
+            }
+        };
+        self.shut_down(end).await;
+        Ok(end)
+    }
+
+    fn trapped(&self, name: &str) {
+        self.log.say(Level::Debug, format!("Trapped {name:?} signal"));
+    }
+
+    fn take_closed(&self) {
+        let mut ring = self.gather.closed.borrow_mut();
+        for closed in self.closed.try_iter() {
+            ring.push(closed);
+        }
+    }
+
+    /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace
+    /// period one close after the other.
+    async fn lame_duck(&mut self, signals: &mut Signals) -> End {
+        self.log.say(Level::Info, "Entering lame duck mode, stop accepting new clients");
+        self.gather.listening.set(false);
+        self.cores.send_all(|| Command::StopListening);
+        self.cores.send_all(|| Command::AnnounceLameDuck);
+        let closing = self.close_clients_slowly();
+        tokio::pin!(closing);
+        loop {
+            tokio::select! {
+                () = &mut closing => return End::Orderly,
+                _ = signals.interrupt.recv() => return End::Orderly,
+                // SIGTERM is ignored while lame duck is in progress (spec/cli-and-config.md §3).
+                _ = signals.terminate.recv() => {}
+                _ = signals.lame_duck.recv() => {}
+                _ = signals.hangup.recv() => {}
+                _ = signals.reopen.recv() => {}
+            }
+        }
+    }
+
+    async fn close_clients_slowly(&self) {
+        let grace = self.options.lame_duck_grace_period;
+        let clients = self.clients();
+        if clients.iter().sum::<u64>() == 0 {
+            return;
+        }
+        tokio::time::sleep(grace).await;
+        self.log.say(Level::Info, "Closing existing clients");
+        let total = self.clients().iter().sum::<u64>().max(1);
+        let span = self.options.lame_duck_duration.saturating_sub(grace);
+        let pause = (span / total as u32).min(limits::LAME_DUCK_CLOSE_INTERVAL_MAX);
+        loop {
+            let clients = self.clients();
+            let fullest = (0..clients.len()).max_by_key(|&core| clients[core]).unwrap_or(0);
+            if clients[fullest] == 0 {
+                return;
+            }
+            self.cores.send(fullest, Command::CloseOne);
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        }
+    }
+
+    /// Open connections, by core.
+    fn clients(&self) -> Vec<u64> {
+        self.cores.counters().iter().map(|core| core.get(Counter::Connections)).collect()
+    }
+
+    async fn shut_down(&mut self, end: End) {
+        self.log.say(Level::Info, "Initiating Shutdown...");
+        self.gather.listening.set(false);
+        self.cores.send_all(|| Command::Shutdown);
+        let mut running = self.cores.len() - usize::from(end == End::Failed);
+        while running > 0
+            && let Some(_ended) = self.ended.recv().await
+        {
+            running -= 1;
+        }
+        self.log.say(Level::Info, "Server Exiting..");
+    }
+}

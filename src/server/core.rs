@@ -1,0 +1,311 @@
+//! Hot path: one core's whole life. [`Core::turn`] is the duty cycle; it calls every station of a
+//! message in the order in which a message passes them, and every step is bounded.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base::{ClientId, ConnSlot, Counter, Level, Now};
+use client::Client;
+use connection::{Connections, Rest, Turn};
+use crossbeam_channel::Receiver;
+use monitor::{Fanout, SubscriptionPage};
+use protocol::{CloseReason, ErrorText};
+use runtime::clock::Clock;
+use runtime::network::{Event, Network, Socket, Wait};
+use shard::Shard;
+
+use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
+use crate::placing::Placing;
+
+/// Bytes of data that one turn takes from one ring at most.
+const RING_BYTES_PER_TURN: usize = 256 * 1024;
+/// Commands that one turn handles at most.
+const COMMANDS_PER_TURN: usize = 16;
+/// Pause after a failed accept: as a rule the process has no descriptor left.
+const ACCEPT_PAUSE_NS: u64 = 100_000_000;
+/// How long a shutdown waits for clients to take their last bytes.
+const SHUTDOWN_MAX_NS: u64 = 500_000_000;
+
+/// What a core with nothing to do does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Sleeps until something happens.
+    Park,
+    /// Looks again at once: lowest latency, a whole core.
+    Spin,
+}
+
+/// What a core is made of.
+pub struct Parts<N, C> {
+    /// Its network.
+    pub net: N,
+    /// Its clock.
+    pub clock: C,
+    /// Its heart.
+    pub shard: Shard,
+    /// Its connections.
+    pub connections: Connections,
+    /// What its clients have in common.
+    pub clients: Rc<client::Settings>,
+    /// What the control thread asks.
+    pub commands: Receiver<Command>,
+    /// The next connection's id; shared by all cores, used once a connection.
+    pub next_cid: Arc<AtomicU64>,
+    /// On the accepting core: where connections go.
+    pub placing: Option<Placing>,
+    /// Open connections on the whole server at most.
+    pub connections_max: u64,
+    /// What it does when idle.
+    pub idle: Idle,
+    /// Where it logs.
+    pub log: base::Log,
+}
+
+/// One core.
+pub struct Core<N, C> {
+    parts: Parts<N, C>,
+    events: Vec<Event>,
+    now: Now,
+    listen_again_ns: Option<u64>,
+    shutdown_until_ns: Option<u64>,
+    ended: bool,
+}
+
+impl<N: Network, C: Clock> Core<N, C> {
+    /// A core that has not turned yet.
+    pub fn new(mut parts: Parts<N, C>) -> Core<N, C> {
+        let now = parts.clock.read();
+        if parts.placing.is_some() {
+            parts.net.listen();
+        }
+        Core {
+            parts,
+            events: Vec::with_capacity(1024),
+            now,
+            listen_again_ns: None,
+            shutdown_until_ns: None,
+            ended: false,
+        }
+    }
+
+    /// Whether a shutdown is complete.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// One turn of the duty cycle.
+    pub fn turn(&mut self) {
+        let wait = self.choose_wait();
+        self.parts.net.turn(wait, &mut self.events);
+        self.wake(wait);
+        // Interest from other cores first: whoever is read below may answer a message of theirs.
+        self.parts.shard.drain_rings(RING_BYTES_PER_TURN);
+        self.handle_events();
+        self.handle_commands();
+        let Parts { net, shard, connections, .. } = &mut self.parts;
+        let mut turn = Turn { net, shard, now: self.now };
+        connections.stall_publishers(&mut turn);
+        connections.resume_paused(&mut turn);
+        connections.on_deadlines(&mut turn);
+        connections.collect_reaped(turn.shard);
+        // Interest and data for other cores leave before any client can hear of them.
+        turn.shard.finish_turn(turn.net);
+        connections.flush(&mut turn);
+        self.on_timers();
+    }
+
+    /// Sleeps only when nothing is left to do, and for no longer than the next deadline.
+    fn choose_wait(&mut self) -> Wait {
+        let Parts { shard, connections, commands, idle, clock, .. } = &mut self.parts;
+        let busy = *idle == Idle::Spin || shard.has_work() || connections.has_unsent();
+        if busy || !shard.prepare_sleep() {
+            return Wait::Poll;
+        }
+        if !commands.is_empty() {
+            shard.woke();
+            return Wait::Poll;
+        }
+        let now = clock.read();
+        let busy_ns = now.mono_ns.saturating_sub(self.now.mono_ns);
+        shard.counters().add(Counter::BusyNanos, busy_ns);
+        let deadlines =
+            [connections.next_deadline_ns(), self.listen_again_ns, self.shutdown_until_ns];
+        match deadlines.into_iter().flatten().min() {
+            Some(at_ns) => match at_ns.saturating_sub(now.mono_ns) {
+                0 => {
+                    shard.woke();
+                    Wait::Poll
+                }
+                left_ns => Wait::AtMost(left_ns),
+            },
+            None => Wait::Forever,
+        }
+    }
+
+    /// Reads the clock, once a turn.
+    fn wake(&mut self, waited: Wait) {
+        let now = self.parts.clock.read();
+        let counters = self.parts.shard.counters();
+        counters.add(Counter::Turns, 1);
+        if waited != Wait::Poll {
+            counters.add(Counter::Parks, 1);
+            self.parts.shard.woke();
+        } else {
+            let busy_ns = now.mono_ns.saturating_sub(self.now.mono_ns);
+            counters.add(Counter::BusyNanos, busy_ns);
+        }
+        self.now = now;
+    }
+
+    fn handle_events(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            self.handle_event(event);
+        }
+        self.events = events;
+    }
+
+    #[inline]
+    fn handle_event(&mut self, event: Event) {
+        let now = self.now;
+        let Parts { net, shard, connections, .. } = &mut self.parts;
+        match event {
+            Event::Received(slot, chunk) => connections.on_received(net, shard, now, slot, chunk),
+            Event::Sent { slot, bytes, idle } => {
+                connections.on_sent(&mut Turn { net, shard, now }, slot, bytes, idle);
+            }
+            Event::ReceiveEnded(slot, end) => {
+                connections.on_receive_ended(&mut Turn { net, shard, now }, slot, end);
+            }
+            Event::SendFailed(slot, _) => {
+                connections.on_send_failed(&mut Turn { net, shard, now }, slot);
+            }
+            Event::Closed(slot) => connections.on_closed(&mut Turn { net, shard, now }, slot),
+            Event::Accepted(socket) => self.place(socket),
+            Event::HandedOver(socket) => {
+                self.open(socket);
+            }
+            Event::AcceptFailed(errno) => {
+                let error = std::io::Error::from_raw_os_error(errno);
+                let text = format!("Temporary Client Accept Error ({error}), sleeping 100ms");
+                self.parts.log.say(Level::Error, text);
+                self.listen_again_ns = Some(now.mono_ns + ACCEPT_PAUSE_NS);
+            }
+            Event::Doorbell => shard.counters().add(Counter::DoorbellsIn, 1),
+            Event::Control => {}
+        }
+    }
+
+    /// Gives an accepted socket to the core with the least to do.
+    fn place(&mut self, socket: Socket) {
+        let Some(placing) = &mut self.parts.placing else { return self.parts.net.discard(socket) };
+        if placing.total() >= self.parts.connections_max {
+            return self.refuse(socket);
+        }
+        let core = placing.choose();
+        if core == self.parts.shard.id() {
+            if self.open(socket).is_none()
+                && let Some(placing) = &mut self.parts.placing
+            {
+                placing.failed(core);
+            }
+        } else {
+            self.parts.net.hand_over(socket, core);
+        }
+    }
+
+    fn open(&mut self, socket: Socket) -> Option<ConnSlot> {
+        let Parts { net, shard, connections, clients, next_cid, log, .. } = &mut self.parts;
+        let cid = ClientId(next_cid.fetch_add(1, Ordering::Relaxed));
+        let mut turn = Turn { net, shard, now: self.now };
+        connections.open(&mut turn, socket, cid, || {
+            Box::new(Client::new(Rc::clone(clients), log.wants(Level::Trace)))
+        })
+    }
+
+    /// spec/client-protocol.md §1: over `max_connections`, INFO comes first, then the error.
+    fn refuse(&mut self, socket: Socket) {
+        let Some(slot) = self.open(socket) else { return };
+        if let Some(placing) = &mut self.parts.placing {
+            placing.refused(self.parts.shard.id());
+        }
+        let mut line = Vec::new();
+        protocol::encode::write_error(&ErrorText::MaximumConnectionsExceeded, &mut line);
+        let Parts { net, shard, connections, log, .. } = &mut self.parts;
+        shard.write(slot, &line);
+        log.say(Level::Error, "maximum connections exceeded");
+        let reason = CloseReason::MaximumConnectionsExceeded;
+        connections.close(&mut Turn { net, shard, now: self.now }, slot, reason, Rest::Sent);
+    }
+
+    fn handle_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.parts.commands.try_recv() else { return };
+            self.handle_command(command);
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let Parts { net, shard, connections, .. } = &mut self.parts;
+        let mut turn = Turn { net, shard, now: self.now };
+        match command {
+            Command::Connections(page) => {
+                let (slots, next) = page_of(connections.open_slots(), page.from);
+                let shown = slots.iter().filter_map(|&slot| connections.snapshot(turn.shard, slot));
+                let shown = shown.collect();
+                page.reply(shown, next);
+            }
+            Command::Subscriptions(page) => {
+                let until = page.from + SUBSCRIPTIONS_PER_PAGE;
+                let admitted = turn.shard.subscriptions_in(page.from..until);
+                let admitted = admitted
+                    .filter(|sub| page.query.admits(sub.cid, &sub.account, sub.subject.as_bytes()));
+                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub);
+                let next = (until < turn.shard.subscription_places()).then_some(until);
+                page.reply(found, next);
+            }
+            Command::Fanout(answer) => {
+                let mut fanout = Fanout::default();
+                for width in turn.shard.fanouts() {
+                    let width = width as u64;
+                    fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
+                }
+                let _ = answer.send(fanout);
+            }
+            Command::RefreshCounters(done) => {
+                turn.shard.publish_index_stats();
+                let _ = done.send(());
+            }
+            Command::StopListening => {
+                turn.net.stop_listening();
+                self.parts.placing = None;
+            }
+            Command::AnnounceLameDuck => connections.announce_lame_duck(&mut turn),
+            Command::CloseOne => {
+                let first = connections.open_slots().next();
+                if let Some(slot) = first {
+                    connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
+                }
+            }
+            Command::Shutdown => {
+                turn.net.stop_listening();
+                let slots: Vec<ConnSlot> = connections.open_slots().collect();
+                for slot in slots {
+                    connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
+                }
+                self.shutdown_until_ns = Some(self.now.mono_ns + SHUTDOWN_MAX_NS);
+            }
+        }
+    }
+
+    fn on_timers(&mut self) {
+        if self.listen_again_ns.is_some_and(|at_ns| self.now.mono_ns >= at_ns) {
+            self.listen_again_ns = None;
+            self.parts.net.listen();
+        }
+        if let Some(until_ns) = self.shutdown_until_ns {
+            self.ended = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
+        }
+    }
+}

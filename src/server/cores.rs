@@ -1,0 +1,89 @@
+//! The control thread's handle on all cores: their command queues, bells and counters.
+
+use std::sync::Arc;
+
+use base::Counters;
+use crossbeam_channel::Sender;
+use runtime::uring::ControlBell;
+use tokio::sync::oneshot;
+
+use crate::command::{Command, Page};
+
+/// One core, seen from the control thread.
+pub struct CoreHandle {
+    /// Its command queue.
+    pub commands: Sender<Command>,
+    /// What makes it look into the queue.
+    pub bell: ControlBell,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+}
+
+/// All cores, by shard.
+pub struct Cores {
+    handles: Vec<CoreHandle>,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl CoreHandle {
+    /// Asks something of the core; `false` if its queue is full or it is gone.
+    fn send(&self, command: Command) -> bool {
+        let sent = self.commands.try_send(command).is_ok();
+        self.bell.ring();
+        sent
+    }
+}
+
+impl Cores {
+    /// Over all cores, by shard.
+    pub fn new(handles: Vec<CoreHandle>) -> Cores {
+        let counters = handles.iter().map(|handle| Arc::clone(&handle.counters)).collect();
+        Cores { handles, counters }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// The counters of all cores.
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
+    }
+
+    /// Asks the same of every core.
+    pub fn send_all(&self, command: impl Fn() -> Command) {
+        for handle in &self.handles {
+            handle.send(command());
+        }
+    }
+
+    /// Asks something of one core.
+    pub fn send(&self, core: usize, command: Command) {
+        self.handles[core].send(command);
+    }
+
+    /// Asks one core and waits for the answer; `None` if it is gone or overwhelmed.
+    pub async fn ask<T>(
+        &self,
+        core: usize,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        if !self.handles[core].send(command(answer)) {
+            return None;
+        }
+        answered.await.ok()
+    }
+
+    /// Asks one core for a page that begins at `from`; also says where the next begins.
+    pub async fn ask_page<Q, A>(
+        &self,
+        core: usize,
+        query: Q,
+        from: usize,
+        command: impl FnOnce(Page<Q, A>) -> Command,
+    ) -> Option<(A, Option<usize>)> {
+        self.ask(core, |answer| command(Page { query, from, answer })).await
+    }
+}

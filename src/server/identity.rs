@@ -1,0 +1,46 @@
+//! Who this server is: its id, its name, and what INFO tells every client.
+
+use config::{Options, version};
+use protocol::Info;
+
+/// Decided once at start.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The server's public nkey, `N…`.
+    pub id: String,
+    /// Its name; the id when none was given.
+    pub name: String,
+}
+
+impl Identity {
+    /// A new id; the name from the options.
+    pub fn new(options: &Options) -> Identity {
+        let id = nkeys::KeyPair::new_server().public_key();
+        let name = options.server_name.clone().unwrap_or_else(|| id.clone());
+        Identity { id, name }
+    }
+
+    /// INFO as every client gets it (spec/client-protocol.md §2.3). `port` is the bound one.
+    pub fn info(&self, options: &Options, port: u16) -> Info {
+        let advertised = options.client_advertise.as_ref();
+        Info {
+            server_id: self.id.clone(),
+            server_name: self.name.clone(),
+            version: version::NATS_VERSION.to_owned(),
+            proto: 1,
+            git_commit: version::GIT_COMMIT.unwrap_or_default().chars().take(7).collect(),
+            go: toolchain(),
+            host: advertised.map_or(&options.host, |advertise| &advertise.host).clone(),
+            port: advertised.and_then(|advertise| advertise.port).unwrap_or(port),
+            headers: !options.no_header_support,
+            auth_required: options.auth.is_required(),
+            max_payload: options.max_payload as i64,
+            ..Info::default()
+        }
+    }
+}
+
+/// What stands where nats-server names its Go version.
+pub fn toolchain() -> String {
+    format!("corewire{}", version::COREWIRE_VERSION)
+}

@@ -1,0 +1,50 @@
+//! The process: what its arguments ask for, and the code it exits with
+//! (spec/cli-and-config.md §2).
+
+use std::process::ExitCode;
+
+use config::signal::{ProcFs, SignalRequest};
+use config::{Command, Exit, from_args};
+
+use crate::bootstrap::{self, StartError};
+use crate::control::End;
+
+/// Does what the command line says and returns the process's exit code.
+pub fn run() -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let command = match from_args(std::env::args_os(), &environment) {
+        Ok(command) => command,
+        Err(exit) => return leave(&exit),
+    };
+    match command {
+        Command::Signal(request) => match send(&request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => leave(&Exit::failed(text)),
+        },
+        Command::Run { options, warnings } => {
+            for warning in warnings {
+                eprintln!("{warning}");
+            }
+            match bootstrap::serve(*options) {
+                Ok(End::Orderly) => ExitCode::SUCCESS,
+                Ok(End::Failed) | Err(StartError::Logged) => ExitCode::FAILURE,
+                Err(StartError::BeforeLog(text)) => leave(&Exit::failed(text)),
+            }
+        }
+    }
+}
+
+fn leave(exit: &Exit) -> ExitCode {
+    print!("{}", exit.stdout);
+    eprint!("{}", exit.stderr);
+    ExitCode::from(exit.code as u8)
+}
+
+fn send(request: &SignalRequest) -> Result<(), String> {
+    let pids = request.resolve(&ProcFs).map_err(|error| error.to_string())?;
+    for pid in pids {
+        runtime::host::send_signal(pid.0, request.signal.number())
+            .map_err(|error| format!("unable to send signal to pid {}: {error}", pid.0))?;
+    }
+    Ok(())
+}
