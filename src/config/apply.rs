@@ -11,7 +11,7 @@ use crate::duration;
 use crate::limits;
 use crate::options::{Secret, User};
 use crate::place::Place;
-use crate::problem::{Diagnostics, Problem, ValueError, Warning};
+use crate::problem::{Diagnostics, Problem, SHOWN_IN_FULL_MAX, ValueError, Warning};
 use crate::suggest;
 use crate::table;
 use crate::value::{Entry, Map, Node, Value};
@@ -48,7 +48,8 @@ impl Applier<'_> {
         if entry.used {
             return;
         }
-        let near = suggest::nearest(key, names);
+        let few = self.found.errors.len() < SHOWN_IN_FULL_MAX;
+        let near = if few { suggest::nearest(key, names) } else { None };
         self.found.note(Some(entry.place), Problem::UnknownField { key: key.to_owned(), near });
     }
 

@@ -101,12 +101,12 @@ impl Group {
     /// The heading.
     pub const fn title(self) -> &'static str {
         match self {
-            Group::Server => "Server",
-            Group::Logging => "Logging",
-            Group::Authorization => "Authorization",
-            Group::Corewire => "Corewire",
+            Group::Server => "Server Options",
+            Group::Logging => "Logging Options",
+            Group::Authorization => "Authorization Options",
+            Group::Corewire => "Corewire Options",
             Group::NotBuilt => "Known to NATS, not built yet (refused)",
-            Group::Common => "Common",
+            Group::Common => "Common Options",
         }
     }
 }

@@ -4,7 +4,9 @@
 //! its value only after `=`; the first argument that is no flag ends the flags. Out come
 //! `--name=value` and `--name`, with each flag under its first name. spec/cli-and-config.md §1
 
-use crate::flags::{self, Takes};
+use crate::apply;
+use crate::declaration::{Kind, Status};
+use crate::flags::{self, Flag, Takes};
 
 /// A command line in clap's way.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,9 @@ pub fn normalise(args: impl Iterator<Item = String>) -> Result<Normal, FlagMista
             }
             (value, _) => value,
         };
+        if let Some(value) = &value {
+            check(flag, name, value)?;
+        }
         normal.flags.push(match value {
             Some(value) => format!("--{}={value}", flag.name()),
             None => format!("--{}", flag.name()),
@@ -78,6 +83,23 @@ pub fn normalise(args: impl Iterator<Item = String>) -> Result<Normal, FlagMista
     }
     normal.words.extend(args);
     Ok(normal)
+}
+
+/// Booleans and numbers are checked here, where the flag's name is known as it was written.
+fn check(flag: &Flag, name: &str, value: &str) -> Result<(), FlagMistake> {
+    let (name, value) = (name.to_owned(), value.to_owned());
+    let kind = flag.option().map(|option| &option.status);
+    match (flag.takes, kind) {
+        (Takes::Switch, _) if apply::flag_switch(&value).is_none() => {
+            Err(FlagMistake::NotBoolean { name, value })
+        }
+        (Takes::Value(_), Some(Status::Built(Kind::Count { .. })))
+            if apply::flag_integer(&value).is_none() =>
+        {
+            Err(FlagMistake::NotNumber { name, value })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -317,8 +317,8 @@ impl Diagnostic {
     }
 }
 
-/// Problems that are shown with their line; the others only with their place.
-const EXCERPTS_MAX: usize = 20;
+/// Problems that are shown with their line and a suggestion; the others only with their place.
+pub const SHOWN_IN_FULL_MAX: usize = 20;
 
 /// All that was found, in the order of finding.
 #[derive(Debug, Default)]
@@ -346,7 +346,7 @@ impl Diagnostics {
         self.errors.sort_by_key(|diagnostic| diagnostic.place);
         let all = self.warnings.iter().chain(&self.errors).enumerate();
         all.map(|(place, found)| match place {
-            0..EXCERPTS_MAX => found.show(sources),
+            0..SHOWN_IN_FULL_MAX => found.show(sources),
             _ => found.headline(sources),
         })
         .collect()

@@ -11,7 +11,7 @@ const TEXT_COLUMN: usize = 40;
 pub fn usage() -> String {
     let mut out = "\nUsage: corewire [options]\n".to_owned();
     for group in Group::ALL {
-        let _ = writeln!(out, "\n{} Options:", group.title());
+        let _ = writeln!(out, "\n{}:", group.title());
         for flag in FLAGS.iter().filter(|flag| flag.group == group) {
             line(flag, &mut out);
         }
@@ -38,7 +38,7 @@ fn line(flag: &Flag, out: &mut String) {
         .partition(|name| name.len() <= 2 || name.len() == 3 && is_upper(name));
     short.sort_unstable();
     let mut names: Vec<String> = short.iter().map(|name| format!("-{name}")).collect();
-    names.extend(long.iter().rev().map(|name| format!("--{name}")));
+    names.extend(long.iter().map(|name| format!("--{name}")));
     let indent = if short.is_empty() { "        " } else { "    " };
     let mut left = format!("{indent}{}", names.join(", "));
     if let Takes::Value(metavar) = flag.takes {

@@ -94,8 +94,9 @@ fn misuse_shows_the_usage_and_exits_with_0() {
         ("-foo", "flag provided but not defined: -foo\n"),
         ("-p", "flag needs an argument: -p\n"),
         ("-sl", "flag needs an argument: -sl\n"),
-        ("-p x", "invalid value \"x\" for flag -port: parse error\n"),
-        ("-T=maybe", "invalid boolean value \"maybe\" for -logtime: parse error\n"),
+        ("-p x", "invalid value \"x\" for flag -p: parse error\n"),
+        ("-T=maybe", "invalid boolean value \"maybe\" for -T: parse error\n"),
+        ("-port=", "invalid value \"\" for flag -port: parse error\n"),
         ("-t=maybe", "invalid boolean value \"maybe\" for -t: parse error\n"),
     ] {
         let exit = exit(line, "");
