@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -12,13 +12,17 @@ use serde_json::json;
 use crate::compare::{Comparison, Rules, Servers};
 use crate::cores::{self, Placement};
 use crate::error::BenchError;
+use crate::fingerprint::Fingerprint;
+use crate::interrupt;
 use crate::limits::LimitsPlan;
 use crate::measure::Sample;
 use crate::modes::Mode;
+use crate::output::{self, Output};
 use crate::quantity;
 use crate::server::{Origin, ServerSpec};
 use crate::session::Endpoint;
-use crate::suite::{self, Suite};
+use crate::smoke;
+use crate::suite::Suite;
 use crate::table::Table;
 use crate::workload::Workload;
 
@@ -63,14 +67,6 @@ struct Target {
     server_cores: Option<String>,
 }
 
-/// Where the result goes.
-#[derive(Debug, Clone, Args)]
-struct Output {
-    /// Print JSON instead of a table
-    #[arg(long, global = true)]
-    json: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
@@ -88,7 +84,8 @@ enum Command {
         /// Servers: the first is what the others are compared with
         #[arg(required = true, num_args = 1..)]
         servers: Vec<String>,
-        /// Only these rows, separated by commas
+        /// Only these rows, separated by commas: publish, one-one, one-four, one-four-128,
+        /// unbatched, wildcard, request, idle, stalled, start
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// Length of each measured window
@@ -97,6 +94,8 @@ enum Command {
         #[command(flatten)]
         rules: RuleFlags,
     },
+    /// Every mode once, briefly, with counts checked: for CI
+    Smoke,
     /// What the generator can send and count alone
     Limits {
         /// Payload size
@@ -182,7 +181,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError>
         }
     };
     let placement = cli.target.placement()?;
-    match &cli.command {
+    let code = match &cli.command {
+        Command::Smoke => smoke(&cli, &tail, &placement),
         Command::Mode(mode) => one(mode, &cli, &tail, &placement),
         Command::Compare { servers, rules } => {
             let workload = mode_behind(&tail)?;
@@ -195,7 +195,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError>
         Command::Limits { size, duration } => {
             limits(&LimitsPlan { size: *size, time: *duration }, &placement, &cli.output)
         }
-    }
+    }?;
+    // What there was by then has been printed, marked partial.
+    interrupt::check()?;
+    Ok(code)
 }
 
 #[derive(Debug, Parser)]
@@ -231,29 +234,35 @@ fn one(
 ) -> Result<ExitCode, BenchError> {
     let spec = cli.target.spec(tail)?;
     let workload = mode.workload()?;
+    let fingerprint = Fingerprint::take(placement);
     let sample = workload.run_fresh(&spec, placement)?;
-    if cli.output.json {
+    let text = if cli.output.json {
         let value = json!({
-            "work": workload.title, "server": spec.label, "cores": placement.describe(),
+            "work": workload.title, "server": spec.label, "machine": fingerprint.to_json(),
             "sample": sample.to_json(),
         });
-        println!("{value:#}");
+        format!("{value:#}\n")
     } else {
-        print_sample(&spec.label, &workload, &sample, placement);
-    }
+        show_sample(&spec.label, &workload, &sample, placement)
+    };
     if let Some(reason) = &sample.partial {
         eprintln!("corewire-bench: PARTIAL RESULT: {reason}");
     }
-    Ok(exit(sample.partial.is_some()))
+    let comparison = Comparison::of_one(&spec.label, &workload, sample);
+    let noise_max = 1.0;
+    let rules =
+        Rules { rounds: 1, servers: Servers::Fresh, noise_max, placement: placement.clone() };
+    let title = format!("{}: {}", spec.label, workload.title);
+    cli.output.write(&text, &title, &[&comparison], None, &rules, &fingerprint)?;
+    Ok(exit(comparison.failed()))
 }
 
-fn print_sample(label: &str, workload: &Workload, sample: &Sample, placement: &Placement) {
+fn show_sample(label: &str, workload: &Workload, sample: &Sample, placement: &Placement) -> String {
     let partial = if sample.partial.is_some() { " (PARTIAL)" } else { "" };
-    println!("{}: {}{partial}; {}", label, workload.title, placement.describe());
+    let version = sample.server_version.as_deref().unwrap_or("");
     let mut table = Table::new(&["quantity", "value"]);
     for (measure, value) in &sample.values {
-        let doubt =
-            if measure.bound_by_load() && sample.load_bound() { " (load-bound)" } else { "" };
+        let doubt = if sample.load_bound(*measure) { " (generator was the limit)" } else { "" };
         table.row(vec![measure.title().to_string(), format!("{}{doubt}", measure.show(*value))]);
     }
     table.row(vec!["messages sent".to_string(), sample.tally.sent.to_string()]);
@@ -261,12 +270,16 @@ fn print_sample(label: &str, workload: &Workload, sample: &Sample, placement: &P
         let counted = format!("{} of {}", sample.tally.received, sample.tally.expected);
         table.row(vec!["deliveries counted".to_string(), counted]);
     }
-    table
-        .row(vec!["busiest load thread".to_string(), format!("{:.0} %", sample.load_busy * 100.0)]);
-    print!("{}", table.render());
-    if sample.load_bound() {
-        println!("The generator was the limit: rates say nothing about the server.");
+    if sample.load_busy > 0.0 {
+        let busy = format!("{:.0} %", sample.load_busy * 100.0);
+        table.row(vec!["busiest load thread".to_string(), busy]);
     }
+    format!(
+        "{label} {version}: {}{partial}; {}\n{}",
+        workload.title,
+        placement.describe(),
+        table.render()
+    )
 }
 
 fn compare(
@@ -275,13 +288,17 @@ fn compare(
     rules: &Rules,
     output: &Output,
 ) -> Result<ExitCode, BenchError> {
+    let fingerprint = Fingerprint::take(&rules.placement);
     let comparison = Comparison::run(&specs(servers)?, workload, rules)?;
-    if output.json {
-        println!("{:#}", comparison.to_json());
+    let text = if output.json {
+        let mut value = comparison.to_json();
+        value["machine"] = fingerprint.to_json();
+        format!("{value:#}\n")
     } else {
-        println!("{} rounds, {}", rules.rounds, rules.placement.describe());
-        print!("{}", comparison.render(rules));
-    }
+        let head = format!("{} rounds, {}\n", rules.rounds, rules.placement.describe());
+        head + &comparison.render(rules)
+    };
+    output.write(&text, &workload.title, &[&comparison], None, rules, &fingerprint)?;
     Ok(exit(comparison.failed()))
 }
 
@@ -292,17 +309,38 @@ fn suite(
     rules: Rules,
     output: &Output,
 ) -> Result<ExitCode, BenchError> {
-    let (rounds, cores) = (rules.rounds, rules.placement.describe());
-    let table = Suite::run(&specs(servers)?, only, duration, rules, |comparison, _| {
-        eprintln!("done: {}", comparison.title);
+    let fingerprint = Fingerprint::take(&rules.placement);
+    let begun = Instant::now();
+    let suite = Suite::run(&specs(servers)?, only, duration, rules.clone(), |comparison| {
+        eprintln!("{:>4} s: {}", begun.elapsed().as_secs(), comparison.title);
     })?;
-    if output.json {
-        println!("{:#}", table.to_json());
+    let (rounds, cores) = (rules.rounds, rules.placement.describe());
+    let head = format!("{rounds} rounds of {duration}, {cores}; ± is half the spread\n");
+    let table = head + &suite.render();
+    let text = if output.json {
+        let mut value = suite.to_json();
+        value["machine"] = fingerprint.to_json();
+        format!("{value:#}\n")
     } else {
-        println!("{rounds} rounds of {duration}, {cores}; rows: {}", suite::keys().join(", "));
-        print!("{}", table.render());
+        table.clone()
+    };
+    let comparisons: Vec<&Comparison> = suite.comparisons().collect();
+    let title = "Core broker: servers compared";
+    output.write(&text, title, &comparisons, Some(&table), &rules, &fingerprint)?;
+    Ok(exit(suite.failed()))
+}
+
+fn smoke(cli: &Cli, tail: &[String], placement: &Placement) -> Result<ExitCode, BenchError> {
+    let steps = smoke::run(&cli.target.spec(tail)?, placement)?;
+    let mut text = String::new();
+    for step in &steps {
+        match &step.failure {
+            None => text.push_str(&format!("ok    {}\n", step.flags)),
+            Some(failure) => text.push_str(&format!("FAIL  {}: {failure}\n", step.flags)),
+        }
     }
-    Ok(exit(table.failed()))
+    output::emit(&text)?;
+    Ok(exit(steps.iter().any(|step| step.failure.is_some())))
 }
 
 fn limits(
@@ -317,8 +355,9 @@ fn limits(
             "sent_per_s": limits.sent_per_s,
             "received_per_s": limits.received_per_s,
             "scanned_per_s": limits.scanned_per_s,
+            "machine": Fingerprint::take(placement).to_json(),
         });
-        println!("{value:#}");
+        output::emit(&format!("{value:#}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["generator alone, one thread", "rate"]);
@@ -326,6 +365,6 @@ fn limits(
     table.row(vec![format!("{} B sent to a sink", plan.size), rate(limits.sent_per_s)]);
     table.row(vec![format!("{} B received and counted", plan.size), rate(limits.received_per_s)]);
     table.row(vec![format!("{} B counted in memory", plan.size), rate(limits.scanned_per_s)]);
-    print!("{}", table.render());
+    output::emit(&table.render())?;
     Ok(ExitCode::SUCCESS)
 }

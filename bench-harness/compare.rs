@@ -3,10 +3,12 @@
 //! In each round every server works once and alone; the order turns from round to round, so that
 //! what the machine does over time weighs on all of them.
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::cores::Placement;
 use crate::error::BenchError;
+use crate::interrupt;
 use crate::measure::{Measure, Sample};
 use crate::server::{Server, ServerSpec};
 use crate::stats::Stats;
@@ -36,10 +38,12 @@ pub struct Rules {
 }
 
 /// One server's rounds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Column {
     /// Name of the server.
     pub label: String,
+    /// Its version, as INFO said.
+    pub version: Option<String>,
     /// Its rounds, in order. Partial ones are kept.
     pub samples: Vec<Sample>,
     /// What ended its rounds early.
@@ -84,6 +88,39 @@ impl Standing {
 }
 
 impl Column {
+    /// Name and version.
+    pub fn name(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.label),
+            None => self.label.clone(),
+        }
+    }
+
+    /// Latencies of all whole rounds together.
+    pub fn latencies(&self) -> Option<Histogram<u64>> {
+        let whole = self.samples.iter().filter(|sample| sample.partial.is_none());
+        let mut all: Option<Histogram<u64>> = None;
+        for latencies in whole.filter_map(|sample| sample.latencies.as_ref()) {
+            match &mut all {
+                Some(all) => all.add(latencies).expect("all have the same bounds"),
+                None => all = Some(latencies.clone()),
+            }
+        }
+        all.filter(|all| !all.is_empty())
+    }
+
+    /// Takes the outcome of a round.
+    fn take(&mut self, outcome: Result<Sample, BenchError>) {
+        match outcome {
+            Ok(sample) => {
+                self.failure = sample.partial.clone();
+                self.version = sample.server_version.clone().or(self.version.take());
+                self.samples.push(sample);
+            }
+            Err(error) => self.failure = Some(error.to_string()),
+        }
+    }
+
     /// Median and spread of one quantity over the whole rounds.
     pub fn stats(&self, measure: Measure) -> Option<Stats> {
         let whole = self.samples.iter().filter(|sample| sample.partial.is_none());
@@ -96,10 +133,10 @@ impl Column {
         let Some(stats) = self.stats(measure) else {
             return Standing::Missing;
         };
-        let bound = self.samples.iter().filter(|sample| sample.load_bound()).count();
+        let bound = self.samples.iter().filter(|sample| sample.load_bound(measure)).count();
         if self.failure.is_some() || self.samples.iter().any(|sample| sample.partial.is_some()) {
             Standing::Partial
-        } else if measure.bound_by_load() && bound * 2 > self.samples.len() {
+        } else if bound * 2 > self.samples.len() {
             Standing::LoadBound
         } else if stats.spread() > noise_max {
             Standing::Noisy
@@ -110,20 +147,24 @@ impl Column {
 }
 
 impl Comparison {
+    /// One server's one run, in the shape of a comparison.
+    pub fn of_one(label: &str, workload: &Workload, sample: Sample) -> Comparison {
+        let mut column = Column { label: label.to_string(), ..Column::default() };
+        column.take(Ok(sample));
+        Comparison { title: workload.title.clone(), columns: vec![column] }
+    }
+
     /// Runs all rounds. What fails on one server does not stop the others; it is kept and marked.
+    /// Ctrl-C ends the rounds; what there is by then is kept and marked.
     ///
     /// # Errors
-    /// Only Ctrl-C, and wrong usage found in the first round.
+    /// Wrong usage, and a server that cannot be started where all are kept up.
     pub fn run(
         specs: &[ServerSpec],
         workload: &Workload,
         rules: &Rules,
     ) -> Result<Comparison, BenchError> {
-        let empty = |spec: &ServerSpec| Column {
-            label: spec.label.clone(),
-            samples: Vec::new(),
-            failure: None,
-        };
+        let empty = |spec: &ServerSpec| Column { label: spec.label.clone(), ..Column::default() };
         let columns = specs.iter().map(empty).collect();
         let mut comparison = Comparison { title: workload.title.clone(), columns };
         let mut kept = Vec::new();
@@ -139,20 +180,15 @@ impl Comparison {
                 if column.failure.is_some() {
                     continue;
                 }
-                let outcome = match kept.get_mut(index) {
-                    Some(server) => workload.run(server, &rules.placement),
-                    None => workload.run_fresh(&specs[index], &rules.placement),
+                let outcome = match (interrupt::check(), kept.get_mut(index)) {
+                    (Err(error), _) => Err(error),
+                    (Ok(()), Some(server)) => workload.run(server, &rules.placement),
+                    (Ok(()), None) => workload.run_fresh(&specs[index], &rules.placement),
                 };
-                match outcome {
-                    Ok(sample) => {
-                        column.failure = sample.partial.clone();
-                        column.samples.push(sample);
-                    }
-                    Err(error @ (BenchError::Interrupted | BenchError::Usage(_))) => {
-                        return Err(error);
-                    }
-                    Err(error) => column.failure = Some(error.to_string()),
+                if let Err(error @ BenchError::Usage(_)) = outcome {
+                    return Err(error);
                 }
+                column.take(outcome);
             }
         }
         Ok(comparison)
@@ -188,7 +224,7 @@ impl Comparison {
     pub fn render(&self, rules: &Rules) -> String {
         let mut titles = vec![self.title.clone()];
         for (index, column) in self.columns.iter().enumerate() {
-            titles.push(column.label.clone());
+            titles.push(column.name());
             titles.push("spread".to_string());
             if index > 0 {
                 titles.push("share of the first".to_string());
@@ -253,6 +289,7 @@ impl Comparison {
                 .collect();
             json!({
                 "server": column.label,
+                "version": column.version,
                 "partial": column.failure.is_some(),
                 "failure": column.failure,
                 "summary": summary,
@@ -278,7 +315,7 @@ mod tests {
         Column {
             label: label.to_string(),
             samples: values.iter().map(sample).collect(),
-            failure: None,
+            ..Column::default()
         }
     }
 

@@ -74,31 +74,26 @@ impl Crew {
     }
 
     /// Runs warm-up and window, and puts rates, CPU and memory into the sample. A window that ended
-    /// early leaves a sample marked partial.
-    ///
-    /// # Errors
-    /// Only Ctrl-C: then nothing should go on.
+    /// early, by a failure or by Ctrl-C, leaves a sample marked partial.
     pub fn run(
         mut self,
         server: &mut Server,
         progress: &Progress,
-        judge: impl FnOnce(&Crew, &Sample) -> Result<(), BenchError>,
-    ) -> Result<Sample, BenchError> {
+        judge: impl FnOnce(&Crew) -> Result<(), BenchError>,
+    ) -> Sample {
         let mut sample = Sample::default();
-        let outcome =
-            self.window(server, progress, &mut sample).and_then(|()| judge(&self, &sample));
+        let outcome = self.window(server, progress, &mut sample).and_then(|()| judge(&self));
         // What a thread saw is nearer to the cause than what the main thread made of it.
         let seen = self.stage.failure();
         self.close();
-        match outcome {
-            Ok(()) => {}
-            Err(BenchError::Interrupted) => return Err(BenchError::Interrupted),
-            Err(error) => {
-                let error = server.check_alive().err().or(seen).unwrap_or(error);
-                sample.partial = Some(error.to_string());
-            }
+        if let Err(error) = outcome {
+            let error = match error {
+                BenchError::Interrupted => error,
+                error => server.check_alive().err().or(seen).unwrap_or(error),
+            };
+            sample.partial = Some(error.to_string());
         }
-        Ok(sample)
+        sample
     }
 
     fn window(

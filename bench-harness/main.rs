@@ -10,9 +10,13 @@
 //! | `session.rs`, `wire.rs`, `payload.rs` | one connection, the frame counter, message bodies |
 //! | `stage.rs`, `crew.rs` | what threads share, the measured window |
 //! | `publish.rs`, `subscribe.rs`, `traffic.rs` | both ends of traffic, and their plan |
-//! | `request.rs`, `connect.rs`, `limits.rs` | round trips, connections and start, generator alone |
+//! | `request.rs`, `latency.rs` | round trips, open-loop latency |
+//! | `connect.rs`, `limits.rs` | connections and process start, the generator alone |
 //! | `measure.rs`, `stats.rs` | quantities, one window's sample, median and spread |
 //! | `workload.rs`, `compare.rs`, `suite.rs` | one work, several servers, the table of goals |
+//! | `smoke.rs` | every mode briefly, for CI |
+//! | `output.rs`, `report.rs`, `plot.rs`, `hgrm.rs` | where results go |
+//! | `fingerprint.rs` | the machine |
 //! | `table.rs`, `progress.rs`, `interrupt.rs`, `error.rs` | terminal, Ctrl-C, failures |
 
 mod cli;
@@ -21,18 +25,25 @@ mod connect;
 mod cores;
 mod crew;
 mod error;
+mod fingerprint;
+mod hgrm;
 mod interrupt;
+mod latency;
 mod limits;
 mod measure;
 mod modes;
+mod output;
 mod payload;
+mod plot;
 mod process;
 mod progress;
 mod publish;
 mod quantity;
+mod report;
 mod request;
 mod server;
 mod session;
+mod smoke;
 mod stage;
 mod stats;
 mod subscribe;

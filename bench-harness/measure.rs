@@ -38,6 +38,8 @@ pub enum Measure {
     SpreadP50,
     /// The same, 99th percentile.
     SpreadP99,
+    /// How late the sender woke by itself, 99th percentile, nanoseconds.
+    OversleepP99,
     /// Server's resident memory after the work, bytes.
     Resident,
     /// Server's resident memory before the connections of `connect`, bytes.
@@ -80,6 +82,7 @@ impl Measure {
             Measure::Max => "max_ns",
             Measure::SpreadP50 => "spread_p50_ns",
             Measure::SpreadP99 => "spread_p99_ns",
+            Measure::OversleepP99 => "sender_oversleep_p99_ns",
             Measure::Resident => "resident_bytes",
             Measure::ResidentBefore => "resident_before_bytes",
             Measure::ResidentPerConnection => "resident_per_connection_bytes",
@@ -107,6 +110,7 @@ impl Measure {
             Measure::Max => "max",
             Measure::SpreadP50 => "first to last copy p50",
             Measure::SpreadP99 => "first to last copy p99",
+            Measure::OversleepP99 => "sender woke late p99",
             Measure::Resident => "server memory",
             Measure::ResidentBefore => "server memory, no client",
             Measure::ResidentPerConnection => "memory / connection",
@@ -114,6 +118,23 @@ impl Measure {
             Measure::StalledShare => "rate with stalled / without",
             Measure::HeldRate => "highest rate held",
         }
+    }
+
+    /// Whether the report draws bars for it.
+    pub fn is_headline(self) -> bool {
+        matches!(
+            self,
+            Measure::PublishRate
+                | Measure::DeliverRate
+                | Measure::RequestRate
+                | Measure::ConnectRate
+                | Measure::CpuPerMillion
+                | Measure::P99
+                | Measure::Resident
+                | Measure::StartToInfo
+                | Measure::StalledShare
+                | Measure::HeldRate
+        )
     }
 
     /// Which way is good.
@@ -127,18 +148,6 @@ impl Measure {
             | Measure::HeldRate => Better::Higher,
             _ => Better::Lower,
         }
-    }
-
-    /// Whether a saturated generator falsifies it. CPU per message and memory stay true then.
-    pub fn bound_by_load(self) -> bool {
-        matches!(
-            self,
-            Measure::PublishRate
-                | Measure::DeliverRate
-                | Measure::RequestRate
-                | Measure::ConnectRate
-                | Measure::HeldRate
-        )
     }
 
     /// The value with its unit.
@@ -202,8 +211,12 @@ pub struct Sample {
     pub seconds: f64,
     /// Busiest generator thread, see [`SATURATED`].
     pub load_busy: f64,
+    /// The sender's own oversleeping is not far below the latencies: they are the generator's.
+    pub late_sender: bool,
     /// All latencies of the window, nanoseconds.
     pub latencies: Option<Histogram<u64>>,
+    /// What the server said of itself.
+    pub server_version: Option<String>,
     /// Why the window ended early, if it did.
     pub partial: Option<String>,
 }
@@ -235,9 +248,29 @@ impl Sample {
         self.latencies = Some(latencies);
     }
 
-    /// Whether the generator was the limit.
-    pub fn load_bound(&self) -> bool {
-        self.load_busy >= SATURATED
+    /// Whether the generator was the limit of this quantity. CPU per message and memory stay true
+    /// whatever the generator does.
+    pub fn load_bound(&self, measure: Measure) -> bool {
+        match measure {
+            Measure::PublishRate
+            | Measure::DeliverRate
+            | Measure::RequestRate
+            | Measure::ConnectRate
+            | Measure::HeldRate => self.load_busy >= SATURATED,
+            Measure::P50
+            | Measure::P90
+            | Measure::P99
+            | Measure::P999
+            | Measure::P9999
+            | Measure::P99999
+            | Measure::Max => self.late_sender,
+            _ => false,
+        }
+    }
+
+    /// Quantities of which the generator was the limit.
+    pub fn load_bound_any(&self) -> bool {
+        self.values.iter().any(|(measure, _)| self.load_bound(*measure))
     }
 
     /// For `--json`.
@@ -249,12 +282,13 @@ impl Sample {
             .collect();
         json!({
             "values": values,
+            "server_version": self.server_version,
             "sent": self.tally.sent,
             "received": self.tally.received,
             "expected": self.tally.expected,
             "seconds": self.seconds,
             "load_busy": self.load_busy,
-            "load_was_the_limit": self.load_bound(),
+            "load_was_the_limit": self.load_bound_any(),
             "partial": self.partial,
         })
     }

@@ -5,11 +5,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::connect::{ConnectPlan, StartPlan};
+use crate::cores;
 use crate::error::BenchError;
+use crate::latency::{LatencyPlan, Pace, STAMP_BYTES, Schedule, SweepPlan};
 use crate::payload::{VERIFIED_BYTES_MIN, Verify};
 use crate::publish::Amount;
 use crate::quantity;
 use crate::request::RequestPlan;
+use crate::subscribe::Share;
 use crate::traffic::{Conduct, Interest, PublisherPlan, SubscriberPlan, TrafficPlan};
 use crate::workload::{Work, Workload};
 
@@ -150,6 +153,8 @@ pub enum Mode {
         #[arg(long, default_value_t = 1)]
         in_flight: usize,
     },
+    /// Open loop at a fixed rate: time from the intended send to each delivery
+    Latency(LatencyFlags),
     /// Connections a second, and the server's memory with all of them idle
     Connect {
         /// Connections
@@ -216,6 +221,7 @@ impl Mode {
                 );
                 (what, Work::Request(plan))
             }
+            Mode::Latency(flags) => flags.work()?,
             Mode::Connect { conns, threads } => {
                 let connections = positive("--conns", *conns as usize)?;
                 let threads = positive("--threads", *threads)?.min(connections);
@@ -228,6 +234,81 @@ impl Mode {
             }
         };
         Ok(Workload { title: what, work })
+    }
+}
+
+/// Flags of the `latency` mode.
+#[derive(Debug, Clone, Args)]
+pub struct LatencyFlags {
+    /// Messages a second
+    #[arg(long, default_value = "50k", value_parser = quantity::count)]
+    rate: u64,
+    /// Instead: bursts of this many messages, every --every
+    #[arg(long, value_parser = quantity::count, requires = "every", conflicts_with = "rate")]
+    burst: Option<u64>,
+    /// From burst to burst, e.g. 10ms
+    #[arg(long, value_parser = quantity::duration, requires = "burst")]
+    every: Option<Duration>,
+    /// Instead: find the highest rate that holds --p99, beginning with --rate
+    #[arg(long, conflicts_with = "burst")]
+    sweep: bool,
+    /// The 99th percentile that a sweep holds
+    #[arg(long, default_value = "1ms", value_parser = quantity::duration)]
+    p99: Duration,
+    /// Highest rate that a sweep tries
+    #[arg(long, default_value = "5M", value_parser = quantity::count)]
+    rate_max: u64,
+    /// Payload size, at least 16
+    #[arg(long, default_value = "128", value_parser = quantity::bytes)]
+    size: usize,
+    /// Subscribers of the one subject
+    #[arg(long, default_value_t = 1)]
+    subs: usize,
+    /// Measured time (of each step of a sweep)
+    #[arg(long, default_value = "5s", value_parser = quantity::duration)]
+    duration: Duration,
+    /// Time before it, cut off
+    #[arg(long, default_value = "1s", value_parser = quantity::duration)]
+    warmup: Duration,
+    /// How the sender waits [default: spin with four cores or more, else sleep]
+    #[arg(long, value_enum)]
+    pace: Option<Pace>,
+}
+
+impl LatencyFlags {
+    fn work(&self) -> Result<(String, Work), BenchError> {
+        if self.size < STAMP_BYTES {
+            let text = format!("--size must be at least {STAMP_BYTES}: it carries a time stamp");
+            return Err(BenchError::Usage(text));
+        }
+        let rate = positive("--rate", self.rate as usize)? as f64;
+        let (schedule, when) = match (self.burst, self.every) {
+            (Some(messages), Some(every)) if !every.is_zero() => {
+                let messages = positive("--burst", messages as usize)? as u64;
+                (Schedule::Bursts { messages, every }, format!("{messages} every {every:?}"))
+            }
+            (Some(_), _) => {
+                return Err(BenchError::Usage("--every must be longer than nothing".to_string()));
+            }
+            (None, _) => (Schedule::Steady { rate }, format!("{}/s", self.rate)),
+        };
+        let usual = if cores::usable() >= 4 { Pace::Spin } else { Pace::Sleep };
+        let latency = LatencyPlan {
+            schedule,
+            pace: self.pace.unwrap_or(usual),
+            size: self.size,
+            subscribers: positive("--subs", self.subs)?,
+            duration: self.duration,
+            warmup: self.warmup,
+        };
+        let whom = format!("1 → {}, {} B", self.subs, self.size);
+        if self.sweep {
+            let p99_max = self.p99;
+            let what = format!("highest rate with p99 ≤ {p99_max:?}, {whom}");
+            let rates = (rate, positive("--rate-max", self.rate_max as usize)? as f64);
+            return Ok((what, Work::Sweep(SweepPlan { latency, rates, p99_max })));
+        }
+        Ok((format!("latency at {when}, {whom}"), Work::Latency(latency)))
     }
 }
 
@@ -274,6 +355,7 @@ fn traffic(
         batch,
         rate: rate.map(|rate| rate as f64),
         verify: load.verify(),
+        share: Share::All,
         readers,
     })
 }
@@ -321,7 +403,8 @@ fn queue(load: &Load, pubs: usize, subs: usize) -> Result<TrafficPlan, BenchErro
     positive("--subs", subs)?;
     let publishers = publishers(pubs, Subjects::Shared, 1)?;
     let member = |_| listener(subject(0, Subjects::Shared), Some("group"));
-    traffic(load, publishers, (0..subs).map(member).collect())
+    let plan = traffic(load, publishers, (0..subs).map(member).collect())?;
+    Ok(TrafficPlan { share: Share::Some, ..plan })
 }
 
 fn wildcard(load: &Load, subscriptions: u64, subs: usize) -> Result<TrafficPlan, BenchError> {
@@ -337,7 +420,8 @@ fn wildcard(load: &Load, subscriptions: u64, subs: usize) -> Result<TrafficPlan,
         (0..subscriptions).map(|index| format!("bench.{index}.x")).collect();
     shuffle(&mut subjects);
     let publisher = PublisherPlan { subjects, connections: 1, copies: 1 };
-    traffic(load, vec![publisher], subscribers)
+    let share = if subs > 1 { Share::Some } else { Share::All };
+    Ok(TrafficPlan { share, ..traffic(load, vec![publisher], subscribers)? })
 }
 
 /// The same disorder each time: neighbours in the index are not neighbours in time.
@@ -457,6 +541,10 @@ mod tests {
             "request --rate 5",
             "pub --size lots",
             "pub --msgs 1 --duration 1s",
+            "latency --size 8",
+            "latency --burst 5",
+            "latency --burst 5 --every 0ms",
+            "latency --sweep --burst 5 --every 1ms",
         ] {
             assert!(matches!(work(line), Err(BenchError::Usage(_))), "{line}");
         }

@@ -73,7 +73,7 @@ impl RequestPlan {
             let requester = Requester::new(self, index, inbox, counter, Arc::clone(&latencies));
             crew.spawn(move |stage| requester.run(stage));
         }
-        let mut sample = crew.run(server, progress, |_, _| Ok(()))?;
+        let mut sample = crew.run(server, progress, |_| Ok(()));
         for (measure, _) in &mut sample.values {
             if *measure == Measure::PublishRate {
                 *measure = Measure::RequestRate;

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cores::Placement;
-use crate::error::BenchError;
+use crate::error::{BenchError, Role};
 use crate::interrupt;
 use crate::process::ProcessProbe;
-use crate::session::{Endpoint, Login};
+use crate::session::{Endpoint, Login, Session};
 
 /// How long a program may take to say where it listens.
 const START_WAIT: Duration = Duration::from_secs(10);
@@ -93,13 +93,15 @@ pub struct Server {
     pub label: String,
     /// Where it listens.
     pub endpoint: Endpoint,
+    /// Its version, as INFO said; unknown after [`Server::launch`].
+    pub version: Option<String>,
     probe: Option<ProcessProbe>,
     process: Option<Process>,
 }
 
 impl Server {
     /// Starts the program and waits until it says where it listens, or takes the running server as
-    /// it is.
+    /// it is; then logs in once.
     ///
     /// # Errors
     /// Program missing, ended at once, or silent about its port; the message carries its log.
@@ -108,6 +110,7 @@ impl Server {
         if let Some(process) = &mut server.process {
             server.endpoint.address = process.wait_for_address(&server.label)?;
         }
+        server.version = Some(Session::open(&server.endpoint, Role::Idler)?.greeting.version);
         Ok(server)
     }
 
@@ -120,13 +123,14 @@ impl Server {
         match &spec.origin {
             Origin::Running { endpoint, pid } => {
                 let (endpoint, probe) = (endpoint.clone(), pid.map(ProcessProbe::new));
-                Ok(Server { label, endpoint, probe, process: None })
+                Ok(Server { label, endpoint, version: None, probe, process: None })
             }
             Origin::Program { path, flags } => {
                 let process = Process::spawn(path, flags, placement)?;
                 let endpoint = Endpoint { address: String::new(), login: login_of(flags) };
                 let probe = Some(ProcessProbe::new(process.child.id()));
-                Ok(Server { label, endpoint, probe, process: Some(process) })
+                let process = Some(process);
+                Ok(Server { label, endpoint, version: None, probe, process })
             }
         }
     }

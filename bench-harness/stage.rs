@@ -24,6 +24,19 @@ pub enum Phase {
     Closed,
 }
 
+/// How a thread passes the time without work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Waits,
+    Spins,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LoadThread {
+    id: i32,
+    manner: Manner,
+}
+
 /// Shared by all threads of a run.
 #[derive(Debug)]
 pub struct Stage {
@@ -32,7 +45,7 @@ pub struct Stage {
     closed: AtomicBool,
     failure: Mutex<Option<BenchError>>,
     /// Thread ids of the load, for [`BusyMeter`].
-    threads: Mutex<Vec<i32>>,
+    threads: Mutex<Vec<LoadThread>>,
     epoch: Instant,
 }
 
@@ -53,9 +66,20 @@ impl Stage {
     pub fn enter(&self, placement: &Placement) -> Result<(), BenchError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let index = threads.len();
-        threads.push(rustix::thread::gettid().as_raw_pid());
+        let id = rustix::thread::gettid().as_raw_pid();
+        threads.push(LoadThread { id, manner: Manner::Waits });
         drop(threads);
         placement.pin_load(index)
+    }
+
+    /// Called by a thread that spins on purpose: how busy it is says nothing.
+    pub fn spins(&self) {
+        let own = rustix::thread::gettid().as_raw_pid();
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            if thread.id == own {
+                thread.manner = Manner::Spins;
+            }
+        }
     }
 
     /// Number of load threads that have entered.
@@ -154,8 +178,10 @@ impl BusyMeter {
     /// First reading.
     pub fn start(stage: &Stage) -> BusyMeter {
         let threads = stage.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = |&thread: &i32| (thread, thread_schedstat(thread).unwrap_or_default());
-        BusyMeter { begun: Instant::now(), threads: threads.iter().map(read).collect() }
+        let waiting = threads.iter().filter(|thread| thread.manner == Manner::Waits);
+        let read =
+            |thread: &LoadThread| (thread.id, thread_schedstat(thread.id).unwrap_or_default());
+        BusyMeter { begun: Instant::now(), threads: waiting.map(read).collect() }
     }
 
     /// Second reading: the share of the time that the busiest thread spent on a CPU or ready to

@@ -35,7 +35,7 @@ pub enum Check {
 pub enum Share {
     /// Every message of its subjects.
     All,
-    /// Some, the rest goes to other members of its queue group.
+    /// Some; the rest goes to others (a queue group, subscriptions dealt out).
     Some,
 }
 

@@ -6,11 +6,13 @@
 use clap::Parser;
 use serde_json::{Value, json};
 
-use crate::compare::{Comparison, Rules, Servers, Standing};
+use crate::compare::{Column, Comparison, Rules, Servers, Standing};
 use crate::error::BenchError;
+use crate::interrupt;
 use crate::measure::Measure;
 use crate::modes::Mode;
 use crate::server::ServerSpec;
+use crate::stats::Stats;
 use crate::table::Table;
 
 /// A bound on one quantity.
@@ -189,6 +191,11 @@ pub fn keys() -> Vec<&'static str> {
     ROWS.iter().map(|row| row.key).collect()
 }
 
+/// Whether the goal holds with the smallest and with the largest figure that the rounds support.
+fn extremes(goal: Goal, first: Stats, this: Stats) -> (bool, bool) {
+    (goal.holds(this.min, this.min / first.max), goal.holds(this.max, this.max / first.min))
+}
+
 #[derive(Parser)]
 struct ModeLine {
     #[command(subcommand)]
@@ -199,13 +206,13 @@ impl Suite {
     /// Runs the rows named in `only` (all when empty). `duration` is the length of each window.
     ///
     /// # Errors
-    /// Ctrl-C, or a name that is no row.
+    /// A name that is no row. Ctrl-C ends the rows; those done by then are kept.
     pub fn run(
         specs: &[ServerSpec],
         only: &[String],
         duration: &str,
         rules: Rules,
-        mut finished: impl FnMut(&Comparison, &Rules),
+        mut finished: impl FnMut(&Comparison),
     ) -> Result<Suite, BenchError> {
         if let Some(unknown) = only.iter().find(|key| !keys().contains(&key.as_str())) {
             let known = keys().join(", ");
@@ -227,8 +234,11 @@ impl Suite {
             workload.title = row.title.to_string();
             let rules = Rules { servers: Servers::Fresh, ..rules.clone() };
             let comparison = Comparison::run(specs, &workload, &rules)?;
-            finished(&comparison, &rules);
+            finished(&comparison);
             rows.push(SuiteRow { row, comparison });
+            if interrupt::check().is_err() {
+                break;
+            }
         }
         Ok(Suite { rows, rules })
     }
@@ -246,7 +256,7 @@ impl Suite {
     /// The table: for each goal the first server's figure, each other's, its share and verdict.
     pub fn render(&self) -> String {
         let labels: Vec<String> = match self.rows.first() {
-            Some(row) => row.comparison.columns.iter().map(|c| c.label.clone()).collect(),
+            Some(row) => row.comparison.columns.iter().map(Column::name).collect(),
             None => return String::new(),
         };
         let mut titles = vec!["work".to_string(), "quantity".to_string(), labels[0].clone()];
@@ -306,12 +316,20 @@ impl Suite {
             _ if goal.compares() => comparison.standing(column, measure, noise_max),
             _ => comparison.columns[column].standing(measure, noise_max),
         };
-        let stats = comparison.columns[column].stats(measure);
-        let share = comparison.share(column, measure).unwrap_or(f64::NAN);
-        match (standing, stats) {
-            (Standing::Sound, Some(stats)) if goal.holds(stats.median, share) => Verdict::Met,
-            (Standing::Sound, Some(_)) => Verdict::Missed,
-            (standing, _) => Verdict::Unsure(standing),
+        let stats = |column: usize| comparison.columns[column].stats(measure);
+        let (Some(first), Some(this)) = (stats(0), stats(column)) else {
+            return Verdict::Unsure(standing);
+        };
+        match standing {
+            Standing::Sound if goal.holds(this.median, this.median / first.median) => Verdict::Met,
+            Standing::Sound => Verdict::Missed,
+            // Noise does not matter where even the extremes agree.
+            Standing::Noisy => match extremes(goal, first, this) {
+                (true, true) => Verdict::Met,
+                (false, false) => Verdict::Missed,
+                _ => Verdict::Unsure(standing),
+            },
+            standing => Verdict::Unsure(standing),
         }
     }
 
@@ -354,6 +372,16 @@ mod tests {
             assert!(line.is_ok(), "{}", row.key);
             assert!(line.is_ok_and(|line| line.mode.workload().is_ok()), "{}", row.key);
         }
+    }
+
+    #[test]
+    fn noise_does_not_hide_what_even_the_extremes_show() {
+        let stats = |min, median, max| Stats { median, min, max };
+        let first = stats(9.0, 10.0, 14.0);
+        let goal = Goal::ShareAtMost(0.5);
+        assert_eq!(extremes(goal, first, stats(1.0, 2.0, 3.0)), (true, true));
+        assert_eq!(extremes(goal, first, stats(8.0, 9.0, 20.0)), (false, false));
+        assert_eq!(extremes(goal, first, stats(3.0, 5.0, 8.0)), (true, false));
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct TrafficPlan {
     pub rate: Option<f64>,
     /// Whether content and order are checked.
     pub verify: Verify,
+    /// Whether a subscriber that sees a publisher sees all of its messages.
+    pub share: Share,
     /// Threads that read; `None`: half the cores.
     pub readers: Option<usize>,
 }
@@ -93,7 +95,8 @@ impl TrafficPlan {
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
         let connections = self.publishers.iter().map(|plan| plan.connections).sum::<usize>();
-        allow_files(connections + self.subscribers.len())?;
+        // Each connection has a second handle to end it by.
+        allow_files(2 * (connections + self.subscribers.len()))?;
         let mut crew = Crew::new(placement);
         let live = self.subscribe_all(server, connections, &mut crew)?;
         let publishers = self.publishers(server, &mut crew)?;
@@ -104,13 +107,7 @@ impl TrafficPlan {
         for publisher in publishers {
             crew.spawn(move |stage| publisher.run(stage));
         }
-        crew.run(server, progress, |crew, _| self.check_counts(crew))
-    }
-
-    /// What one subscriber sees of its subjects.
-    fn share(&self) -> Share {
-        let grouped = |plan: &SubscriberPlan| plan.interests.iter().any(|i| i.group.is_some());
-        if self.subscribers.iter().any(grouped) { Share::Some } else { Share::All }
+        Ok(crew.run(server, progress, |crew| self.check_counts(crew)))
     }
 
     fn subscribe_all(
@@ -138,7 +135,7 @@ impl TrafficPlan {
             let check = match self.verify {
                 Verify::Count => Check::Count,
                 Verify::Content => {
-                    let (size, share) = (self.size, self.share());
+                    let (size, share) = (self.size, self.share);
                     Check::Content { size, share, next: vec![0; publishing] }
                 }
             };
@@ -194,7 +191,7 @@ impl TrafficPlan {
             return wrong(None, tally.received, tally.expected);
         }
         let live = crew.receivers.len() as u64;
-        let each_gets_all = self.share() == Share::All
+        let each_gets_all = self.share == Share::All
             && self.publishers.iter().all(|publisher| publisher.copies == live);
         if each_gets_all {
             for (index, counter) in crew.receivers.iter().enumerate() {
@@ -225,11 +222,11 @@ fn dealt(subscribers: Vec<Subscriber>, hands: usize) -> Vec<Vec<Subscriber>> {
     groups
 }
 
-/// Raises the limit of open files as far as it goes, and says if that is not enough.
-pub fn allow_files(connections: usize) -> Result<(), BenchError> {
+/// Raises the limit of open files to `wanted`, and says if that cannot be.
+pub fn allow_files(wanted: usize) -> Result<(), BenchError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // Each connection has a second handle to end it by; the rest is for files and epoll.
-    let wanted = 2 * connections as u64 + 64;
+    // The rest is for epoll, the server's log, and files read on the way.
+    let wanted = wanted as u64 + 64;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return Ok(());

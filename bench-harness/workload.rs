@@ -3,6 +3,7 @@
 use crate::connect::{ConnectPlan, StartPlan};
 use crate::cores::Placement;
 use crate::error::BenchError;
+use crate::latency::{LatencyPlan, SweepPlan};
 use crate::measure::{Measure, Sample};
 use crate::progress::Progress;
 use crate::request::RequestPlan;
@@ -27,6 +28,10 @@ pub enum Work {
     },
     /// Request and reply.
     Request(RequestPlan),
+    /// Open-loop latency.
+    Latency(LatencyPlan),
+    /// Highest rate that holds a latency.
+    Sweep(SweepPlan),
     /// Connections.
     Connect(ConnectPlan),
     /// Process start.
@@ -49,18 +54,22 @@ impl Workload {
     /// What kept the work from starting. Work that ended early is a partial sample instead.
     pub fn run(&self, server: &mut Server, placement: &Placement) -> Result<Sample, BenchError> {
         let progress = Progress::new(&format!("{}: {}", server.label, self.title));
-        match &self.work {
+        let mut sample = match &self.work {
             Work::Traffic(plan) => plan.run(server, placement, &progress),
             Work::Stalled { without, with } => stalled(without, with, server, placement, &progress),
             Work::Request(plan) => plan.run(server, placement, &progress),
+            Work::Latency(plan) => plan.run(server, placement, &progress),
+            Work::Sweep(plan) => plan.run(server, placement, &progress),
             Work::Connect(plan) => plan.run(server, placement),
             Work::Start(_) => {
                 Err(BenchError::Usage("`start` starts its own servers: use --spawn".to_string()))
             }
-        }
+        }?;
+        sample.server_version = server.version.clone();
+        Ok(sample)
     }
 
-    /// Runs on a server of its own, which ends with the run. Returns its version too.
+    /// Runs on a server of its own, which ends with the run.
     ///
     /// # Errors
     /// As [`Workload::run`], and what keeps a program from starting.

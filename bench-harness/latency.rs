@@ -1,0 +1,485 @@
+//! Hot path: open-loop latency. Each message carries the moment at which it *should* have been sent;
+//! its latency is counted from there, so a server that makes the sender wait is charged for the wait
+//! (no coordinated omission).
+//!
+//! ```text
+//! payload    intended stage time u64 LE | serial u64 LE | 'x' repeated
+//! ```
+//! The sender's own oversleeping is kept apart: when it is not far below the latencies, they are the
+//! generator's and not the server's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
+
+use crate::cores::Placement;
+use crate::crew::{Crew, Sender};
+use crate::error::{BenchError, Role};
+use crate::interrupt;
+use crate::measure::{Measure, Sample, latency_histogram};
+use crate::payload;
+use crate::progress::Progress;
+use crate::server::Server;
+use crate::session::{Inbox, Session, Sink, Turn};
+use crate::stage::{Counter, Phase, Stage};
+use crate::wire::Frame;
+
+/// Bytes of intended time and serial.
+pub const STAMP_BYTES: usize = 16;
+/// Messages whose copies may be under way at once, for the spread between subscribers.
+const OPEN_MESSAGES: usize = 1 << 16;
+/// Messages that are late together go out in one write of at most this many.
+const WRITE_MESSAGES_MAX: u64 = 512;
+/// The sender's oversleeping above this share of the same percentile of the latencies makes them
+/// the generator's.
+const OVERSLEEP_SHARE_MAX: f64 = 0.5;
+
+/// When messages are due.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Schedule {
+    /// Evenly, this many a second.
+    Steady {
+        /// Messages a second.
+        rate: f64,
+    },
+    /// All messages of a burst at once, then nothing until the next.
+    Bursts {
+        /// Messages of a burst.
+        messages: u64,
+        /// From burst to burst.
+        every: Duration,
+    },
+}
+
+impl Schedule {
+    /// Nanoseconds after the start at which message `index` is due.
+    fn due_ns(self, index: u64) -> u64 {
+        match self {
+            Schedule::Steady { rate } => (index as f64 * 1e9 / rate) as u64,
+            Schedule::Bursts { messages, every } => index / messages * every.as_nanos() as u64,
+        }
+    }
+}
+
+/// How the sender waits for the next message to be due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pace {
+    /// Sleeps: costs nothing, wakes tens of microseconds late on a virtual machine.
+    Sleep,
+    /// Spins: exact, takes a whole core.
+    Spin,
+}
+
+/// Everything about one run.
+#[derive(Debug, Clone)]
+pub struct LatencyPlan {
+    /// When messages are due.
+    pub schedule: Schedule,
+    /// How the sender waits.
+    pub pace: Pace,
+    /// Payload bytes, at least [`STAMP_BYTES`].
+    pub size: usize,
+    /// Subscribers of the one subject.
+    pub subscribers: usize,
+    /// Measured time.
+    pub duration: Duration,
+    /// Time before it, cut off.
+    pub warmup: Duration,
+}
+
+/// What the reader has recorded.
+#[derive(Debug)]
+struct Record {
+    latencies: Histogram<u64>,
+    spreads: Histogram<u64>,
+    oversleeps: Histogram<u64>,
+}
+
+impl LatencyPlan {
+    /// Runs it once. A window that ended early comes back as a partial sample.
+    ///
+    /// # Errors
+    /// Whatever kept the load from starting at all.
+    pub fn run(
+        &self,
+        server: &mut Server,
+        placement: &Placement,
+        progress: &Progress,
+    ) -> Result<Sample, BenchError> {
+        let mut crew = Crew::new(placement);
+        let record = Arc::new(Mutex::new(Record {
+            latencies: latency_histogram(),
+            spreads: latency_histogram(),
+            oversleeps: latency_histogram(),
+        }));
+        let recording = Arc::new(AtomicBool::new(false));
+        let mut readers = Vec::new();
+        for _ in 0..self.subscribers {
+            interrupt::check()?;
+            let mut session = Session::open(&server.endpoint, Role::Subscriber)?;
+            session.write(b"SUB bench.latency 1\r\n")?;
+            session.flush()?;
+            crew.closers.push(session.closer()?);
+            let counter = Arc::new(Counter::default());
+            crew.receivers.push(Arc::clone(&counter));
+            let inbox = Inbox::new(session.into_stream(), Role::Subscriber, self.size + 4096);
+            readers.push((inbox, counter));
+        }
+        let session = Session::open(&server.endpoint, Role::Publisher)?;
+        session.greeting.check_size(self.size)?;
+        crew.closers.push(session.closer()?);
+        let counter = Arc::new(Counter::default());
+        let copies = self.subscribers as u64;
+        crew.senders.push(Sender { counter: Arc::clone(&counter), copies });
+        let log = Log::new(self.subscribers, Arc::clone(&recording), Arc::clone(&record));
+        crew.spawn(move |stage| read(readers, log, stage));
+        let line = PacedSender::new(self.clone(), session, counter, recording, Arc::clone(&record));
+        crew.spawn(move |stage| line.run(stage));
+        let mut sample = crew.run(server, progress, |_| Ok(()));
+        let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        sample.put_latencies(record.latencies.clone());
+        if self.subscribers > 1 && !record.spreads.is_empty() {
+            sample.put(Measure::SpreadP50, record.spreads.value_at_quantile(0.5) as f64);
+            sample.put(Measure::SpreadP99, record.spreads.value_at_quantile(0.99) as f64);
+        }
+        let late = record.oversleeps.value_at_quantile(0.99) as f64;
+        sample.put(Measure::OversleepP99, late);
+        let p99 = sample.get(Measure::P99).unwrap_or(f64::INFINITY);
+        sample.late_sender = late > p99 * OVERSLEEP_SHARE_MAX;
+        Ok(sample)
+    }
+}
+
+/// The one reading thread's notes: latencies, and for each open message its first copy.
+struct Log {
+    recording: Arc<AtomicBool>,
+    record: Arc<Mutex<Record>>,
+    latencies: Histogram<u64>,
+    spreads: Histogram<u64>,
+    /// `open[serial % len]`: serial, stage time of the first copy, copies seen.
+    open: Vec<(u64, u64, usize)>,
+    subscribers: usize,
+    arrived_ns: u64,
+    messages: u64,
+    damaged: bool,
+}
+
+impl Log {
+    fn new(subscribers: usize, recording: Arc<AtomicBool>, record: Arc<Mutex<Record>>) -> Log {
+        Log {
+            recording,
+            record,
+            latencies: latency_histogram(),
+            spreads: latency_histogram(),
+            open: vec![(u64::MAX, 0, 0); OPEN_MESSAGES],
+            subscribers,
+            arrived_ns: 0,
+            messages: 0,
+            damaged: false,
+        }
+    }
+
+    fn copy(&mut self, serial: u64) {
+        let slot = &mut self.open[serial as usize % OPEN_MESSAGES];
+        if slot.0 != serial {
+            *slot = (serial, self.arrived_ns, 0);
+        }
+        slot.2 += 1;
+        if slot.2 == self.subscribers {
+            self.spreads.saturating_record(self.arrived_ns - slot.1);
+        }
+    }
+}
+
+/// One turn of one connection.
+struct LogTurn<'a> {
+    log: &'a mut Log,
+    stage: &'a Stage,
+    recording: bool,
+}
+
+impl Sink for LogTurn<'_> {
+    fn arrived(&mut self) {
+        self.log.arrived_ns = self.stage.now_ns();
+    }
+
+    fn message(&mut self, frame: Frame<'_>) {
+        self.log.messages += 1;
+        let Some((stamp, _)) = frame.body.split_at_checked(STAMP_BYTES) else {
+            self.log.damaged = true;
+            return;
+        };
+        if !self.recording {
+            return;
+        }
+        let (intended, serial) = stamp.split_at(8);
+        let intended = u64::from_le_bytes(intended.try_into().expect("eight bytes"));
+        let serial = u64::from_le_bytes(serial.try_into().expect("eight bytes"));
+        self.log.latencies.saturating_record(self.log.arrived_ns.saturating_sub(intended));
+        if self.log.subscribers > 1 {
+            self.log.copy(serial);
+        }
+    }
+}
+
+/// Reads all subscribers on one thread, so that one clock times all copies.
+fn read(
+    mut readers: Vec<(Inbox, Arc<Counter>)>,
+    mut log: Log,
+    stage: &Stage,
+) -> Result<(), BenchError> {
+    let outcome = read_until_closed(&mut readers, &mut log, stage);
+    let mut record = log.record.lock().unwrap_or_else(PoisonError::into_inner);
+    record.latencies = log.latencies;
+    record.spreads = log.spreads;
+    outcome
+}
+
+fn read_until_closed(
+    readers: &mut [(Inbox, Arc<Counter>)],
+    log: &mut Log,
+    stage: &Stage,
+) -> Result<(), BenchError> {
+    let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(std::io::Error::from)?;
+    for (index, (inbox, _)) in readers.iter().enumerate() {
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&poll, inbox.stream(), data, epoll::EventFlags::IN)
+            .map_err(std::io::Error::from)?;
+    }
+    let mut events = Vec::with_capacity(readers.len());
+    while !stage.is_closed() {
+        events.clear();
+        // A single connection is read by a blocking call: one system call less a message.
+        if readers.len() > 1 {
+            match epoll::wait(&poll, spare_capacity(&mut events), None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(std::io::Error::from(error).into()),
+            }
+        }
+        let ready = events.iter().map(|event| event.data.u64() as usize);
+        let ready = ready.chain((readers.len() == 1).then_some(0));
+        for index in ready {
+            let (inbox, counter) = &mut readers[index];
+            let before = log.messages;
+            let recording = log.recording.load(Ordering::Relaxed);
+            let turn = inbox.turn(&mut LogTurn { log, stage, recording })?;
+            counter.set(counter.messages() + log.messages - before, log.arrived_ns);
+            if log.damaged {
+                let (role, text) = (Role::Subscriber, "a message without a time stamp".to_string());
+                return Err(BenchError::ServerSaid { role, text });
+            }
+            if turn == Turn::End && !stage.is_closed() {
+                return Err(BenchError::Closed(Role::Subscriber));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The one sending thread.
+struct PacedSender {
+    plan: LatencyPlan,
+    session: Session,
+    counter: Arc<Counter>,
+    recording: Arc<AtomicBool>,
+    record: Arc<Mutex<Record>>,
+    oversleeps: Histogram<u64>,
+    /// One PUB line with payload; the stamp is written into a copy.
+    message: Vec<u8>,
+    sent: u64,
+}
+
+impl PacedSender {
+    fn new(
+        plan: LatencyPlan,
+        session: Session,
+        counter: Arc<Counter>,
+        recording: Arc<AtomicBool>,
+        record: Arc<Mutex<Record>>,
+    ) -> PacedSender {
+        let mut message = format!("PUB bench.latency {}\r\n", plan.size).into_bytes();
+        message.extend_from_slice(&payload::plain(plan.size));
+        message.extend_from_slice(b"\r\n");
+        let oversleeps = latency_histogram();
+        PacedSender { plan, session, counter, recording, record, oversleeps, message, sent: 0 }
+    }
+
+    fn run(mut self, stage: &Stage) -> Result<(), BenchError> {
+        // The default slack of 50 µs would make every message late.
+        rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))
+            .map_err(std::io::Error::from)?;
+        if self.plan.pace == Pace::Spin {
+            stage.spins();
+        }
+        for (phase, time) in
+            [(Phase::Warmup, self.plan.warmup), (Phase::Measured, self.plan.duration)]
+        {
+            if stage.wait_for(phase) == Phase::Closed {
+                return Ok(());
+            }
+            // All of the warm-up has been delivered by now.
+            self.recording.store(phase == Phase::Measured, Ordering::Relaxed);
+            self.oversleeps.reset();
+            self.send(time, stage)?;
+            self.session.flush()?;
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.oversleeps = self.oversleeps.clone();
+            drop(record);
+            self.counter.finish(phase, self.sent, stage.now_ns());
+        }
+        stage.wait_for(Phase::Closed);
+        Ok(())
+    }
+
+    fn send(&mut self, time: Duration, stage: &Stage) -> Result<(), BenchError> {
+        let schedule = self.plan.schedule;
+        let begun_ns = stage.now_ns();
+        let end_ns = time.as_nanos() as u64;
+        let mut index = 0;
+        let mut out = Vec::new();
+        while schedule.due_ns(index) < end_ns && !stage.is_closed() {
+            self.wait_until(begun_ns + schedule.due_ns(index), stage);
+            let now_ns = stage.now_ns() - begun_ns;
+            out.clear();
+            let first = index;
+            while index - first < WRITE_MESSAGES_MAX
+                && schedule.due_ns(index) <= now_ns
+                && schedule.due_ns(index) < end_ns
+            {
+                self.put(begun_ns + schedule.due_ns(index), &mut out);
+                index += 1;
+            }
+            self.session.write(&out)?;
+            self.counter.set(self.sent, stage.now_ns());
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, intended_ns: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.message);
+        let body = out.len() - 2 - self.plan.size;
+        out[body..body + 8].copy_from_slice(&intended_ns.to_le_bytes());
+        out[body + 8..body + 16].copy_from_slice(&self.sent.to_le_bytes());
+        self.sent += 1;
+    }
+
+    /// Waits for a stage time. A time that has passed already (the last write took long) is no
+    /// oversleeping.
+    fn wait_until(&mut self, due_ns: u64, stage: &Stage) {
+        let now_ns = stage.now_ns();
+        if now_ns >= due_ns {
+            return;
+        }
+        match self.plan.pace {
+            Pace::Sleep => thread::sleep(Duration::from_nanos(due_ns - now_ns)),
+            Pace::Spin => {
+                while stage.now_ns() < due_ns {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+        self.oversleeps.saturating_record(stage.now_ns().saturating_sub(due_ns));
+    }
+}
+
+/// Finds the highest steady rate that holds a latency.
+#[derive(Debug, Clone)]
+pub struct SweepPlan {
+    /// The run; its rate is replaced.
+    pub latency: LatencyPlan,
+    /// First and highest rate tried, messages a second.
+    pub rates: (f64, f64),
+    /// The 99th percentile to hold.
+    pub p99_max: Duration,
+}
+
+/// A rate that is not reached to this share does not hold.
+const REACHED: f64 = 0.98;
+/// The answer is this exact: steps of five percent.
+const STEP: f64 = 1.05;
+
+impl SweepPlan {
+    /// Doubles the rate until it no longer holds, then halves the gap.
+    ///
+    /// # Errors
+    /// As [`LatencyPlan::run`].
+    pub fn run(
+        &self,
+        server: &mut Server,
+        placement: &Placement,
+        progress: &Progress,
+    ) -> Result<Sample, BenchError> {
+        let begun = Instant::now();
+        let (mut holds, mut fails) = (0.0, f64::INFINITY);
+        let mut best: Option<Sample> = None;
+        let mut rate = self.rates.0;
+        loop {
+            let schedule = Schedule::Steady { rate };
+            let plan = LatencyPlan { schedule, ..self.latency.clone() };
+            let sample = plan.run(server, placement, progress)?;
+            if sample.partial.is_some() {
+                return Ok(sample);
+            }
+            let p99 = sample.get(Measure::P99).unwrap_or(f64::INFINITY);
+            let reached = sample.get(Measure::PublishRate).unwrap_or(0.0);
+            if p99 <= self.p99_max.as_nanos() as f64 && reached >= rate * REACHED {
+                holds = rate;
+                best = Some(sample);
+            } else {
+                fails = rate;
+                best.get_or_insert(sample);
+            }
+            let next = if fails.is_finite() { (holds + fails) / 2.0 } else { holds * 2.0 };
+            let settled = fails.is_finite() && fails <= holds * STEP;
+            if settled || next < self.rates.0 || holds >= self.rates.1 {
+                break;
+            }
+            rate = next.min(self.rates.1);
+        }
+        let mut sample = best.unwrap_or_default();
+        sample.values.insert(0, (Measure::HeldRate, holds));
+        sample.seconds = begun.elapsed().as_secs_f64();
+        Ok(sample)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_and_burst_schedules() {
+        let steady = Schedule::Steady { rate: 50_000.0 };
+        assert_eq!(
+            (steady.due_ns(0), steady.due_ns(1), steady.due_ns(50_000)),
+            (0, 20_000, 1_000_000_000)
+        );
+        let bursts = Schedule::Bursts { messages: 10, every: Duration::from_millis(2) };
+        assert_eq!(
+            (bursts.due_ns(9), bursts.due_ns(10), bursts.due_ns(20)),
+            (0, 2_000_000, 4_000_000)
+        );
+    }
+
+    #[test]
+    fn the_spread_closes_with_the_last_copy() {
+        let record = Arc::new(Mutex::new(Record {
+            latencies: latency_histogram(),
+            spreads: latency_histogram(),
+            oversleeps: latency_histogram(),
+        }));
+        let mut log = Log::new(3, Arc::default(), record);
+        for (serial, arrived_ns) in [(7, 1000), (8, 1500), (7, 2000), (7, 4000), (8, 1600)] {
+            log.arrived_ns = arrived_ns;
+            log.copy(serial);
+        }
+        assert_eq!(log.spreads.len(), 1, "message 8 lacks a copy");
+        assert!(log.spreads.equivalent(log.spreads.max(), 3000));
+    }
+}
