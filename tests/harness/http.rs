@@ -50,7 +50,8 @@ fn parse(answer: &[u8]) -> Response {
         .filter_map(|line| line.split_once(':'))
         .map(|(key, value)| (key.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let chunked = headers.iter().any(|(key, value)| key == "transfer-encoding" && value == "chunked");
+    let chunked =
+        headers.iter().any(|(key, value)| key == "transfer-encoding" && value == "chunked");
     let body = if chunked { join_chunks(body) } else { body.to_owned() };
     Response { status: status.expect("a status line"), headers, body }
 }
