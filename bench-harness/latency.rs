@@ -206,6 +206,8 @@ struct LogTurn<'a> {
 impl Sink for LogTurn<'_> {
     fn arrived(&mut self) {
         self.log.arrived_ns = self.stage.now_ns();
+        // Asked after the read: the window may open while this thread is blocked in it.
+        self.recording = self.log.recording.load(Ordering::Acquire);
     }
 
     fn message(&mut self, frame: Frame<'_>) {
@@ -267,8 +269,7 @@ fn read_until_closed(
         for index in ready {
             let (inbox, counter) = &mut readers[index];
             let before = log.messages;
-            let recording = log.recording.load(Ordering::Relaxed);
-            let turn = inbox.turn(&mut LogTurn { log, stage, recording })?;
+            let turn = inbox.turn(&mut LogTurn { log, stage, recording: false })?;
             counter.set(counter.messages() + log.messages - before, log.arrived_ns);
             if log.damaged {
                 let (role, text) = (Role::Subscriber, "a message without a time stamp".to_string());
@@ -324,7 +325,7 @@ impl PacedSender {
                 return Ok(());
             }
             // All of the warm-up has been delivered by now.
-            self.recording.store(phase == Phase::Measured, Ordering::Relaxed);
+            self.recording.store(phase == Phase::Measured, Ordering::Release);
             self.oversleeps.reset();
             self.send(time, stage)?;
             self.session.flush()?;
