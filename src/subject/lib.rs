@@ -20,17 +20,16 @@
 //! | `group.rs`, `queue_name.rs` | queue groups by pattern, and their names |
 //! | `members.rs`, `remote.rs` | who hangs on a pattern or group: here, and on other shards |
 //! | `slab.rs`, `table.rs` | records by slot, slots by hash |
-//! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; tests and fuzzing only |
+//! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; no server calls them |
 
 mod cache;
-#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
 pub mod fuzz;
 mod generation;
 mod group;
 mod interest;
 mod members;
 pub mod name;
-#[cfg(any(test, fuzzing))]
 mod oracle;
 mod pattern;
 mod plan;
