@@ -52,8 +52,8 @@ impl Sleepers {
 
     /// Says that `me` is about to sleep. Look again at everything afterwards, then sleep.
     pub(crate) fn lie_down(&self, me: ShardId) {
-        // A swap, so that it stands after a waker's swap in the flag's own order. (A store does too,
-        // by the atomicity of that swap; loom does not know.)
+        // A swap, so that it stands after a waker's swap in the flag's own order. (A store does
+        // too, by the atomicity of that swap; loom does not know.)
         self.asleep[me.index()].0.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }

@@ -2,9 +2,11 @@
 //! `cargo run --release -p corewire-ring --example ring_bench`.
 //!
 //! The figure is wall time divided by records, so with two threads it is the slower side's cost,
-//! and it wants two idle cores: rounds are short and many, so that the best meets a quiet moment.
+//! and it wants cores 0 and 1 idle: rounds are short and many, so that the best meets a quiet
+//! moment.
 //! With one thread it is both sides' work together, without the traffic between caches.
 
+use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
@@ -24,34 +26,60 @@ fn main() {
     }
 }
 
-/// Best and median nanoseconds a record.
-fn rounds(round: impl Fn()) -> (f64, f64) {
-    let mut nanos: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            round();
-            start.elapsed().as_nanos() as f64 / RECORDS as f64
-        })
-        .collect();
+/// Best and median of what `round` answers.
+fn rounds(round: impl Fn() -> f64) -> (f64, f64) {
+    let mut nanos: Vec<f64> = (0..ROUNDS).map(|_| round()).collect();
     nanos.sort_by(f64::total_cmp);
     (nanos[0], nanos[ROUNDS / 2])
+}
+
+fn nanos_per_record(since: Instant) -> f64 {
+    since.elapsed().as_nanos() as f64 / RECORDS as f64
+}
+
+/// Keeps this thread on one core. Left alone, the scheduler puts both threads on one at times,
+/// and they then wait for each other's time slices.
+fn pin(core: usize) {
+    // SAFETY: a `cpu_set_t` is plain bits, so zeroed is the empty set; the call reads it only.
+    let failed = unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut cores);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores)
+    };
+    if failed != 0 {
+        println!("core {core} is not to be had: figures for two threads may be of one core");
+    }
 }
 
 fn bench_lane() -> (LaneSender, LaneReceiver) {
     lane(LaneSizes { ring_bytes: 1 << 20, payloads: 0, spill_bytes_max: 1 << 20 })
 }
 
-fn two_threads(len: usize, batch: u64) {
+fn two_threads(len: usize, batch: u64) -> f64 {
     let (sender, receiver) = bench_lane();
-    let writer = thread::spawn(move || send(sender, len, batch));
-    check(receive(receiver));
-    writer.join().expect("the writer does not panic");
+    let both_pinned = Barrier::new(2);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            pin(1);
+            both_pinned.wait();
+            send(sender, len, batch);
+        });
+        let reader = threads.spawn(|| {
+            pin(0);
+            both_pinned.wait();
+            let start = Instant::now();
+            check(receive(receiver));
+            nanos_per_record(start)
+        });
+        reader.join().expect("the reader does not panic")
+    })
 }
 
-fn one_thread(len: usize, batch: u64) {
+fn one_thread(len: usize, batch: u64) -> f64 {
     let (mut sender, mut receiver) = bench_lane();
     let content = vec![0x5a; len];
     let (mut number, mut checksum) = (0, 0);
+    let start = Instant::now();
     while number < RECORDS {
         for _ in 0..batch.min(RECORDS - number) {
             send_one(&mut sender, &content, number);
@@ -61,6 +89,7 @@ fn one_thread(len: usize, batch: u64) {
         read_batch(&mut receiver, &mut checksum);
     }
     check(checksum);
+    nanos_per_record(start)
 }
 
 fn check(checksum: u64) {
