@@ -1,6 +1,6 @@
 //! The threads of one run, and the measured window over them.
 //!
-//! The window begins when every connection stands and every subscription is confirmed, and ends when
+//! The window begins when every connection stands and every subscription is confirmed. It ends when
 //! the server has answered the last sender's PING *and* every delivery has been counted. Server CPU
 //! is read at both ends, so 1 → N includes full delivery.
 

@@ -1,12 +1,12 @@
-//! Hot path: open-loop latency. Each message carries the moment at which it *should* have been sent;
-//! its latency is counted from there, so a server that makes the sender wait is charged for the wait
-//! (no coordinated omission).
+//! Hot path: open-loop latency. Each message carries the moment at which it *should* have been
+//! sent; its latency is counted from there, so a server that makes the sender wait is charged for
+//! the wait (no coordinated omission).
 //!
 //! ```text
 //! payload    intended stage time u64 LE | serial u64 LE | 'x' repeated
 //! ```
-//! The sender's own oversleeping is kept apart: when it is not far below the latencies, they are the
-//! generator's and not the server's.
+//! The sender's own oversleeping is kept apart: when it is not far below the latencies, they are
+//! the generator's and not the server's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! `corewire-bench`: loads a NATS server and measures what it does, and what that costs it.
 //!
-//! Never depends on a room of the server: it measures any NATS server from outside. Blocking threads
-//! on plain sockets, prebuilt messages, large writes and reads; no `unsafe`.
+//! Never depends on a room of the server: it measures any NATS server from outside. Blocking
+//! threads on plain sockets, prebuilt messages, large writes and reads; no `unsafe`.
 //!
 //! | file | what |
 //! |---|---|

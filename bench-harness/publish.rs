@@ -1,4 +1,5 @@
-//! Hot path: writes prebuilt PUB lines to the server. Before it stands nothing, after it the socket.
+//! Hot path: writes prebuilt PUB lines to the server. Before it stands nothing, after it the
+//! socket.
 //!
 //! A publisher is one thread with one or more connections. Its messages lie ready in a
 //! [`Cartridge`]; a write sends as many of them as the batch says. With several connections each

@@ -1,4 +1,5 @@
-//! Counts, sizes and times as people type and read them: `2M`, `128KiB`, `10ms`; `14.3 M/s`, `62 µs`.
+//! Counts, sizes and times as people type them (`2M`, `128KiB`, `10ms`) and read them (`14.3 M/s`,
+//! `62 µs`).
 //!
 //! Parsing never guesses: an unknown unit is an error that names the text.
 

@@ -78,7 +78,11 @@ fn section(comparison: &Comparison, rules: &Rules) -> String {
             .iter()
             .filter_map(|column| {
                 let median = column.stats(measure)?.median;
-                Some((column.label.as_str(), median, measure.show(median)))
+                let words = match column.standing(measure, rules.noise_max) {
+                    Standing::Sound => measure.show(median),
+                    standing => format!("{} ({})", measure.show(median), standing.words()),
+                };
+                Some((column.label.as_str(), median, words))
             })
             .collect();
         let way =

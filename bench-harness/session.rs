@@ -1,7 +1,7 @@
 //! One NATS connection of the generator: address, login, subscribe, flush.
 //!
-//! Everything here happens outside the measured window, except [`Session::flush`], whose PONG ends a
-//! publisher's work, and [`Inbox`], which the reading loops turn.
+//! Everything here happens outside the measured window, except [`Session::flush`], whose PONG ends
+//! a publisher's work, and [`Inbox`], which the reading loops turn.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
