@@ -13,7 +13,9 @@ use base::{AccountId, ConnSlot, Level};
 use bytes::Bytes;
 use config::limits;
 use connection::{Context, Dialect, Input, Link, Next, Pause, Progress};
-use protocol::{CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse};
+use protocol::{
+    CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
+};
 use shard::{Echo, Publisher};
 
 use crate::settings::Settings;
@@ -89,7 +91,7 @@ impl Client {
             self.trace_in(context, &operation);
         }
         match operation {
-            Op::Publish(publish) => self.publish(context, publish, shared),
+            Op::Publish(publish) => self.publish(context, &publish, shared),
             Op::Subscribe { subject, queue, sid } => self.subscribe(context, subject, queue, sid),
             Op::Unsubscribe { sid, max } => self.unsubscribe(context, sid, max),
             Op::Ping => self.ping_received(context),
@@ -180,6 +182,17 @@ impl Dialect for Client {
                 Input::Shared(whole) if at == 0 => Some(whole),
                 _ => None,
             };
+            if !self.trace
+                && let Some((publish, len)) = parse_publish(&bytes[at..], &self.limits)
+            {
+                at += len;
+                let shared = shared.filter(|whole| whole.len() == len);
+                match self.publish(context, &publish, shared) {
+                    Flow::Continue => continue,
+                    Flow::Pause(pause) => break Next::Pause(pause),
+                    Flow::Close(reason) => break Next::Close(reason),
+                }
+            }
             match parse(&bytes[at..], &self.limits) {
                 Ok(Parsed::Op { op, len }) => {
                     at += len;

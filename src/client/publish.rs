@@ -12,12 +12,12 @@ impl Client {
     pub(crate) fn publish(
         &mut self,
         context: &mut Context<'_>,
-        publish: Publish<'_>,
+        publish: &Publish<'_>,
         shared: Option<&Bytes>,
     ) -> Flow {
         context.link.in_msgs += 1;
         context.link.in_bytes += publish.total_len() as u64;
-        if let Some(denied) = reserved(&publish) {
+        if let Some(denied) = reserved(publish) {
             self.error(context, denied);
             return Flow::Continue;
         }
@@ -31,7 +31,7 @@ impl Client {
             (false, _) => {
                 let mut wire = Vec::new();
                 let canonical = protocol::canonical(publish.parts(), &mut wire);
-                self.send(context, Message::borrowed(canonical))
+                self.send(context, Message::borrowed(&canonical))
             }
         }
     }

@@ -134,6 +134,15 @@ impl Connections {
         }
     }
 
+    /// Whether a connection that waited for room in the rings can go on.
+    pub fn may_resume(&self, shard: &shard::Shard) -> bool {
+        let waits = |slot: &ConnSlot| {
+            let connection = self.slots[slot.index()].as_ref();
+            connection.is_some_and(|c| c.state == State::Paused(Pause::Congested))
+        };
+        !self.paused.is_empty() && !shard.is_congested() && self.paused.iter().any(waits)
+    }
+
     fn resume<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, pause: Pause) {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         connection.state = State::Open;

@@ -44,6 +44,6 @@ pub use connect::{Connect, ConnectError};
 pub use encode::{Delivery, HeaderSupport};
 pub use error::ErrorText;
 pub use info::Info;
-pub use parse::{Op, ParseLimits, Parsed, parse};
+pub use parse::{Op, ParseLimits, Parsed, parse, parse_publish};
 pub use publish::{Layout, MessageParts, Publish, canonical};
 pub use violation::{ArgumentFault, Violation};

@@ -1,8 +1,9 @@
 //! The network of a test: any number of cores and clients on one thread, no sockets, no time of
 //! its own. The test decides who runs next, so an interleaving can be chosen, or drawn from a seed.
 //!
-//! A core that waits is asleep until an event comes for it. A test that runs only awake cores
-//! therefore finds every lost wake-up.
+//! A turn never waits here. Whoever runs the cores lets one that wants to wait sleep until
+//! [`SimulatedHost::has_events`] says that something came for it (or its time is over), and so
+//! finds every lost wake-up.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -34,7 +35,18 @@ struct Peer {
     reading: Reading,
     under_way: VecDeque<Segment>,
     to_client: Vec<u8>,
-    open: bool,
+    presence: Presence,
+}
+
+/// Whether the two ends of a connection are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// Both.
+    Both,
+    /// The client vanished before the server looked.
+    ServerOnly,
+    /// The server has closed.
+    Closed,
 }
 
 enum Arrival {
@@ -45,7 +57,6 @@ enum Arrival {
 #[derive(Default)]
 struct Core {
     events: VecDeque<Event>,
-    asleep: Option<Wait>,
     chunks: Vec<Option<Vec<u8>>>,
 }
 
@@ -103,7 +114,7 @@ impl SimulatedHost {
             reading: Reading::On,
             under_way: VecDeque::new(),
             to_client: Vec::new(),
-            open: true,
+            presence: Presence::Both,
         };
         world.peers.insert(fd, peer);
         world.cores[shard.index()].events.push_back(event(Socket { fd }));
@@ -113,6 +124,14 @@ impl SimulatedHost {
     /// Sends bytes to the server; they arrive as one read.
     pub fn send(&self, client: SimulatedClient, bytes: &[u8]) {
         self.arrival(client, Arrival::Bytes(bytes.to_vec()));
+    }
+
+    /// Lets a client vanish that no core has looked at yet.
+    pub fn vanish(&self, client: SimulatedClient) {
+        let mut world = self.world.borrow_mut();
+        let peer = world.peers.get_mut(&client.0).expect("a client of this host");
+        assert!(peer.place.is_none(), "a client that was adopted ends or resets");
+        peer.presence = Presence::ServerOnly;
     }
 
     /// Ends the client's stream.
@@ -136,26 +155,37 @@ impl SimulatedHost {
 
     /// Whether the server still has the connection open.
     pub fn is_open(&self, client: SimulatedClient) -> bool {
-        self.world.borrow().peers[&client.0].open
+        self.world.borrow().peers[&client.0].presence != Presence::Closed
     }
 
     /// Lets a client stop or go on reading.
     pub fn set_reading(&self, client: SimulatedClient, reading: Reading) {
         let mut world = self.world.borrow_mut();
         world.peers.get_mut(&client.0).expect("a client of this host").reading = reading;
-        world.take_sent(client.0);
+        if reading == Reading::On {
+            world.take_sent(client.0, usize::MAX);
+        }
     }
 
-    /// Whether the core sleeps and nothing has come to wake it.
-    pub fn sleeps(&self, shard: ShardId) -> bool {
+    /// Lets a client that stopped reading take `bytes_max` bytes of what is under way to it.
+    pub fn take(&self, client: SimulatedClient, bytes_max: usize) {
+        self.world.borrow_mut().take_sent(client.0, bytes_max);
+    }
+
+    /// Whether bytes that the client sent, or its end, wait because the server does not receive.
+    pub fn has_unreceived(&self, client: SimulatedClient) -> bool {
+        !self.world.borrow().peers[&client.0].to_server.is_empty()
+    }
+
+    /// Bytes under way to a client, in the server's memory.
+    pub fn under_way(&self, client: SimulatedClient) -> usize {
         let world = self.world.borrow();
-        let core = &world.cores[shard.index()];
-        core.asleep.is_some() && core.events.is_empty()
+        world.peers[&client.0].under_way.iter().map(|segment| segment.unsent().len()).sum()
     }
 
-    /// How long the sleeping core wanted to sleep.
-    pub fn sleeping_for(&self, shard: ShardId) -> Option<Wait> {
-        self.world.borrow().cores[shard.index()].asleep
+    /// Whether something came for a core since its last turn.
+    pub fn has_events(&self, shard: ShardId) -> bool {
+        !self.world.borrow().cores[shard.index()].events.is_empty()
     }
 
     /// Rings a core as the control thread does.
@@ -192,24 +222,33 @@ impl World {
         }
     }
 
-    /// Moves what is under way to a client that reads.
-    fn take_sent(&mut self, fd: i32) {
+    /// Moves at most `bytes_max` bytes of what is under way to the client.
+    fn take_sent(&mut self, fd: i32, bytes_max: usize) {
         let Some(peer) = self.peers.get_mut(&fd) else { return };
         let Some((shard, slot)) = peer.place else { return };
-        if peer.reading == Reading::Off || peer.under_way.is_empty() {
-            return;
-        }
         let before = peer.to_client.len();
-        for segment in peer.under_way.drain(..) {
-            peer.to_client.extend_from_slice(segment.unsent());
+        let mut left = bytes_max;
+        while left > 0
+            && let Some(segment) = peer.under_way.front_mut()
+        {
+            let len = segment.unsent().len().min(left);
+            peer.to_client.extend_from_slice(&segment.unsent()[..len]);
+            segment.advance(len);
+            left -= len;
+            if segment.unsent().is_empty() {
+                peer.under_way.pop_front();
+            }
         }
         let bytes = peer.to_client.len() - before;
-        let event = Event::Sent { slot, bytes, idle: true };
-        self.cores[shard.index()].events.push_back(event);
+        if bytes > 0 {
+            let event = Event::Sent { slot, bytes, idle: peer.under_way.is_empty() };
+            self.cores[shard.index()].events.push_back(event);
+        }
     }
 
     fn fd_of(&self, shard: ShardId, slot: ConnSlot) -> Option<i32> {
-        let at = |peer: &Peer| peer.open && peer.place == Some((shard, slot));
+        let at =
+            |peer: &Peer| peer.presence != Presence::Closed && peer.place == Some((shard, slot));
         self.peers.iter().find(|(_, peer)| at(peer)).map(|(&fd, _)| fd)
     }
 }
@@ -228,10 +267,9 @@ impl SimulatedNetwork {
 }
 
 impl Network for SimulatedNetwork {
-    fn turn(&mut self, wait: Wait, events: &mut Vec<Event>) {
+    fn turn(&mut self, _wait: Wait, events: &mut Vec<Event>) {
         let mut world = self.world.borrow_mut();
         let core = &mut world.cores[self.shard.index()];
-        core.asleep = (wait != Wait::Poll && core.events.is_empty()).then_some(wait);
         for event in core.events.drain(..) {
             if let Event::Received(_, chunk) = &event {
                 let bytes = core.chunks[usize::from(chunk.id)].take().expect("filled before");
@@ -252,6 +290,10 @@ impl Network for SimulatedNetwork {
     fn adopt(&mut self, socket: Socket, slot: ConnSlot) -> Option<SocketAddr> {
         let mut world = self.world.borrow_mut();
         let peer = SimulatedNetwork::peer_mut(&mut world, socket.fd);
+        if peer.presence != Presence::Both {
+            peer.presence = Presence::Closed;
+            return None;
+        }
         peer.place = Some((self.shard, slot));
         peer.receiving = true;
         world.pass_on(socket.fd);
@@ -264,7 +306,8 @@ impl Network for SimulatedNetwork {
     }
 
     fn discard(&mut self, socket: Socket) {
-        SimulatedNetwork::peer_mut(&mut self.world.borrow_mut(), socket.fd).open = false;
+        SimulatedNetwork::peer_mut(&mut self.world.borrow_mut(), socket.fd).presence =
+            Presence::Closed;
     }
 
     fn bytes(&self, chunk: &ReadChunk) -> &[u8] {
@@ -294,7 +337,9 @@ impl Network for SimulatedNetwork {
             let peer = SimulatedNetwork::peer_mut(world, fd);
             assert!(peer.under_way.is_empty(), "one send a connection at a time");
             std::mem::swap(&mut peer.under_way, segments);
-            world.take_sent(fd);
+            if peer.reading == Reading::On {
+                world.take_sent(fd, usize::MAX);
+            }
         });
     }
 
@@ -310,7 +355,8 @@ impl Network for SimulatedNetwork {
         let shard = self.shard;
         self.with_peer(slot, |world, fd| {
             let peer = SimulatedNetwork::peer_mut(world, fd);
-            peer.open = false;
+            peer.presence = Presence::Closed;
+            peer.receiving = false;
             peer.under_way.clear();
             world.cores[shard.index()].events.push_back(Event::Closed(slot));
         });

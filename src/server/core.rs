@@ -97,6 +97,12 @@ impl<N: Network, C: Clock> Core<N, C> {
     /// One turn of the duty cycle.
     pub fn turn(&mut self) {
         let wait = self.choose_wait();
+        self.wait_and_work(wait);
+    }
+
+    /// The turn once its wait is chosen. Apart, so that a simulation can let other cores run
+    /// while this one sleeps.
+    fn wait_and_work(&mut self, wait: Wait) {
         self.parts.net.turn(wait, &mut self.events);
         self.wake(wait);
         // Interest from other cores first: whoever is read below may answer a message of theirs.
@@ -118,7 +124,10 @@ impl<N: Network, C: Clock> Core<N, C> {
     /// Sleeps only when nothing is left to do, and for no longer than the next deadline.
     fn choose_wait(&mut self) -> Wait {
         let Parts { shard, connections, commands, idle, clock, .. } = &mut self.parts;
-        let busy = *idle == Idle::Spin || shard.has_work() || connections.has_unsent();
+        let busy = *idle == Idle::Spin
+            || shard.has_work()
+            || connections.has_unsent()
+            || connections.may_resume(shard);
         if busy || !shard.prepare_sleep() {
             return Wait::Poll;
         }
@@ -171,7 +180,11 @@ impl<N: Network, C: Clock> Core<N, C> {
         let now = self.now;
         let Parts { net, shard, connections, .. } = &mut self.parts;
         match event {
-            Event::Received(slot, chunk) => connections.on_received(net, shard, now, slot, chunk),
+            Event::Received(slot, chunk) => {
+                connections.on_received(net, shard, now, slot, chunk);
+                // A core that is awake can begin while this one reads on.
+                shard.flush_rings();
+            }
             Event::Sent { slot, bytes, idle } => {
                 connections.on_sent(&mut Turn { net, shard, now }, slot, bytes, idle);
             }
@@ -309,3 +322,6 @@ impl<N: Network, C: Clock> Core<N, C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,12 +98,12 @@ impl Receive for Shard {
             DataRecord::Message { frame, picks, layout, wire } => match payload {
                 None => {
                     let publish = Publish::from_layout(wire, layout);
-                    self.arrived(from, frame, picks, &mut Message::borrowed(publish));
+                    self.arrived(from, frame, picks, &mut Message::borrowed(&publish));
                 }
                 Some(shared) => {
                     let wire = shared.clone();
                     let publish = Publish::from_layout(&wire, layout);
-                    self.arrived(from, frame, picks, &mut Message::over(publish, shared));
+                    self.arrived(from, frame, picks, &mut Message::over(&publish, shared));
                 }
             },
         }

@@ -75,10 +75,10 @@ impl Shard {
         }
         sub.delivered += 1;
         let ended = sub.delivered == sub.max;
-        let publish = *message.publish();
-        let (appended, delivered_len) = append(outbox, &publish, message.shared(), &sub.sid);
+        let publish = message.publish();
+        let (appended, delivered_len) = append(outbox, publish, message.shared(), &sub.sid);
         if let Some(log) = &self.settings.trace {
-            trace(log, outbox.cid(), &publish, &sub.sid);
+            trace(log, outbox.cid(), publish, &sub.sid);
         }
         outbox.out_msgs += 1;
         outbox.out_bytes += delivered_len as u64;

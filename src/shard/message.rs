@@ -5,21 +5,21 @@ use protocol::Publish;
 
 /// A message in canonical form. A large one is shared by everyone it goes to.
 pub struct Message<'a> {
-    publish: Publish<'a>,
+    publish: &'a Publish<'a>,
     shared: Option<Bytes>,
 }
 
 impl<'a> Message<'a> {
     /// A message whose bytes stand in a read chunk.
     #[inline]
-    pub fn borrowed(publish: Publish<'a>) -> Message<'a> {
+    pub fn borrowed(publish: &'a Publish<'a>) -> Message<'a> {
         debug_assert!(publish.is_canonical());
         Message { publish, shared: None }
     }
 
     /// A message whose bytes are `shared`, from the verb to the last CRLF.
     #[inline]
-    pub fn over(publish: Publish<'a>, shared: Bytes) -> Message<'a> {
+    pub fn over(publish: &'a Publish<'a>, shared: Bytes) -> Message<'a> {
         debug_assert!(publish.is_canonical());
         debug_assert_eq!(publish.wire().len(), shared.len());
         Message { publish, shared: Some(shared) }
@@ -27,8 +27,8 @@ impl<'a> Message<'a> {
 
     /// The message.
     #[inline]
-    pub fn publish(&self) -> &Publish<'a> {
-        &self.publish
+    pub fn publish(&self) -> &'a Publish<'a> {
+        self.publish
     }
 
     /// The whole wire form as refcounted bytes; copied once if they are not yet.

@@ -56,7 +56,7 @@ impl Shard {
     /// Publishes a message to everyone with interest.
     #[inline]
     pub fn publish(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
-        let publish = *message.publish();
+        let publish = message.publish();
         self.tally.in_msgs += 1;
         self.tally.in_bytes += publish.total_len() as u64;
         self.interest(publisher.account);
@@ -136,7 +136,7 @@ impl Shard {
     }
 
     fn send_frame(&mut self, frame: MessageFrame, to: ShardId, message: &mut Message<'_>) -> bool {
-        let publish = *message.publish();
+        let publish = message.publish();
         let wire = publish.wire();
         let layout = publish.layout();
         let picks = &self.frame_picks;
@@ -217,7 +217,7 @@ impl Shard {
     /// Tells a requestor that nobody listens: on its own plain subscription that matches the
     /// reply, if it has one (spec/client-protocol.md §6, no_responders).
     pub fn answer_no_responders(&mut self, publisher: &Publisher, message: &Message<'_>) {
-        let publish = *message.publish();
+        let publish = message.publish();
         let Some(reply) = publish.reply() else { return };
         let plan = self.interest(publisher.account).plan(reply);
         let own = plan.locals.iter().copied().find(|&key| {
@@ -229,7 +229,8 @@ impl Shard {
         let parts =
             MessageParts { subject: reply, reply: None, headers: Some(&headers), payload: b"" };
         let mut wire = Vec::new();
-        let mut answer = Message::borrowed(protocol::canonical(parts, &mut wire));
+        let publish = protocol::canonical(parts, &mut wire);
+        let mut answer = Message::borrowed(&publish);
         let origin = Origin::Here { slot: publisher.slot, echo: Echo::On };
         self.deliver(own, origin, &mut answer);
     }

@@ -197,11 +197,17 @@ impl Shard {
         self.mesh.outgoing.spilled().records > 0
     }
 
+    /// Lets other cores see what was sent to them so far.
+    #[inline]
+    pub fn flush_rings(&mut self) {
+        self.mesh.outgoing.flush();
+    }
+
     /// The end of a turn: removes what closed connections left, publishes what was sent to other
     /// shards, rings those that sleep, and adds up the counters.
     pub fn finish_turn(&mut self, doorbell: &mut dyn Doorbell) {
         self.reap();
-        self.mesh.outgoing.flush();
+        self.flush_rings();
         let rung = self.mesh.wake_peers(doorbell);
         self.counters.add(Counter::DoorbellsOut, rung as u64);
         let tally = std::mem::take(&mut self.tally);

@@ -18,6 +18,9 @@ const PLAN_BYTES_MEAN: usize = 384;
 const BYTES_MIN: usize = 1 << 20;
 /// Sets that one insertion clears, at most, to make room.
 const SWEEP_MAX: usize = 16;
+/// Cleared plans kept for their memory, and the heaviest worth keeping, bytes.
+const SPARES_MAX: usize = SWEEP_MAX * WAYS;
+const SPARE_BYTES_MAX: usize = 4 * PLAN_BYTES_MEAN;
 
 #[derive(Default)]
 struct Way {
@@ -47,6 +50,8 @@ pub(crate) struct PlanCache {
     turn: usize,
     /// The set that is cleared next when the bounds are reached.
     hand: usize,
+    /// What was cleared: a full cache takes new subjects in without allocating.
+    spares: Vec<Rc<Plan>>,
 }
 
 /// A way chosen for a plan that is about to be built.
@@ -71,6 +76,7 @@ impl PlanCache {
             bytes_max: plans_max.saturating_mul(PLAN_BYTES_MEAN).max(BYTES_MIN),
             turn: 0,
             hand: 0,
+            spares: Vec::new(),
         }
     }
 
@@ -81,7 +87,8 @@ impl PlanCache {
 
     /// Heap bytes held, plans included.
     pub(crate) fn bytes(&self) -> usize {
-        self.sets.capacity() * size_of::<Set>() + self.bytes
+        let spares: usize = self.spares.iter().map(|plan| plan.weight).sum();
+        self.sets.capacity() * size_of::<Set>() + self.bytes + spares
     }
 
     /// All plans held, stale ones included. For monitoring: walks the whole cache.
@@ -97,8 +104,8 @@ impl PlanCache {
         ways.filter_map(|way| way.plan.as_ref()).find(|plan| plan.subject() == subject)
     }
 
-    /// Chooses a seat for a plan of `subject`, and takes out what sits there: the stale plan of
-    /// that subject, or a victim, so that its memory can be used again. `None` if off.
+    /// Chooses a seat for a plan of `subject`, and gives an old plan whose memory can be used
+    /// again: what sits there, stale or a victim, or one that was cleared. `None` if off.
     pub(crate) fn vacate(&mut self, hash: u64, subject: &[u8]) -> Option<(Seat, Option<Rc<Plan>>)> {
         if self.plans * 2 > self.sets.len() * WAYS && self.sets.len() < self.sets_max {
             self.double();
@@ -117,7 +124,7 @@ impl PlanCache {
         };
         let old = ways[way].plan.take();
         self.forget(old.as_deref());
-        Some((Seat { set, way }, old))
+        Some((Seat { set, way }, old.or_else(|| self.spares.pop())))
     }
 
     /// Seats a built plan, unless it is too large for the cache.
@@ -146,6 +153,11 @@ impl PlanCache {
         self.hand = (self.hand + 1) & (self.sets.len() - 1);
         for way in std::mem::take(&mut self.sets[self.hand]).ways {
             self.forget(way.plan.as_deref());
+            let worth_keeping =
+                |plan: &Rc<Plan>| plan.weight <= SPARE_BYTES_MAX && Rc::strong_count(plan) == 1;
+            if self.spares.len() < SPARES_MAX {
+                self.spares.extend(way.plan.filter(worth_keeping));
+            }
         }
     }
 

@@ -1,0 +1,461 @@
+//! The rig: real cores with a real mesh on one thread, run in an order drawn from a seed.
+//!
+//! A core that would wait sleeps until something comes for it or its time is over, and only
+//! cores that can run are run. When all sleep while a client still waits for something, a wake-up
+//! was lost, and the simulation says so. A failing test prints its seed; with `CORE_SIM_SEED` in
+//! the environment that one alone is played.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use base::snapshot::ClosedSnapshot;
+use base::{Counter, Counters, Level, Log, ShardId, Verbosity};
+use config::limits;
+use config::options::Options;
+use connection::{Connections, Limits, Outside};
+use crossbeam_channel::{Receiver, Sender};
+use protocol::Info;
+use ring::Sizes;
+use runtime::Clock;
+use runtime::clock::SimulatedClock;
+use runtime::network::Wait;
+use runtime::simulated::{Reading, SimulatedClient, SimulatedHost, SimulatedNetwork};
+use security::Authenticator;
+use shard::Shard;
+use subject::CachePolicy;
+
+use super::speech::{Heard, Message, hear};
+use crate::command::Command;
+use crate::core::{Core, Idle, Parts};
+use crate::placing::Placing;
+
+/// Turns after which a simulation that does not come to rest is taken for one that never will.
+const TURNS_MAX: usize = 2_000_000;
+/// Lines of log that a simulation keeps.
+const LOG_LINES_MAX: usize = 4096;
+
+/// Plays a scenario under so many seeds, or under the one in `CORE_SIM_SEED`.
+pub fn for_seeds(count: u64, scenario: impl Fn(u64)) {
+    match std::env::var("CORE_SIM_SEED") {
+        Ok(seed) => scenario(seed.parse().expect("CORE_SIM_SEED is a number")),
+        Err(_) => (0..count).for_each(scenario),
+    }
+}
+
+/// Rings so small that a handful of records fills them.
+pub fn tiny_rings() -> Sizes {
+    Sizes { data_bytes: 16 << 10, interest_bytes: 256, payloads: 2, ..Sizes::default() }
+}
+
+/// How the simulated server is set up.
+#[derive(Clone)]
+pub struct Setup {
+    pub cores: usize,
+    pub rings: Sizes,
+    pub options: Options,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { cores: 3, rings: tiny_rings(), options: Options::default() }
+    }
+}
+
+/// A client, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Client(usize);
+
+/// The client's side of one connection.
+struct Guest {
+    socket: SimulatedClient,
+    reading: Reading,
+    unread: Vec<u8>,
+    heard: Vec<Heard>,
+    pings: usize,
+    pongs: usize,
+}
+
+/// Where a core is in its turn.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Awake,
+    Asleep { wait: Wait, since_ns: u64 },
+}
+
+/// A server and its clients.
+pub struct Simulation {
+    pub random: fastrand::Rng,
+    pub host: SimulatedHost,
+    pub commands: Vec<Sender<Command>>,
+    pub log: Receiver<base::log::Line>,
+    pub closed: Receiver<ClosedSnapshot>,
+    seed: u64,
+    clock: SimulatedClock,
+    cores: Vec<Core<SimulatedNetwork, SimulatedClock>>,
+    phases: Vec<Phase>,
+    counters: Vec<Arc<Counters>>,
+    guests: Vec<Guest>,
+}
+
+impl Simulation {
+    /// So many cores with tiny rings.
+    pub fn new(cores: usize, seed: u64) -> Simulation {
+        Simulation::with(&Setup { cores, ..Setup::default() }, seed)
+    }
+
+    /// A server set up so.
+    pub fn with(setup: &Setup, seed: u64) -> Simulation {
+        // Jitter in the server comes from the thread's generator.
+        fastrand::seed(seed);
+        let (host, networks) = SimulatedHost::new(setup.cores);
+        let verbosity = Verbosity { debug: true, trace: false };
+        let (log, lines) = Log::bounded(LOG_LINES_MAX, verbosity);
+        let (closed_sender, closed) = crossbeam_channel::unbounded();
+        let mut simulation = Simulation {
+            random: fastrand::Rng::with_seed(seed),
+            host,
+            commands: Vec::new(),
+            log: lines,
+            closed,
+            seed,
+            clock: SimulatedClock::default(),
+            cores: Vec::new(),
+            phases: vec![Phase::Awake; setup.cores],
+            counters: (0..setup.cores).map(|_| Arc::default()).collect(),
+            guests: Vec::new(),
+        };
+        // A clock that shows zero is a case of its own, which no scenario means to try.
+        simulation.advance(Duration::from_secs(1));
+        let outside = Outside { log, closed: closed_sender };
+        let next_cid = Arc::new(AtomicU64::new(1));
+        for (net, end) in networks.into_iter().zip(ring::mesh(setup.cores, &setup.rings)) {
+            let core = simulation.core(setup, net, end, &outside, &next_cid);
+            simulation.cores.push(core);
+        }
+        simulation
+    }
+
+    fn core(
+        &mut self,
+        setup: &Setup,
+        net: SimulatedNetwork,
+        end: ring::MeshEnd,
+        outside: &Outside,
+        next_cid: &Arc<AtomicU64>,
+    ) -> Core<SimulatedNetwork, SimulatedClock> {
+        let options = &setup.options;
+        let id = end.shard();
+        let (sender, commands) = crossbeam_channel::unbounded();
+        self.commands.push(sender);
+        let settings = shard::Settings {
+            cache: CachePolicy::default(),
+            pending_max: options.max_pending,
+            slow: options.slow_subscriber,
+            trace: None,
+        };
+        let limits = Limits {
+            ping_interval: options.ping_interval,
+            ping_max: options.ping_max,
+            write_deadline: options.write_deadline,
+            write_timeout: options.write_timeout,
+            pending_max: options.max_pending,
+        };
+        let clients = client::Settings {
+            info: Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() },
+            authenticator: Authenticator::new(options.auth.clone()),
+            auth_timeout: options.auth_timeout,
+            ping_interval: options.ping_interval,
+            control_line_max: options.max_control_line,
+            payload_max: options.max_payload as u64,
+            subscriptions_max: options.max_subscriptions,
+            tokens_max: options.max_sub_tokens,
+            traced_payload_max: options.max_traced_msg_len,
+        };
+        let counters = Arc::clone(&self.counters[id.index()]);
+        Core::new(Parts {
+            net,
+            clock: self.clock.clone(),
+            shard: Shard::new(end, settings, counters, self.random.u64(..)),
+            connections: Connections::new(limits, outside.clone()),
+            clients: Rc::new(clients),
+            commands,
+            next_cid: Arc::clone(next_cid),
+            placing: (id == ShardId(0)).then(|| Placing::new(self.counters.clone())),
+            connections_max: u64::from(options.max_connections),
+            idle: Idle::Park,
+            log: outside.log.clone(),
+        })
+    }
+
+    // ---- Clients ----
+
+    /// A client on this core that has sent CONNECT, with headers and no_responders.
+    pub fn client(&mut self, core: usize) -> Client {
+        self.client_saying(core, r#"{"protocol":1,"headers":true,"no_responders":true}"#)
+    }
+
+    /// A client on this core that has sent CONNECT with these options.
+    pub fn client_saying(&mut self, core: usize, connect: &str) -> Client {
+        let client = self.stranger(core);
+        self.say(client, &format!("CONNECT {connect}\r\n"));
+        client
+    }
+
+    /// A client on this core that has said nothing yet.
+    pub fn stranger(&mut self, core: usize) -> Client {
+        let socket = self.host.connect_to(ShardId(core as u16));
+        self.seat(socket)
+    }
+
+    /// A client at the listener, which says nothing yet and goes where the server puts it.
+    pub fn arrival(&mut self) -> Client {
+        let socket = self.host.connect();
+        self.seat(socket)
+    }
+
+    fn seat(&mut self, socket: SimulatedClient) -> Client {
+        let (unread, heard) = (Vec::new(), Vec::new());
+        let reading = Reading::On;
+        self.guests.push(Guest { socket, reading, unread, heard, pings: 0, pongs: 0 });
+        Client(self.guests.len() - 1)
+    }
+
+    /// Sends bytes, now and then in pieces.
+    pub fn say(&mut self, client: Client, text: &str) {
+        let socket = self.socket(client);
+        let mut bytes = text.as_bytes();
+        while bytes.len() > 1 && self.random.u8(..) < 64 {
+            let (piece, rest) = bytes.split_at(self.random.usize(1..bytes.len()));
+            self.host.send(socket, piece);
+            bytes = rest;
+        }
+        self.host.send(socket, bytes);
+    }
+
+    /// Publishes.
+    pub fn publish(&mut self, client: Client, subject: &str, payload: &str) {
+        self.say(client, &format!("PUB {subject} {}\r\n{payload}\r\n", payload.len()));
+    }
+
+    /// Publishes with a reply subject.
+    pub fn request(&mut self, client: Client, subject: &str, reply: &str, payload: &str) {
+        self.say(client, &format!("PUB {subject} {reply} {}\r\n{payload}\r\n", payload.len()));
+    }
+
+    /// Sends PING; from now on the client waits for its PONG.
+    pub fn ping(&mut self, client: Client) {
+        self.guests[client.0].pings += 1;
+        self.say(client, "PING\r\n");
+    }
+
+    /// Lets a client stop or go on reading.
+    pub fn set_reading(&mut self, client: Client, reading: Reading) {
+        self.guests[client.0].reading = reading;
+        self.host.set_reading(self.socket(client), reading);
+    }
+
+    /// Everything that a client heard since the last time.
+    pub fn heard(&mut self, client: Client) -> Vec<Heard> {
+        self.listen(client);
+        std::mem::take(&mut self.guests[client.0].heard)
+    }
+
+    /// The messages among what a client heard since the last time.
+    pub fn messages(&mut self, client: Client) -> Vec<Message> {
+        let heard = self.heard(client).into_iter();
+        heard
+            .filter_map(|heard| match heard {
+                Heard::Message(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether the client has a PONG for every PING.
+    pub fn is_answered(&mut self, client: Client) -> bool {
+        self.listen(client);
+        self.guests[client.0].pings == self.guests[client.0].pongs
+    }
+
+    /// Whether the server has the connection open.
+    pub fn is_open(&self, client: Client) -> bool {
+        self.host.is_open(self.socket(client))
+    }
+
+    /// The client's socket.
+    pub fn socket(&self, client: Client) -> SimulatedClient {
+        self.guests[client.0].socket
+    }
+
+    fn listen(&mut self, client: Client) {
+        let guest = &mut self.guests[client.0];
+        guest.unread.extend(self.host.received(guest.socket));
+        while let Some(heard) = hear(&mut guest.unread) {
+            guest.pongs += usize::from(heard == Heard::Pong);
+            guest.heard.push(heard);
+        }
+    }
+
+    /// What this client waits for, if for anything.
+    fn waits_for(&mut self, client: Client) -> Option<&'static str> {
+        if self.guests[client.0].reading == Reading::Off || !self.is_open(client) {
+            return None;
+        }
+        if !self.is_answered(client) {
+            return Some("a PONG");
+        }
+        self.host.has_unreceived(self.socket(client)).then_some("being read")
+    }
+
+    // ---- Time and turns ----
+
+    /// Moves the clock.
+    pub fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.clock.read().mono_ns
+    }
+
+    /// Runs one drawn core that can run, for half a turn or a whole one. False when all sleep.
+    pub fn step(&mut self) -> bool {
+        let able: Vec<usize> = (0..self.cores.len()).filter(|&core| self.can_run(core)).collect();
+        let Some(&core) = self.random.choice(&able) else { return false };
+        self.turn(core);
+        true
+    }
+
+    /// Runs up to so many steps.
+    pub fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            self.step();
+        }
+    }
+
+    /// Runs a few steps, or none.
+    pub fn some_steps(&mut self) {
+        let count = self.random.usize(0..6);
+        self.steps(count);
+    }
+
+    fn can_run(&mut self, core: usize) -> bool {
+        match self.phases[core] {
+            Phase::Awake => true,
+            Phase::Asleep { wait, since_ns } => {
+                let slept_ns = self.now_ns() - since_ns;
+                self.host.has_events(ShardId(core as u16))
+                    || matches!(wait, Wait::AtMost(wait_ns) if wait_ns <= slept_ns)
+            }
+        }
+    }
+
+    /// A core that is awake works, or lies down; one that sleeps wakes up and works.
+    fn turn(&mut self, core: usize) {
+        let since_ns = self.now_ns();
+        match self.phases[core] {
+            Phase::Awake => match self.cores[core].choose_wait() {
+                Wait::Poll => self.cores[core].wait_and_work(Wait::Poll),
+                wait => self.phases[core] = Phase::Asleep { wait, since_ns },
+            },
+            Phase::Asleep { wait, .. } => {
+                self.phases[core] = Phase::Awake;
+                self.cores[core].wait_and_work(wait);
+            }
+        }
+    }
+
+    /// Runs until `done`, asked after every step.
+    ///
+    /// # Panics
+    /// When all cores sleep before.
+    pub fn run_until(&mut self, what: &str, mut done: impl FnMut(&mut Simulation) -> bool) {
+        for _ in 0..TURNS_MAX {
+            if done(self) {
+                return;
+            }
+            assert!(self.step() || self.pass_short_wait(), "all cores sleep before {what}");
+        }
+        panic!("{TURNS_MAX} turns, and still not {what}");
+    }
+
+    /// Runs until all cores sleep.
+    ///
+    /// # Panics
+    /// When they sleep while a client that reads waits for something: a lost wake-up.
+    pub fn run_until_quiet(&mut self) {
+        for _ in 0..TURNS_MAX {
+            if self.step() {
+                continue;
+            }
+            let clients = (0..self.guests.len()).map(Client);
+            let waiting: Vec<(Client, &str)> =
+                clients.filter_map(|client| Some((client, self.waits_for(client)?))).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            assert!(self.pass_short_wait(), "all cores sleep while clients wait: {waiting:?}");
+        }
+        panic!("no rest after {TURNS_MAX} turns");
+    }
+
+    /// Lets time pass where a core sleeps no longer than a stalled publisher does. That is a
+    /// wait of the server's own choice, not a lost wake-up.
+    fn pass_short_wait(&mut self) -> bool {
+        let now_ns = self.now_ns();
+        let ends = self.phases.iter().filter_map(|phase| match phase {
+            Phase::Asleep { wait: Wait::AtMost(wait_ns), since_ns } => Some(since_ns + wait_ns),
+            _ => None,
+        });
+        let Some(left_ns) = ends.min().map(|end_ns| end_ns.saturating_sub(now_ns)) else {
+            return false;
+        };
+        let short = Duration::from_nanos(left_ns) <= limits::STALL_MAX;
+        if short {
+            self.advance(Duration::from_nanos(left_ns));
+        }
+        short
+    }
+
+    /// Lets time pass in small steps, all cores running whenever they can.
+    pub fn live(&mut self, time: Duration) {
+        const STEPS: u32 = 20;
+        for _ in 0..STEPS {
+            self.advance(time / STEPS);
+            self.run_until_quiet();
+        }
+    }
+
+    // ---- What is to be seen ----
+
+    /// A counter, added up over all cores.
+    pub fn total(&self, counter: Counter) -> u64 {
+        self.counters.iter().map(|counters| counters.get(counter)).sum()
+    }
+
+    /// A counter of one core.
+    pub fn count(&self, core: usize, counter: Counter) -> u64 {
+        self.counters[core].get(counter)
+    }
+
+    /// Whether a line with this text was logged since the last time.
+    pub fn logged(&self, level: Level, text: &str) -> bool {
+        self.log.try_iter().any(|line| line.level == level && line.text.contains(text))
+    }
+
+    /// Gives a core a command, as the control thread does.
+    pub fn command(&self, core: usize, command: Command) {
+        assert!(self.commands[core].send(command).is_ok(), "the core is there");
+        self.host.ring_control(ShardId(core as u16));
+    }
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("play this again with CORE_SIM_SEED={}", self.seed);
+        }
+    }
+}
