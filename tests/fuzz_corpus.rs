@@ -29,17 +29,48 @@ const CONFIG: [&str; 3] =
     ["src/config/corpus/good", "src/config/corpus/bad", "src/config/corpus/bad/parts"];
 
 const CONFIG_PIECES: [&[u8]; 14] = [
-    b"{", b"}", b"[", b"]", b"(", b"\n)\n", b"\"", b"\\x", b"$A", b"include ", b":", b"\n", b"10s",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"(",
+    b"\n)\n",
+    b"\"",
+    b"\\x",
+    b"$A",
+    b"include ",
+    b":",
+    b"\n",
+    b"10s",
     b"9223372036854775808",
 ];
 
 const PARSE_PIECES: [&[u8]; 12] = [
-    b"PUB ", b"HPUB ", b"SUB ", b"UNSUB ", b"CONNECT {", b"PING", b"\r\n", b" ", b"\t", b"999999999",
-    b"NATS/1.0\r\n\r\n", b"+OK",
+    b"PUB ",
+    b"HPUB ",
+    b"SUB ",
+    b"UNSUB ",
+    b"CONNECT {",
+    b"PING",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"999999999",
+    b"NATS/1.0\r\n\r\n",
+    b"+OK",
 ];
 
 const CONNECT_PIECES: [&[u8]; 10] = [
-    b"\"pass\":", b"\"user\":", b"null", b"\"", b"\\u0070", b"{", b"}", b",", b"1e999", b"\"jwt\"",
+    b"\"pass\":",
+    b"\"user\":",
+    b"null",
+    b"\"",
+    b"\\u0070",
+    b"{",
+    b"}",
+    b",",
+    b"1e999",
+    b"\"jwt\"",
 ];
 
 const ENTRIES: [Entry; 6] = [
