@@ -4,9 +4,9 @@
 //! it carries are honoured. If the group picked here has lost its last member meanwhile, the
 //! message goes on to another shard that has one: a draining worker loses nothing.
 
-use base::{Counter, QueueId, ShardId, ShardSet};
+use base::{AccountId, Counter, QueueId, ShardId, ShardSet};
 use bytes::Bytes;
-use protocol::Publish;
+use protocol::{ParseLimits, Publish, parse_publish};
 use ring::mesh::{Drained, Receive};
 use subject::Plan;
 
@@ -14,6 +14,10 @@ use crate::delivery::{Delivered, Origin};
 use crate::frame::{DataRecord, InterestFrame, MessageFrame, Picks, Plain};
 use crate::message::Message;
 use crate::shard::Shard;
+
+/// What was published has passed its limits.
+const WITHOUT_LIMITS: ParseLimits =
+    ParseLimits { control_line_max: usize::MAX, payload_max: u64::MAX, headers: true };
 
 /// How often a queue pick is sent on at most. Each hop needs another member to have left at the
 /// very moment.
@@ -27,6 +31,23 @@ impl Shard {
         self.mesh.incoming = incoming;
         self.counters().add(Counter::RingFramesIn, drained.interest + drained.data);
         drained
+    }
+
+    /// Delivers the messages of a batch to the plain subscriptions here.
+    #[inline]
+    fn arrived_batch(&mut self, origin: Origin, account: AccountId, wires: &[u8]) {
+        let mut rest = wires;
+        while let Some((publish, len)) = parse_publish(rest, &WITHOUT_LIMITS) {
+            rest = &rest[len..];
+            self.interest(account);
+            let interest = &mut self.interests[account.index()];
+            let plan = self.arrived_memo.plan(account, interest, publish.subject());
+            let mut message = Message::borrowed(&publish);
+            for &key in &plan.locals {
+                self.deliver(key, origin, &mut message);
+            }
+        }
+        debug_assert!(rest.is_empty(), "a batch holds whole canonical messages");
     }
 
     fn arrived(
@@ -94,6 +115,9 @@ impl Receive for Shard {
     #[inline]
     fn data(&mut self, from: ShardId, record: &[u8], payload: Option<Bytes>) {
         match DataRecord::read(record) {
+            DataRecord::Batch { account, publisher, wires } => {
+                self.arrived_batch(Origin::There { shard: from, slot: publisher }, account, wires);
+            }
             DataRecord::Stall(publisher) => self.stalled.push(publisher),
             DataRecord::Message { frame, picks, layout, wire } => match payload {
                 None => {

@@ -99,6 +99,7 @@ impl Shard {
         match origin {
             Origin::Here { slot, .. } => self.stalled.push(slot),
             Origin::There { shard, slot } => {
+                self.send_batch(shard);
                 // A stall that finds no room is one less; the next delivery asks again.
                 let _ = self.mesh.outgoing.send_data(shard, frame::STALL_LEN, None, |record| {
                     frame::write_stall(slot, record);

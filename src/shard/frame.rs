@@ -6,6 +6,9 @@
 //!   0      1       2         4          8            12        16            16 + 4n
 //!   │ kind │ plain │ picks n │ account  │ publisher  │ hops    │ picks: u32 │ layout (16), wire │
 //!          (the wire is absent when it travels beside the record as refcounted bytes)
+//! data lane, batch: small messages of one publisher that only plain subscriptions get
+//!   0      1          4         8           12
+//!   │ kind │ 3 unused │ account │ publisher │ canonical wire of each message, one after another │
 //! data lane, stall:
 //!   │ kind │ 3 unused │ publisher │
 //! interest lane:
@@ -18,6 +21,7 @@ use protocol::Layout;
 
 const KIND_MESSAGE: u8 = 1;
 const KIND_STALL: u8 = 2;
+const KIND_BATCH: u8 = 3;
 /// The fixed part at the front of a record.
 const PLAIN_LEN: usize = 16;
 /// A publish's layout: four numbers.
@@ -74,8 +78,27 @@ impl MessageFrame {
     }
 }
 
+/// Length of a batch's fixed part.
+pub const BATCH_HEAD_LEN: usize = 12;
+
+/// Begins a batch of `publisher`'s messages in `batch`, which is empty.
+pub fn begin_batch(account: AccountId, publisher: ConnSlot, batch: &mut Vec<u8>) {
+    batch.extend_from_slice(&[KIND_BATCH, 0, 0, 0]);
+    batch.extend_from_slice(&account.0.to_ne_bytes());
+    batch.extend_from_slice(&publisher.0.to_ne_bytes());
+}
+
 /// A record of the data lane, read in place.
 pub enum DataRecord<'a> {
+    /// Small messages for plain subscriptions.
+    Batch {
+        /// The publisher's account.
+        account: AccountId,
+        /// Where the publisher lives on the sending shard.
+        publisher: ConnSlot,
+        /// The messages' wire, one after another.
+        wires: &'a [u8],
+    },
     /// A message.
     Message {
         /// What came with it.
@@ -103,11 +126,21 @@ impl Picks<'_> {
 }
 
 impl<'a> DataRecord<'a> {
-    /// Reads what [`MessageFrame::write`] or [`write_stall`] wrote.
+    /// Reads what [`MessageFrame::write`], [`begin_batch`] or [`write_stall`] wrote.
+    #[inline]
     pub fn read(record: &'a [u8]) -> DataRecord<'a> {
-        if record[0] == KIND_STALL {
-            return DataRecord::Stall(ConnSlot(u32_at(record, 4)));
+        match record[0] {
+            KIND_BATCH => DataRecord::Batch {
+                account: AccountId(u32_at(record, 4)),
+                publisher: ConnSlot(u32_at(record, 8)),
+                wires: &record[BATCH_HEAD_LEN..],
+            },
+            KIND_STALL => DataRecord::Stall(ConnSlot(u32_at(record, 4))),
+            _ => DataRecord::read_message(record),
         }
+    }
+
+    fn read_message(record: &'a [u8]) -> DataRecord<'a> {
         debug_assert_eq!(record[0], KIND_MESSAGE);
         let picks = usize::from(u16::from_ne_bytes([record[2], record[3]]));
         let (pick_bytes, rest) = record[PLAIN_LEN..].split_at(picks * 4);

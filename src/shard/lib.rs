@@ -23,10 +23,12 @@
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `outbox.rs` | bounded bytes for one connection |
+//! | `batch.rs` | small messages on their way to another shard, collected into one record |
 //! | `frame.rs` | how records on the rings are laid out |
 //! | `message.rs` | a canonical message, with its refcounted bytes where it has them |
 
 mod arrivals;
+mod batch;
 mod delivery;
 mod frame;
 mod message;

@@ -6,7 +6,7 @@
 
 use base::{AccountId, ConnSlot, Counter, QueueId, ShardId, ShardSet};
 use protocol::MessageParts;
-use ring::Sent;
+use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
 use crate::delivery::{Delivered, Origin};
@@ -105,37 +105,66 @@ impl Shard {
         if targets.is_empty() {
             return Published { reached, congested: false };
         }
-        let frame = MessageFrame {
-            plain: Plain::Yes,
-            account: publisher.account,
-            publisher: publisher.slot,
-            hops: 0,
-        };
-        let congested = self.send_frames(frame, plan.shards, targets, message);
-        Published { reached: Reached::Somebody, congested }
+        let wire = message.publish().wire();
+        if self.picks.is_empty() && wire.len() <= config::limits::INLINE_PAYLOAD_MAX {
+            for shard in targets {
+                self.add_to_batch(shard, publisher, wire);
+            }
+        } else {
+            let frame = MessageFrame {
+                plain: Plain::Yes,
+                account: publisher.account,
+                publisher: publisher.slot,
+                hops: 0,
+            };
+            self.send_frames(frame, plan.shards, targets, message);
+        }
+        Published { reached: Reached::Somebody, congested: self.congested }
+    }
+
+    #[inline]
+    fn add_to_batch(&mut self, to: ShardId, publisher: &Publisher, wire: &[u8]) {
+        let batch = &self.batches[to.index()];
+        if !batch.takes(publisher.account, publisher.slot) {
+            self.send_batch(to);
+        }
+        self.batches[to.index()].add(publisher.account, publisher.slot, wire);
+        self.batched.insert(to);
+    }
+
+    /// Hands the batch towards `to`, if there is one, to the ring. Whatever is sent to a shard
+    /// beside its batch comes after it.
+    pub(crate) fn send_batch(&mut self, to: ShardId) {
+        let batch = &mut self.batches[to.index()];
+        let record = batch.record();
+        if !record.is_empty() {
+            let sent = self.mesh.outgoing.send_data(to, record.len(), None, |place| {
+                place.copy_from_slice(record);
+            });
+            batch.clear();
+            self.note_sent(sent);
+        }
     }
 
     /// Sends one frame to each of `targets`, with the picks that `self.picks` holds for it.
-    /// Whether any of them spilled.
     pub(crate) fn send_frames(
         &mut self,
         frame: MessageFrame,
         plain: ShardSet,
         targets: ShardSet,
         message: &mut Message<'_>,
-    ) -> bool {
-        let mut congested = false;
+    ) {
         for shard in targets {
             self.frame_picks.clear();
             let picks = self.picks.iter().filter(|(to, _)| *to == shard);
             self.frame_picks.extend(picks.map(|(_, queue)| *queue));
             let plain = if plain.contains(shard) { Plain::Yes } else { Plain::No };
-            congested |= self.send_frame(MessageFrame { plain, ..frame }, shard, message);
+            self.send_batch(shard);
+            self.send_frame(MessageFrame { plain, ..frame }, shard, message);
         }
-        congested
     }
 
-    fn send_frame(&mut self, frame: MessageFrame, to: ShardId, message: &mut Message<'_>) -> bool {
+    fn send_frame(&mut self, frame: MessageFrame, to: ShardId, message: &mut Message<'_>) {
         let publish = message.publish();
         let wire = publish.wire();
         let layout = publish.layout();
@@ -149,21 +178,18 @@ impl Shard {
         let sent = self.mesh.outgoing.send_data(to, len, payload, |record| {
             frame.write(picks, layout, inline, record);
         });
-        match sent {
-            Ok(Sent::InRing) => {
-                self.count(Counter::RingFramesOut);
-                false
-            }
-            Ok(Sent::Spilled) => {
-                self.count(Counter::RingFramesOut);
-                self.count(Counter::RingSpilled);
-                true
-            }
-            Err(_) => {
-                self.count(Counter::RingDropped);
-                true
-            }
-        }
+        self.note_sent(sent);
+    }
+
+    /// Counts a record, and notes that publishers are to be paused when it found no room.
+    #[inline]
+    fn note_sent(&mut self, sent: Result<Sent, SendError>) {
+        self.count(match sent {
+            Ok(Sent::InRing) => Counter::RingFramesOut,
+            Ok(Sent::Spilled) => Counter::RingSpilled,
+            Err(_) => Counter::RingDropped,
+        });
+        self.congested |= sent != Ok(Sent::InRing);
     }
 
     /// Finds one member of a group. Uniform over all shards; a member here that cannot take the

@@ -3,12 +3,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::{AccountId, ClientId, ConnSlot, Counter, Counters, Log, ShardId, SubKey};
+use base::{
+    AccountId, ClientId, ConnSlot, Counter, Counters, Log, SHARDS_MAX, ShardId, ShardSet, SubKey,
+};
 use config::options::SlowSubscriber;
 use ring::mesh::MeshEnd;
 use ring::{Doorbell, InterestSeq};
 use subject::{CachePolicy, Interest, Plan};
 
+use crate::batch::Batch;
 use crate::outbox::{Appended, Outbox};
 use crate::subscriptions::Subscriptions;
 
@@ -64,6 +67,11 @@ pub struct Shard {
     pub(crate) arrived_memo: Memo,
     pub(crate) picks: Vec<(ShardId, base::QueueId)>,
     pub(crate) frame_picks: Vec<base::QueueId>,
+    /// By shard: what is to be sent there.
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) batched: ShardSet,
+    /// A ring was full when this was last looked at.
+    pub(crate) congested: bool,
     counters: Arc<Counters>,
     dirty: Vec<ConnSlot>,
     overflowed: Vec<ConnSlot>,
@@ -88,6 +96,9 @@ impl Shard {
             arrived_memo: Memo::default(),
             picks: Vec::new(),
             frame_picks: Vec::new(),
+            batches: (0..SHARDS_MAX).map(|_| Batch::default()).collect(),
+            batched: ShardSet::EMPTY,
+            congested: false,
             counters,
             dirty: Vec::new(),
             overflowed: Vec::new(),
@@ -194,13 +205,19 @@ impl Shard {
 
     /// Whether records wait in a spill queue: connections that feed it must not be read.
     pub fn is_congested(&self) -> bool {
-        self.mesh.outgoing.spilled().records > 0
+        self.congested
     }
 
     /// Lets other cores see what was sent to them so far.
     #[inline]
     pub fn flush_rings(&mut self) {
+        for shard in std::mem::take(&mut self.batched) {
+            self.send_batch(shard);
+        }
         self.mesh.outgoing.flush();
+        if self.congested {
+            self.congested = self.mesh.outgoing.spilled().records > 0;
+        }
     }
 
     /// The end of a turn: removes what closed connections left, publishes what was sent to other

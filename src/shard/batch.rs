@@ -1,0 +1,74 @@
+//! Hot path: small messages on their way to another shard, collected into one record. Before it:
+//! `publish`; after it: the ring.
+//!
+//! Memory that another core has read is dear to write, a cache line at a time. So messages that
+//! only plain subscriptions get travel as nothing but their wire, one after another, and are
+//! copied into the ring in one go; the other core parses them again, which costs less than
+//! carrying what this one found.
+
+use base::{AccountId, ConnSlot};
+
+use crate::frame::{BATCH_HEAD_LEN, begin_batch};
+
+/// Bytes after which a batch is sent, so that the other core can begin.
+const BATCH_BYTES_MAX: usize = 16 * 1024;
+
+/// The batch towards one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    account: AccountId,
+    publisher: ConnSlot,
+}
+
+impl Batch {
+    /// Whether the next message of this publisher may be added.
+    #[inline]
+    pub fn takes(&self, account: AccountId, publisher: ConnSlot) -> bool {
+        self.bytes.is_empty()
+            || (self.account == account
+                && self.publisher == publisher
+                && self.bytes.len() < BATCH_BYTES_MAX)
+    }
+
+    /// Adds a message.
+    #[inline]
+    pub fn add(&mut self, account: AccountId, publisher: ConnSlot, wire: &[u8]) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(BATCH_BYTES_MAX + BATCH_HEAD_LEN + wire.len());
+            self.account = account;
+            self.publisher = publisher;
+            begin_batch(account, publisher, &mut self.bytes);
+        }
+        self.bytes.extend_from_slice(wire);
+    }
+
+    /// The record; empty when there is nothing to send.
+    #[inline]
+    pub fn record(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was sent.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_one_publishers_messages_up_to_its_bound() {
+        let mut batch = Batch::default();
+        let (ann, bob) = (ConnSlot(1), ConnSlot(2));
+        assert!(batch.takes(AccountId::GLOBAL, ann));
+        batch.add(AccountId::GLOBAL, ann, b"PUB a 0\r\n\r\n");
+        assert!(batch.takes(AccountId::GLOBAL, ann) && !batch.takes(AccountId::GLOBAL, bob));
+        batch.add(AccountId::GLOBAL, ann, &[b'x'; BATCH_BYTES_MAX]);
+        assert!(!batch.takes(AccountId::GLOBAL, ann));
+        batch.clear();
+        assert!(batch.takes(AccountId::GLOBAL, bob) && batch.record().is_empty());
+    }
+}
