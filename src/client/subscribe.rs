@@ -1,6 +1,6 @@
 //! SUB and UNSUB (spec/client-protocol.md §2.1, §5).
 
-use connection::Context;
+use connection::{Context, Pause};
 use protocol::ErrorText;
 use shard::SubscribeOutcome;
 
@@ -26,6 +26,10 @@ impl Client {
             SubscribeOutcome::Added => {
                 context.link.told = context.shard.interest_told();
                 self.ok(context);
+                // design §4 rule 2: what follows may be a request with this as its inbox.
+                if context.shard.holds_interest() {
+                    return Flow::Pause(Pause::Congested);
+                }
             }
             SubscribeOutcome::Known => self.ok(context),
             SubscribeOutcome::InvalidSubject => self.error(context, ErrorText::InvalidSubject),

@@ -63,6 +63,16 @@ pub(crate) struct Connection {
     pub reaped: bool,
 }
 
+impl Connection {
+    /// Keeps bytes that the dialect cannot have now.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let need = self.partial.len() + bytes.len();
+            self.partial.extend(bytes, need);
+        }
+    }
+}
+
 /// The send under way, if any.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WriteState {

@@ -48,6 +48,10 @@ impl Connections {
     ) -> Then {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return Then::Wait };
         match connection.state {
+            State::Open if shard.holds_interest() => {
+                connection.keep(bytes);
+                Then::Pause(Pause::Congested)
+            }
             State::Open => {
                 let Connection { link, dialect, partial, .. } = connection;
                 let log = &self.outside.log;
@@ -55,15 +59,22 @@ impl Connections {
                 consume(&mut **dialect, &mut context, partial, bytes)
             }
             State::Paused(pause) => {
-                let need = connection.partial.len() + bytes.len();
-                connection.partial.extend(bytes, need);
+                connection.keep(bytes);
                 Then::Pause(pause)
             }
             State::Closing { .. } | State::Closed => Then::Wait,
         }
     }
 
+    #[inline]
     fn after_feed<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, then: Then) {
+        // A login begins the keep-alive, and its first PING may be due before the next look.
+        let due_earlier = self.slots[slot.index()].as_ref().is_some_and(|connection| {
+            connection.link.liveness.due_ns().is_some_and(|due| due < connection.look_at_ns)
+        });
+        if due_earlier {
+            self.look_again(slot, turn.now);
+        }
         match then {
             Then::Wait => {}
             Then::Close(reason) => self.close(turn, slot, reason, Rest::Sent),

@@ -313,6 +313,13 @@ impl Outgoing {
         total
     }
 
+    /// Whether interest waits in a spill queue, which other shards cannot see yet.
+    #[inline]
+    pub fn holds_interest(&self) -> bool {
+        self.interest != InterestLanes::Flushed
+            && self.peers.iter().any(|peer| peer.interest.spilled().records > 0)
+    }
+
     /// Whether there is something to do now that nobody would wake this shard for.
     fn has_work(&mut self) -> bool {
         let sending = match self.interest {

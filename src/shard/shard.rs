@@ -205,7 +205,15 @@ impl Shard {
 
     /// Whether records wait in a spill queue: connections that feed it must not be read.
     pub fn is_congested(&self) -> bool {
-        self.congested
+        self.congested || self.holds_interest()
+    }
+
+    /// Whether interest waits in a spill queue. Until it has left, nothing may be published here:
+    /// whoever gets it, on this shard too, may answer by way of a shard that does not know the
+    /// inbox (design §4 rule 2).
+    #[inline]
+    pub fn holds_interest(&self) -> bool {
+        self.mesh.outgoing.holds_interest()
     }
 
     /// Lets other cores see what was sent to them so far.
