@@ -21,7 +21,7 @@ const WITHOUT_LIMITS: ParseLimits =
 
 /// How often a queue pick is sent on at most. Each hop needs another member to have left at the
 /// very moment.
-const HOPS_MAX: u32 = 8;
+const HOPS_MAX: u8 = 8;
 
 impl Shard {
     /// Handles all interest and then data from other shards, at most `data_bytes_max` from each.
@@ -50,18 +50,17 @@ impl Shard {
         debug_assert!(rest.is_empty(), "a batch holds whole canonical messages");
     }
 
-    fn arrived(
-        &mut self,
-        from: ShardId,
-        frame: MessageFrame,
-        picks: Picks<'_>,
-        message: &mut Message<'_>,
-    ) {
+    fn arrived(&mut self, frame: MessageFrame, picks: Picks<'_>, message: &mut Message<'_>) {
         self.interest(frame.account);
         let interest = &mut self.interests[frame.account.index()];
         let subject = message.publish().subject();
         let plan = self.arrived_memo.plan(frame.account, interest, subject);
-        let origin = Origin::There { shard: from, slot: frame.publisher };
+        let MessageFrame { origin: shard, publisher: slot, echo, .. } = frame;
+        // A queue pick that was sent on may have come back.
+        let origin = match shard == self.id {
+            true => Origin::Here { slot, echo },
+            false => Origin::There { shard, slot },
+        };
         if frame.plain == Plain::Yes {
             for &key in &plan.locals {
                 self.deliver(key, origin, message);
@@ -122,12 +121,12 @@ impl Receive for Shard {
             DataRecord::Message { frame, picks, layout, wire } => match payload {
                 None => {
                     let publish = Publish::from_layout(wire, layout);
-                    self.arrived(from, frame, picks, &mut Message::borrowed(&publish));
+                    self.arrived(frame, picks, &mut Message::borrowed(&publish));
                 }
                 Some(shared) => {
                     let wire = shared.clone();
                     let publish = Publish::from_layout(&wire, layout);
-                    self.arrived(from, frame, picks, &mut Message::over(&publish, shared));
+                    self.arrived(frame, picks, &mut Message::over(&publish, shared));
                 }
             },
         }

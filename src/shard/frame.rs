@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! data lane, message (16 bytes, picks, the publish's layout and wire):
-//!   0      1       2         4          8            12        16            16 + 4n
-//!   │ kind │ plain │ picks n │ account  │ publisher  │ hops    │ picks: u32 │ layout (16), wire │
+//!   0      1       2         4         8           12     13     14       16            16 + 4n
+//!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ picks: u32 │ rest │
+//!          rest: layout (16), wire
 //!          (the wire is absent when it travels beside the record as refcounted bytes)
 //! data lane, batch: small messages of one publisher that only plain subscriptions get
 //!   0      1          4         8           12
@@ -16,8 +17,10 @@
 //!   │ account │ count │ queue │ subject len s │ subject  │ queue name (empty: plain) │
 //! ```
 
-use base::{AccountId, ConnSlot, QueueId};
+use base::{AccountId, ConnSlot, QueueId, ShardId};
 use protocol::Layout;
+
+use crate::publish::Echo;
 
 const KIND_MESSAGE: u8 = 1;
 const KIND_STALL: u8 = 2;
@@ -34,10 +37,14 @@ pub struct MessageFrame {
     pub plain: Plain,
     /// The publisher's account.
     pub account: AccountId,
-    /// Where the publisher lives on the sending shard.
+    /// The publisher's shard: the sender, unless a queue pick was sent on.
+    pub origin: ShardId,
+    /// Where the publisher lives there.
     pub publisher: ConnSlot,
+    /// Whether it gets its own messages; a pick that is sent on may come back to it.
+    pub echo: Echo,
     /// How often a queue pick was sent on.
-    pub hops: u32,
+    pub hops: u8,
 }
 
 /// Whether a frame is for plain subscriptions too, or for queue picks only.
@@ -63,7 +70,9 @@ impl MessageFrame {
         record[2..4].copy_from_slice(&(picks.len() as u16).to_ne_bytes());
         record[4..8].copy_from_slice(&self.account.0.to_ne_bytes());
         record[8..12].copy_from_slice(&self.publisher.0.to_ne_bytes());
-        record[12..16].copy_from_slice(&self.hops.to_ne_bytes());
+        record[12] = self.hops;
+        record[13] = (self.echo == Echo::On).into();
+        record[14..16].copy_from_slice(&self.origin.0.to_ne_bytes());
         let (pick_bytes, rest) = record[PLAIN_LEN..].split_at_mut(picks.len() * 4);
         for (bytes, pick) in pick_bytes.chunks_exact_mut(4).zip(picks) {
             bytes.copy_from_slice(&pick.0.to_ne_bytes());
@@ -150,7 +159,9 @@ impl<'a> DataRecord<'a> {
                 plain: if record[1] == 1 { Plain::Yes } else { Plain::No },
                 account: AccountId(u32_at(record, 4)),
                 publisher: ConnSlot(u32_at(record, 8)),
-                hops: u32_at(record, 12),
+                hops: record[12],
+                echo: if record[13] == 1 { Echo::On } else { Echo::Off },
+                origin: ShardId(u16::from_ne_bytes([record[14], record[15]])),
             },
             picks: Picks(pick_bytes),
             layout: Layout {

@@ -114,7 +114,9 @@ impl Shard {
             let frame = MessageFrame {
                 plain: Plain::Yes,
                 account: publisher.account,
+                origin: self.id,
                 publisher: publisher.slot,
+                echo: publisher.echo,
                 hops: 0,
             };
             self.send_frames(frame, plan.shards, targets, message);
