@@ -96,17 +96,22 @@ impl<N: Network, C: Clock> Core<N, C> {
 
     /// One turn of the duty cycle.
     pub fn turn(&mut self) {
+        // Three parts, between which a simulation lets other cores run.
         let wait = self.choose_wait();
-        self.wait_and_work(wait);
+        self.take_in(wait);
+        self.work();
     }
 
-    /// The turn once its wait is chosen. Apart, so that a simulation can let other cores run
-    /// while this one sleeps.
-    fn wait_and_work(&mut self, wait: Wait) {
+    /// Waits as told, and takes in what happened.
+    fn take_in(&mut self, wait: Wait) {
         self.parts.net.turn(wait, &mut self.events);
         self.wake(wait);
         // Interest from other cores first: whoever is read below may answer a message of theirs.
         self.parts.shard.drain_rings(RING_BYTES_PER_TURN);
+    }
+
+    /// Handles what was taken in, and sends what came of it.
+    fn work(&mut self) {
         self.handle_events();
         self.handle_commands();
         let Parts { net, shard, connections, .. } = &mut self.parts;
@@ -197,7 +202,10 @@ impl<N: Network, C: Clock> Core<N, C> {
             Event::Closed(slot) => connections.on_closed(&mut Turn { net, shard, now }, slot),
             Event::Accepted(socket) => self.place(socket),
             Event::HandedOver(socket) => {
-                self.open(socket);
+                if self.open(socket).is_none() {
+                    // It came and is gone: the accepting core counts it as on its way until then.
+                    self.parts.shard.counters().add(Counter::ConnectionsTotal, 1);
+                }
             }
             Event::AcceptFailed(errno) => {
                 let error = std::io::Error::from_raw_os_error(errno);

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use base::snapshot::ClosedSnapshot;
-use base::{Counter, Counters, Level, Log, ShardId, Verbosity};
+use base::{ConnSlot, Counter, Counters, Level, Log, ShardId, Verbosity};
 use config::limits;
 use config::options::Options;
 use connection::{Connections, Limits, Outside};
@@ -36,17 +36,20 @@ const TURNS_MAX: usize = 2_000_000;
 /// Lines of log that a simulation keeps.
 const LOG_LINES_MAX: usize = 4096;
 
-/// Plays a scenario under so many seeds, or under the one in `CORE_SIM_SEED`.
+/// Plays a scenario under so many seeds (times `CORE_SIM_TIMES`), or under the one in
+/// `CORE_SIM_SEED`.
 pub fn for_seeds(count: u64, scenario: impl Fn(u64)) {
-    match std::env::var("CORE_SIM_SEED") {
-        Ok(seed) => scenario(seed.parse().expect("CORE_SIM_SEED is a number")),
-        Err(_) => (0..count).for_each(scenario),
+    let number = |name| Some(std::env::var(name).ok()?.parse::<u64>().expect("a number"));
+    match number("CORE_SIM_SEED") {
+        Some(seed) => scenario(seed),
+        None => (0..count * number("CORE_SIM_TIMES").unwrap_or(1)).for_each(scenario),
     }
 }
 
-/// Rings so small that a handful of records fills them.
+/// Rings so small that a handful of records fills them: half a data ring just holds the longest
+/// batch, half an interest ring a subject of a hundred bytes.
 pub fn tiny_rings() -> Sizes {
-    Sizes { data_bytes: 16 << 10, interest_bytes: 256, payloads: 2, ..Sizes::default() }
+    Sizes { data_bytes: 64 << 10, interest_bytes: 256, payloads: 2, ..Sizes::default() }
 }
 
 /// How the simulated server is set up.
@@ -62,6 +65,12 @@ impl Default for Setup {
         Setup { cores: 3, rings: tiny_rings(), options: Options::default() }
     }
 }
+
+/// What a client of today says of itself.
+const CONNECT: &str = concat!(
+    r#"{"verbose":false,"pedantic":false,"protocol":1,"#,
+    r#""headers":true,"no_responders":true}"#
+);
 
 /// A client, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +90,12 @@ struct Guest {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Awake,
-    Asleep { wait: Wait, since_ns: u64 },
+    Asleep {
+        wait: Wait,
+        since_ns: u64,
+    },
+    /// It has looked at its network and its rings, and not acted on it.
+    Laden,
 }
 
 /// A server and its clients.
@@ -163,7 +177,11 @@ impl Simulation {
             pending_max: options.max_pending,
         };
         let clients = client::Settings {
-            info: Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() },
+            info: Info {
+                headers: true,
+                max_payload: options.max_payload as i64,
+                ..Info::default()
+            },
             authenticator: Authenticator::new(options.auth.clone()),
             auth_timeout: options.auth_timeout,
             ping_interval: options.ping_interval,
@@ -193,7 +211,7 @@ impl Simulation {
 
     /// A client on this core that has sent CONNECT, with headers and no_responders.
     pub fn client(&mut self, core: usize) -> Client {
-        self.client_saying(core, r#"{"protocol":1,"headers":true,"no_responders":true}"#)
+        self.client_saying(core, CONNECT)
     }
 
     /// A client on this core that has sent CONNECT with these options.
@@ -289,13 +307,22 @@ impl Simulation {
         self.guests[client.0].socket
     }
 
+    /// The socket of any of these clients.
+    pub fn any_socket(&mut self, clients: &[Client]) -> SimulatedClient {
+        let client = clients[self.random.usize(0..clients.len())];
+        self.socket(client)
+    }
+
     fn listen(&mut self, client: Client) {
         let guest = &mut self.guests[client.0];
         guest.unread.extend(self.host.received(guest.socket));
-        while let Some(heard) = hear(&mut guest.unread) {
+        let mut at = 0;
+        while let Some((heard, len)) = hear(&guest.unread[at..]) {
+            at += len;
             guest.pongs += usize::from(heard == Heard::Pong);
             guest.heard.push(heard);
         }
+        guest.unread.drain(..at);
     }
 
     /// What this client waits for, if for anything.
@@ -320,7 +347,7 @@ impl Simulation {
         self.clock.read().mono_ns
     }
 
-    /// Runs one drawn core that can run, for half a turn or a whole one. False when all sleep.
+    /// Runs one drawn core that can run, for a part of a turn. False when all sleep.
     pub fn step(&mut self) -> bool {
         let able: Vec<usize> = (0..self.cores.len()).filter(|&core| self.can_run(core)).collect();
         let Some(&core) = self.random.choice(&able) else { return false };
@@ -343,7 +370,7 @@ impl Simulation {
 
     fn can_run(&mut self, core: usize) -> bool {
         match self.phases[core] {
-            Phase::Awake => true,
+            Phase::Awake | Phase::Laden => true,
             Phase::Asleep { wait, since_ns } => {
                 let slept_ns = self.now_ns() - since_ns;
                 self.host.has_events(ShardId(core as u16))
@@ -352,19 +379,25 @@ impl Simulation {
         }
     }
 
-    /// A core that is awake works, or lies down; one that sleeps wakes up and works.
+    /// One part of a core's turn.
     fn turn(&mut self, core: usize) {
         let since_ns = self.now_ns();
         match self.phases[core] {
             Phase::Awake => match self.cores[core].choose_wait() {
-                Wait::Poll => self.cores[core].wait_and_work(Wait::Poll),
+                Wait::Poll => self.take_in(core, Wait::Poll),
                 wait => self.phases[core] = Phase::Asleep { wait, since_ns },
             },
-            Phase::Asleep { wait, .. } => {
+            Phase::Asleep { wait, .. } => self.take_in(core, wait),
+            Phase::Laden => {
                 self.phases[core] = Phase::Awake;
-                self.cores[core].wait_and_work(wait);
+                self.cores[core].work();
             }
         }
+    }
+
+    fn take_in(&mut self, core: usize, wait: Wait) {
+        self.phases[core] = Phase::Laden;
+        self.cores[core].take_in(wait);
     }
 
     /// Runs until `done`, asked after every step.
@@ -438,6 +471,24 @@ impl Simulation {
     /// A counter of one core.
     pub fn count(&self, core: usize, counter: Counter) -> u64 {
         self.counters[core].get(counter)
+    }
+
+    /// Bytes that all cores hold for their connections.
+    pub fn pending_bytes(&mut self) -> usize {
+        let slots_max = self.guests.len() as u32;
+        let mut bytes = 0;
+        for core in &mut self.cores {
+            let shard = &mut core.parts.shard;
+            let slots = (0..slots_max).map(ConnSlot);
+            bytes +=
+                slots.filter_map(|slot| Some(shard.outbox(slot)?.pending_bytes())).sum::<usize>();
+        }
+        bytes
+    }
+
+    /// Whether every core has completed a shutdown.
+    pub fn have_ended(&self) -> bool {
+        self.cores.iter().all(Core::has_ended)
     }
 
     /// Whether a line with this text was logged since the last time.

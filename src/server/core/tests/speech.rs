@@ -37,8 +37,8 @@ impl Message {
     }
 }
 
-/// Takes the first whole thing from the front of `bytes`, if there is one.
-pub fn hear(bytes: &mut Vec<u8>) -> Option<Heard> {
+/// The first whole thing at the front of `bytes`, if there is one, and its length.
+pub fn hear(bytes: &[u8]) -> Option<(Heard, usize)> {
     let line_len = bytes.windows(2).position(|pair| pair == b"\r\n")?;
     let line = String::from_utf8(bytes[..line_len].to_vec()).expect("control lines are text");
     let mut words = line.split(' ').filter(|word| !word.is_empty());
@@ -70,18 +70,16 @@ pub fn hear(bytes: &mut Vec<u8>) -> Option<Heard> {
         }
         _ => panic!("not of the protocol: {line}"),
     };
-    bytes.drain(..line_len + 2 + body_len);
-    Some(heard)
+    Some((heard, line_len + 2 + body_len))
 }
 
 #[test]
 fn hears_whole_things_only() {
-    let mut bytes = b"INFO {} \r\nHMSG a 1 r 14 16\r\nNATS/1.0 503\r\n".to_vec();
-    assert_eq!(hear(&mut bytes), Some(Heard::Info("{}".into())));
-    assert_eq!(hear(&mut bytes), None);
-    bytes.extend_from_slice(b"ab\r\n-ERR 'x y'\r\nPO");
-    let Some(Heard::Message(message)) = hear(&mut bytes) else { panic!("a message") };
+    let bytes = b"HMSG a 1 r 14 16\r\nNATS/1.0 503\r\nab\r\n-ERR 'x y'\r\n";
+    assert_eq!(hear(&bytes[..35]), None);
+    let Some((Heard::Message(message), 36)) = hear(bytes) else { panic!("a message") };
     assert_eq!((message.label(), message.reply.as_deref()), ("ab", Some("r")));
-    assert_eq!(hear(&mut bytes), Some(Heard::Error("x y".into())));
-    assert_eq!(hear(&mut bytes), None);
+    assert_eq!(hear(&bytes[36..]), Some((Heard::Error("x y".into()), 12)));
+    assert_eq!(hear(b"INFO {} \r\nPO"), Some((Heard::Info("{}".into()), 10)));
+    assert_eq!(hear(b"PO"), None);
 }
