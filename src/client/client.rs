@@ -20,11 +20,6 @@ use shard::{Echo, Publisher};
 
 use crate::settings::Settings;
 
-/// Payload that a connection may announce before CONNECT, bytes: with the control line it stays
-/// below what a stranger may make us hold.
-const STRANGER_PAYLOAD_MAX: u64 =
-    (limits::PRE_CONNECT_BYTES_MAX - 2 * limits::CONTROL_LINE_MAX) as u64;
-
 /// How far the login is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
@@ -64,7 +59,7 @@ impl Client {
     pub fn new(settings: Rc<Settings>, trace: bool) -> Client {
         let limits = ParseLimits {
             control_line_max: settings.control_line_max,
-            payload_max: settings.payload_max.min(STRANGER_PAYLOAD_MAX),
+            payload_max: settings.payload_max.min(limits::PRE_CONNECT_PAYLOAD_MAX as u64),
             headers: false,
         };
         Client {

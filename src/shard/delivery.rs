@@ -74,7 +74,7 @@ impl Shard {
             stall = true;
         }
         sub.delivered += 1;
-        let ended = sub.delivered == sub.max;
+        let ended = sub.delivered == sub.max.get();
         let publish = message.publish();
         let (appended, delivered_len) = append(outbox, publish, message.shared(), &sub.sid);
         if let Some(log) = &self.settings.trace {

@@ -31,7 +31,10 @@ pub struct Outbox {
     segments: VecDeque<Segment>,
     queued_bytes: usize,
     under_way_bytes: usize,
+    /// The bound now: lower for a stranger, so that one who never reads costs little.
     pending_max: usize,
+    /// The bound once the other end has logged in.
+    pending_max_known: usize,
     dirty: bool,
     /// Messages delivered.
     pub out_msgs: u64,
@@ -61,7 +64,8 @@ impl Outbox {
             segments: VecDeque::new(),
             queued_bytes: 0,
             under_way_bytes: 0,
-            pending_max,
+            pending_max: pending_max.min(config::limits::PRE_CONNECT_PENDING_MAX),
+            pending_max_known: pending_max,
             dirty: false,
             out_msgs: 0,
             out_bytes: 0,
@@ -80,9 +84,16 @@ impl Outbox {
         self.headers
     }
 
-    /// Sets whether the other end takes headers.
-    pub fn set_headers(&mut self, headers: HeaderSupport) {
+    /// Notes that the other end has sent CONNECT, and whether it takes headers. From now on as
+    /// much may wait for it as the operator allows.
+    pub fn logged_in(&mut self, headers: HeaderSupport) {
         self.headers = headers;
+        self.pending_max = self.pending_max_known;
+    }
+
+    /// Most bytes that may wait now.
+    pub fn pending_max(&self) -> usize {
+        self.pending_max
     }
 
     /// Whether messages are still delivered.
@@ -170,10 +181,12 @@ impl Outbox {
         }
     }
 
-    /// A small chunk for a connection that gets little, large ones for one in a flood.
+    /// A small chunk for a connection that gets little, large ones for one in a flood. A stranger
+    /// gets small ones only: a large one would be more than what may wait for it.
     #[cold]
     fn add_chunk(&mut self, len: usize) {
-        let room = match self.segments.is_empty() {
+        let is_stranger = self.pending_max <= config::limits::PRE_CONNECT_PENDING_MAX;
+        let room = match self.segments.is_empty() || is_stranger {
             true => len,
             false => len.max(buffer::chunk::SMALL_BYTES + 1),
         };

@@ -1,5 +1,7 @@
 //! Subscribe, unsubscribe, and the table of all subscriptions of a shard.
 
+use std::num::NonZeroU64;
+
 use base::snapshot::SubscriptionSnapshot;
 use base::{AccountId, ClientId, ConnSlot, Counter, QueueId, SubKey};
 use smallvec::SmallVec;
@@ -8,7 +10,8 @@ use subject::{Change, LocalHandle};
 use crate::frame::InterestFrame;
 use crate::shard::Shard;
 
-/// One subscription of a connection of this shard.
+/// One subscription of a connection of this shard: what a delivery needs, in one cache line.
+#[repr(align(64))]
 pub struct Subscription {
     /// Who subscribed.
     pub connection: ConnSlot,
@@ -18,23 +21,30 @@ pub struct Subscription {
     pub sid: SmallVec<[u8; 16]>,
     /// Messages delivered.
     pub delivered: u64,
-    /// Deliveries after which it ends; 0 for never.
-    pub max: u64,
-    subject: Box<[u8]>,
-    queue: Option<Box<[u8]>>,
+    /// Deliveries after which it ends; [`NonZeroU64::MAX`] for never.
+    pub max: NonZeroU64,
     handle: LocalHandle,
 }
 
+const _: () = assert!(size_of::<Option<Subscription>>() == 64, "one cache line a delivery");
+
+/// What it subscribed to, which deliveries do not need.
+#[derive(Default)]
+struct Pattern {
+    subject: Box<[u8]>,
+    queue: Option<Box<[u8]>>,
+}
+
 impl Subscription {
-    fn snapshot(&self, cid: ClientId) -> SubscriptionSnapshot {
+    fn snapshot(&self, cid: ClientId, pattern: &Pattern) -> SubscriptionSnapshot {
         SubscriptionSnapshot {
             cid,
             account: String::from("$G"),
-            subject: lossy(&self.subject),
-            queue: self.queue.as_deref().map(lossy).unwrap_or_default(),
+            subject: lossy(&pattern.subject),
+            queue: pattern.queue.as_deref().map(lossy).unwrap_or_default(),
             sid: lossy(&self.sid),
             delivered: self.delivered,
-            max: self.max,
+            max: if self.max == NonZeroU64::MAX { 0 } else { self.max.get() },
         }
     }
 }
@@ -53,6 +63,8 @@ pub enum SubscribeOutcome {
 #[derive(Default)]
 pub(crate) struct Subscriptions {
     slots: Vec<Option<Subscription>>,
+    /// By the same places.
+    patterns: Vec<Pattern>,
     free: Vec<SubKey>,
     hasher: ahash::RandomState,
 }
@@ -75,6 +87,7 @@ impl Subscriptions {
     fn reserve(&mut self) -> SubKey {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
+            self.patterns.push(Pattern::default());
             SubKey(self.slots.len() as u32 - 1)
         })
     }
@@ -108,11 +121,11 @@ impl Shard {
             account,
             sid: SmallVec::from_slice(sid),
             delivered: 0,
-            max: 0,
-            subject: subject.into(),
-            queue: queue.map(Into::into),
+            max: NonZeroU64::MAX,
             handle,
         });
+        self.subscriptions.patterns[key.index()] =
+            Pattern { subject: subject.into(), queue: queue.map(Into::into) };
         let subscriptions = &self.subscriptions;
         let outbox = self.outboxes[connection.index()].as_mut().expect("attached");
         outbox.sids.insert_unique(subscriptions.hash(sid), key, |&key| {
@@ -127,8 +140,8 @@ impl Shard {
     pub fn unsubscribe(&mut self, connection: ConnSlot, sid: &[u8], max: Option<u64>) {
         let Some(key) = self.find(connection, sid) else { return };
         let sub = self.subscriptions.get_mut(key).expect("found");
-        match max {
-            Some(max) if max > sub.delivered => sub.max = max,
+        match max.and_then(NonZeroU64::new) {
+            Some(max) if max.get() > sub.delivered => sub.max = max,
             _ => self.end_subscription(key),
         }
     }
@@ -145,8 +158,10 @@ impl Shard {
     /// The subscriptions of a connection, for monitoring.
     pub fn subscriptions_of(&self, connection: ConnSlot) -> Vec<SubscriptionSnapshot> {
         let Some(outbox) = self.outboxes[connection.index()].as_ref() else { return Vec::new() };
-        let subs = outbox.sids.iter().filter_map(|&key| self.subscriptions.get(key));
-        subs.map(|sub| sub.snapshot(outbox.cid())).collect()
+        let Subscriptions { slots, patterns, .. } = &self.subscriptions;
+        let keys = outbox.sids.iter().map(|key| key.index());
+        keys.filter_map(|at| Some(slots[at].as_ref()?.snapshot(outbox.cid(), &patterns[at])))
+            .collect()
     }
 
     /// The subscriptions at these places of the table, for monitoring page by page.
@@ -154,11 +169,11 @@ impl Shard {
         &self,
         places: std::ops::Range<usize>,
     ) -> impl Iterator<Item = SubscriptionSnapshot> + '_ {
-        let end = places.end.min(self.subscriptions.slots.len());
-        let page = &self.subscriptions.slots[places.start.min(end)..end];
-        page.iter().flatten().filter_map(|sub| {
+        let Subscriptions { slots, patterns, .. } = &self.subscriptions;
+        (places.start..places.end.min(slots.len())).filter_map(|at| {
+            let sub = slots[at].as_ref()?;
             let outbox = self.outboxes[sub.connection.index()].as_ref()?;
-            outbox.is_open().then(|| sub.snapshot(outbox.cid()))
+            outbox.is_open().then(|| sub.snapshot(outbox.cid(), &patterns[at]))
         })
     }
 
@@ -195,7 +210,8 @@ impl Shard {
         let sub = self.subscriptions.slots[key.index()].take().expect("removed once");
         self.subscriptions.free.push(key);
         let change = self.interest(sub.account).remove_local(sub.handle);
-        self.tell(sub.account, change, &sub.subject, sub.queue.as_deref());
+        let pattern = std::mem::take(&mut self.subscriptions.patterns[key.index()]);
+        self.tell(sub.account, change, &pattern.subject, pattern.queue.as_deref());
     }
 
     /// Tells the other shards what changed for them.
