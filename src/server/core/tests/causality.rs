@@ -46,7 +46,7 @@ fn deltas(simulation: &mut Simulation, sid: &mut usize) -> String {
 
 #[test]
 fn an_answer_finds_the_inbox_that_was_subscribed_just_before_the_request() {
-    for_seeds(400, |seed| {
+    for_seeds(1500, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let service = Service::new(&mut simulation);
         let home = simulation.random.usize(0..CORES);
@@ -67,7 +67,7 @@ fn an_answer_finds_the_inbox_that_was_subscribed_just_before_the_request() {
 
 #[test]
 fn an_answer_finds_the_inbox_of_another_connection_of_the_requesters_core() {
-    for_seeds(400, |seed| {
+    for_seeds(1500, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let service = Service::new(&mut simulation);
         let home = simulation.random.usize(0..CORES);

@@ -27,7 +27,7 @@ fn depth_stays_bounded(simulation: &Simulation) {
 #[test]
 fn two_cores_that_flood_each_other_lose_nothing_and_never_stop() {
     let paused = Cell::new(0);
-    for_seeds(150, |seed| {
+    for_seeds(300, |seed| {
         let mut simulation = Simulation::with(&setup(), seed);
         let subscribers: Vec<Client> = (0..2).map(|core| simulation.client(core)).collect();
         for (core, &subscriber) in subscribers.iter().enumerate() {
@@ -76,7 +76,7 @@ fn two_cores_that_flood_each_other_lose_nothing_and_never_stop() {
 /// What a paused publisher sent last is taken up though nothing more comes from it.
 #[test]
 fn a_publisher_that_waited_for_room_goes_on_without_being_nudged() {
-    for_seeds(200, |seed| {
+    for_seeds(600, |seed| {
         let mut simulation = Simulation::with(&setup(), seed);
         let subscriber = simulation.client(1);
         simulation.say(subscriber, "SUB a 1\r\n");

@@ -28,7 +28,7 @@ fn len(simulation: &mut Simulation) -> usize {
 #[test]
 fn one_publishers_messages_reach_every_subscriber_whole_and_in_order() {
     let spilled = Cell::new(0);
-    for_seeds(150, |seed| {
+    for_seeds(300, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let subscribers: Vec<Client> = (0..CORES).map(|core| simulation.client(core)).collect();
         for &subscriber in &subscribers {

@@ -46,7 +46,7 @@ fn members_are_picked_alike_on_whatever_core_they_and_the_publisher_live() {
 fn a_worker_that_leaves_while_messages_fly_loses_none() {
     const MESSAGES: usize = 40;
     let rerouted = Cell::new(0);
-    for_seeds(300, |seed| {
+    for_seeds(1000, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let publisher = simulation.client(0);
         let [leaves, stays] = [1, 2].map(|core| simulation.client(core));
@@ -110,7 +110,7 @@ fn without_echo_another_member_gets_it_or_nobody() {
         r#"{"verbose":false,"pedantic":false,"protocol":1,"echo":false,"#,
         r#""headers":true,"no_responders":true}"#
     );
-    for_seeds(300, |seed| {
+    for_seeds(1000, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let publisher = simulation.client_saying(0, connect);
         simulation.say(publisher, "SUB work group 1\r\nSUB work 2\r\nSUB inbox 9\r\n");

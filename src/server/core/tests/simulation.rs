@@ -164,7 +164,10 @@ impl Simulation {
         let (sender, commands) = crossbeam_channel::unbounded();
         self.commands.push(sender);
         let settings = shard::Settings {
-            cache: CachePolicy::default(),
+            cache: match options.disable_sublist_cache {
+                true => CachePolicy::Off,
+                false => CachePolicy::default(),
+            },
             pending_max: options.max_pending,
             slow: options.slow_subscriber,
             trace: None,

@@ -27,7 +27,7 @@ fn wait_for_pong(simulation: &mut Simulation, client: Client) {
 
 #[test]
 fn after_the_pong_every_core_delivers_and_after_unsub_none_does() {
-    for_seeds(300, |seed| {
+    for_seeds(1000, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let home = simulation.random.usize(0..CORES);
         let subscriber = simulation.client(home);
