@@ -48,7 +48,8 @@ struct Game {
 impl Game {
     fn new(seed: u64) -> Game {
         // The oracle knows of no cache: one game in four has none either.
-        let options = Options { disable_sublist_cache: seed % 4 == 0, ..Options::default() };
+        let options =
+            Options { disable_sublist_cache: seed.is_multiple_of(4), ..Options::default() };
         let setup = Setup { cores: CORES, options, ..Setup::default() };
         let mut simulation = Simulation::with(&setup, seed);
         let clients: Vec<Client> =
