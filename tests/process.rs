@@ -283,10 +283,18 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         };
         assert!(end.stderr.contains(long), "{flag:?} is named: {}", end.stderr);
     }
-    let keys =
-        ["jetstream", "cluster", "gateway", "leafnodes", "websocket", "mqtt", "tls", "accounts"];
-    for key in keys {
-        let end = test_config(&format!("{key} {{ }}\n"));
+    let blocks = [
+        ("jetstream", ""),
+        ("cluster", "port: -1"),
+        ("gateway", "name: a"),
+        ("leafnodes", "port: -1"),
+        ("websocket", "port: -1, no_tls: true"),
+        ("mqtt", "port: -1"),
+        ("tls", "timeout: 1"),
+        ("accounts", "A {}"),
+    ];
+    for (key, inside) in blocks {
+        let end = test_config(&format!("{key} {{ {inside} }}\n"));
         assert_eq!(end.code, Some(1), "{key}: {}", end.stderr);
         assert!(end.stderr.contains(key), "{key} is named: {}", end.stderr);
     }

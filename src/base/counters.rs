@@ -38,24 +38,31 @@ counters! {
     ConnectionsTotal = "connections_total", "Connections ever accepted by this core";
     Subscriptions = "subscriptions", "Subscriptions held by connections of this core";
     SlowConsumers = "slow_consumers_total", "Connections closed because they did not keep up";
-    StaleConnections = "stale_connections_total", "Connections closed because they did not answer PING";
+    StaleConnections = "stale_connections_total",
+        "Connections closed because they did not answer PING";
     StalledClients = "stalled_clients_total", "Publishers put to sleep for a slow subscriber";
-    DroppedForSlow = "dropped_for_slow_total", "Deliveries dropped at a slow subscriber (no_fast_producer_stall)";
+    DroppedForSlow = "dropped_for_slow_total",
+        "Deliveries dropped at a slow subscriber (no_fast_producer_stall)";
     PendingBytes = "pending_bytes", "Bytes queued for connections of this core";
     RingFramesOut = "ring_frames_out_total", "Records handed to other cores";
     RingFramesIn = "ring_frames_in_total", "Records taken from other cores";
-    RingSpilled = "ring_spilled_total", "Records that found a full ring and waited in the spill queue";
+    RingSpilled = "ring_spilled_total",
+        "Records that found a full ring and waited in the spill queue";
     RingSpillDepth = "ring_spill_depth", "Records now waiting in spill queues";
-    RingDropped = "ring_dropped_total", "Messages lost between cores because a spill queue was full";
-    QueueReroutes = "queue_reroutes_total", "Queue picks sent on because the picked core had no member left";
+    RingDropped = "ring_dropped_total",
+        "Messages lost between cores because a spill queue was full";
+    QueueReroutes = "queue_reroutes_total",
+        "Queue picks sent on because the picked core had no member left";
     QueueOrphans = "queue_orphans_total", "Queue picks for which no core had a member left";
     DoorbellsOut = "doorbells_out_total", "Doorbells rung at sleeping cores";
     DoorbellsIn = "doorbells_in_total", "Doorbells heard";
     Turns = "turns_total", "Turns of the duty cycle";
     Parks = "parks_total", "Times the core went to sleep";
     ReadsPaused = "reads_paused_total", "Times a connection's reading was paused";
-    IndexInserts = "index_inserts_total", "Insertions into the interest index, remote interest included";
-    IndexRemoves = "index_removes_total", "Removals from the interest index, remote interest included";
+    IndexInserts = "index_inserts_total",
+        "Insertions into the interest index, remote interest included";
+    IndexRemoves = "index_removes_total",
+        "Removals from the interest index, remote interest included";
     IndexMatches = "index_matches_total", "Subjects matched, answered from the cache or not";
     IndexCacheHits = "index_cache_hits_total", "Matches answered from the cache";
     IndexCacheEntries = "index_cache_entries", "Plans in the match cache";

@@ -22,6 +22,7 @@
 //! | `switched_off.rs` | endpoints whose feature is not built |
 //! | `process.rs` | memory and processor time from `/proc` |
 //! | `text.rs` | times and durations as text |
+//! | `fake.rs` | a server that is not there, for tests |
 
 mod answer;
 mod closed;

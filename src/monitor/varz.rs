@@ -13,6 +13,8 @@ use crate::text::{nanos, rfc3339, uptime};
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
     let facts = scene.source.facts();
     let totals = Totals::of(scene);
+    let slow_consumer_stats = ByKind::clients(totals.slow_consumers);
+    let stale_connection_stats = ByKind::clients(totals.stale_connections);
     Reply::json(&Varz {
         identity: Identity::of(&facts),
         limits: Limits::of(&facts),
@@ -24,9 +26,13 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         tags: &facts.tags,
         metadata: &facts.metadata,
         system_account: facts.system_account.as_deref(),
+        slow_consumer_stats,
+        stale_connection_stats,
+        disk_io_wait_stats: DiskIoWaits::default(),
     })
 }
 
+/// In the order of the table.
 #[derive(Serialize)]
 struct Varz<'a> {
     #[serde(flatten)]
@@ -46,9 +52,13 @@ struct Varz<'a> {
     metadata: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system_account: Option<&'a str>,
+    slow_consumer_stats: ByKind,
+    #[serde(skip_serializing_if = "ByKind::is_zero")]
+    stale_connection_stats: ByKind,
+    disk_io_wait_stats: DiskIoWaits,
 }
 
-/// Who the server is and what it listens on.
+/// Who the server is and where clients find it.
 #[derive(Serialize)]
 struct Identity<'a> {
     server_id: &'a str,
@@ -64,10 +74,6 @@ struct Identity<'a> {
     auth_required: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     connect_urls: &'a [String],
-    http_host: &'a str,
-    http_port: u16,
-    http_base_path: &'a str,
-    https_port: u16,
 }
 
 impl<'a> Identity<'a> {
@@ -83,10 +89,6 @@ impl<'a> Identity<'a> {
             port: facts.port,
             auth_required: facts.auth_required,
             connect_urls: &facts.connect_urls,
-            http_host: &facts.http_host,
-            http_port: facts.http_port,
-            http_base_path: &facts.http_base_path,
-            https_port: 0,
         }
     }
 }
@@ -103,6 +105,10 @@ struct Limits<'a> {
     max_subscriptions: Option<u32>,
     ping_interval: u64,
     ping_max: u32,
+    http_host: &'a str,
+    http_port: u16,
+    http_base_path: &'a str,
+    https_port: u16,
     auth_timeout: f64,
     max_control_line: usize,
     max_payload: usize,
@@ -126,6 +132,10 @@ impl<'a> Limits<'a> {
             max_subscriptions: facts.max_subscriptions,
             ping_interval: nanos(facts.ping_interval),
             ping_max: facts.ping_max,
+            http_host: &facts.http_host,
+            http_port: facts.http_port,
+            http_base_path: &facts.http_base_path,
+            https_port: 0,
             auth_timeout: facts.auth_timeout.as_secs_f64(),
             max_control_line: facts.max_control_line,
             max_payload: facts.max_payload,
@@ -207,28 +217,22 @@ struct Totals {
     remotes: u64,
     leafnodes: u64,
     in_msgs: u64,
-    out_msgs: u64,
     in_bytes: u64,
-    out_bytes: u64,
     in_client_msgs: u64,
     in_client_bytes: u64,
+    out_msgs: u64,
+    out_bytes: u64,
     out_client_msgs: u64,
     out_client_bytes: u64,
     slow_consumers: u64,
     stale_connections: u64,
     stalled_clients: u64,
     subscriptions: u64,
-    slow_consumer_stats: ByKind,
-    #[serde(skip_serializing_if = "ByKind::is_zero")]
-    stale_connection_stats: ByKind,
-    disk_io_wait_stats: DiskIoWaits,
 }
 
 impl Totals {
     fn of<S: Source>(scene: &Scene<'_, S>) -> Totals {
         let total = |counter| scene.total(counter);
-        let slow_consumers = total(Counter::SlowConsumers);
-        let stale_connections = total(Counter::StaleConnections);
         Totals {
             connections: total(Counter::Connections),
             total_connections: total(Counter::ConnectionsTotal),
@@ -236,20 +240,17 @@ impl Totals {
             remotes: 0,
             leafnodes: 0,
             in_msgs: total(Counter::InMsgs),
-            out_msgs: total(Counter::OutMsgs),
             in_bytes: total(Counter::InBytes),
-            out_bytes: total(Counter::OutBytes),
             in_client_msgs: total(Counter::InMsgs),
             in_client_bytes: total(Counter::InBytes),
+            out_msgs: total(Counter::OutMsgs),
+            out_bytes: total(Counter::OutBytes),
             out_client_msgs: total(Counter::OutMsgs),
             out_client_bytes: total(Counter::OutBytes),
-            slow_consumers,
-            stale_connections,
+            slow_consumers: total(Counter::SlowConsumers),
+            stale_connections: total(Counter::StaleConnections),
             stalled_clients: total(Counter::StalledClients),
             subscriptions: total(Counter::Subscriptions),
-            slow_consumer_stats: ByKind::clients(slow_consumers),
-            stale_connection_stats: ByKind::clients(stale_connections),
-            disk_io_wait_stats: DiskIoWaits::default(),
         }
     }
 }

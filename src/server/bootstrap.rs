@@ -26,7 +26,7 @@ use subject::CachePolicy;
 use tokio::sync::mpsc;
 
 use crate::command::{COMMANDS_MAX, Command};
-use crate::control::{Control, CoreEnd, End};
+use crate::control::{Control, CoreEnd, End, Signals};
 use crate::core::{Core, Idle, Parts};
 use crate::cores::{CoreHandle, Cores};
 use crate::files::{PortsFile, write_pid};
@@ -103,6 +103,10 @@ async fn start(
 ) -> Result<End, StartError> {
     let identity = Identity::new(&options);
     logging::say_start(&log, &options, &identity, &chosen);
+    let signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return fatal(&log, &format!("Can't receive signals: {error}")),
+    };
     let http_host = options.http_host.as_ref().unwrap_or(&options.host);
     let http = match options.http_port {
         None => None,
@@ -123,7 +127,8 @@ async fn start(
         Ok(listener) => listener,
         Err(error) => {
             let at = format!("{}:{}", options.host, options.port);
-            return fatal(&log, &format!("Error listening on port: {at}, {error:?}"));
+            let text = format!("Error listening on port: {at}, \"listen tcp {at}: {error}\"");
+            return fatal(&log, &text);
         }
     };
     let address = match listener.local_addr() {
@@ -146,13 +151,14 @@ async fn start(
         Ok(handles) => handles,
         Err(error) => return fatal(&log, &error.to_string()),
     };
-    let (host, port) = (&options.host, address.port());
-    log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
-    log.say(Level::Info, "Server is ready");
+    // Before the line that tools wait for: then they look for the files.
     let _ports_file = match write_files(&options, address, http_address) {
         Ok(ports_file) => ports_file,
         Err(text) => return fatal(&log, &text),
     };
+    let (host, port) = (&options.host, address.port());
+    log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
+    log.say(Level::Info, "Server is ready");
     let cores = Rc::new(Cores::new(handles));
     let gather = Rc::new(Gather {
         facts: Rc::new(facts),
@@ -166,11 +172,8 @@ async fn start(
         Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
     };
     let options = Rc::new(Options::clone(&options));
-    let control = Control { options, log: log.clone(), writer, cores, gather, closed, http, ended };
-    match control.run().await {
-        Ok(end) => Ok(end),
-        Err(error) => fatal(&log, &format!("Can't receive signals: {error}")),
-    }
+    let control = Control { options, log, writer, cores, gather, closed, http, ended, signals };
+    Ok(control.run().await)
 }
 
 fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {

@@ -43,6 +43,8 @@ pub struct Control {
     pub http: Option<TcpListener>,
     /// Cores that ended, and whether they did so as they should.
     pub ended: mpsc::UnboundedReceiver<CoreEnd>,
+    /// What the operator sends.
+    pub signals: Signals,
 }
 
 /// How a core's thread ended.
@@ -64,7 +66,7 @@ pub enum End {
 }
 
 /// The signals a server knows (spec/cli-and-config.md §3).
-struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -73,7 +75,11 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
+    /// Catches them from now on; until then the first one would end the process.
+    ///
+    /// # Errors
+    /// The system's, when a handler cannot be installed.
+    pub fn catch() -> std::io::Result<Signals> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -86,37 +92,33 @@ impl Signals {
 
 impl Control {
     /// Watches over the cores until the server ends.
-    ///
-    /// # Errors
-    /// When signals cannot be received.
-    pub async fn run(mut self) -> std::io::Result<End> {
-        let mut signals = Signals::new()?;
+    pub async fn run(mut self) -> End {
         if let Some(listener) = self.http.take() {
             tokio::task::spawn_local(monitor::serve(listener, Rc::clone(&self.gather)));
         }
         let mut closed_interval = tokio::time::interval(CLOSED_INTERVAL);
         let end = loop {
             tokio::select! {
-                _ = signals.interrupt.recv() => {
+                _ = self.signals.interrupt.recv() => {
                     self.trapped("interrupt");
                     break End::Orderly;
                 }
-                _ = signals.terminate.recv() => {
+                _ = self.signals.terminate.recv() => {
                     self.trapped("terminated");
                     break End::Orderly;
                 }
-                _ = signals.hangup.recv() => {
+                _ = self.signals.hangup.recv() => {
                     self.trapped("hangup");
                     self.log.say(Level::Error, "Failed to reload server configuration: \
                         reload is not built yet; restart to apply a changed configuration");
                 }
-                _ = signals.reopen.recv() => {
+                _ = self.signals.reopen.recv() => {
                     self.trapped("user defined signal 1");
                     self.writer.reopen();
                 }
-                _ = signals.lame_duck.recv() => {
+                _ = self.signals.lame_duck.recv() => {
                     self.trapped("user defined signal 2");
-                    break self.lame_duck(&mut signals).await;
+                    break self.lame_duck().await;
                 }
                 ended = self.ended.recv() => {
                     if ended != Some(CoreEnd::Orderly) {
@@ -127,7 +129,7 @@ impl Control {
             }
         };
         self.shut_down(end).await;
-        Ok(end)
+        end
     }
 
     fn trapped(&self, name: &str) {
@@ -143,12 +145,13 @@ impl Control {
 
     /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace
     /// period one close after the other.
-    async fn lame_duck(&mut self, signals: &mut Signals) -> End {
+    async fn lame_duck(&mut self) -> End {
         self.log.say(Level::Info, "Entering lame duck mode, stop accepting new clients");
         self.gather.listening.set(false);
         self.cores.send_all(|| Command::StopListening);
         self.cores.send_all(|| Command::AnnounceLameDuck);
-        let closing = self.close_clients_slowly();
+        let Control { signals, options, log, cores, .. } = self;
+        let closing = close_clients_slowly(options, log, cores);
         tokio::pin!(closing);
         loop {
             tokio::select! {
@@ -163,33 +166,6 @@ impl Control {
         }
     }
 
-    async fn close_clients_slowly(&self) {
-        let grace = self.options.lame_duck_grace_period;
-        let clients = self.clients();
-        if clients.iter().sum::<u64>() == 0 {
-            return;
-        }
-        tokio::time::sleep(grace).await;
-        self.log.say(Level::Info, "Closing existing clients");
-        let total = self.clients().iter().sum::<u64>().max(1);
-        let span = self.options.lame_duck_duration.saturating_sub(grace);
-        let pause = (span / total as u32).min(limits::LAME_DUCK_CLOSE_INTERVAL_MAX);
-        loop {
-            let clients = self.clients();
-            let fullest = (0..clients.len()).max_by_key(|&core| clients[core]).unwrap_or(0);
-            if clients[fullest] == 0 {
-                return;
-            }
-            self.cores.send(fullest, Command::CloseOne);
-            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        }
-    }
-
-    /// Open connections, by core.
-    fn clients(&self) -> Vec<u64> {
-        self.cores.counters().iter().map(|core| core.get(Counter::Connections)).collect()
-    }
-
     async fn shut_down(&mut self, end: End) {
         self.log.say(Level::Info, "Initiating Shutdown...");
         self.gather.listening.set(false);
@@ -202,4 +178,31 @@ impl Control {
         }
         self.log.say(Level::Info, "Server Exiting..");
     }
+}
+
+/// One client after another, spread over the time that the operator gave.
+async fn close_clients_slowly(options: &Options, log: &Log, cores: &Cores) {
+    let grace = options.lame_duck_grace_period;
+    if clients(cores).iter().sum::<u64>() == 0 {
+        return;
+    }
+    tokio::time::sleep(grace).await;
+    log.say(Level::Info, "Closing existing clients");
+    let total = clients(cores).iter().sum::<u64>().max(1);
+    let span = options.lame_duck_duration.saturating_sub(grace);
+    let pause = (span / total as u32).min(limits::LAME_DUCK_CLOSE_INTERVAL_MAX);
+    loop {
+        let clients = clients(cores);
+        let fullest = (0..clients.len()).max_by_key(|&core| clients[core]).unwrap_or(0);
+        if clients[fullest] == 0 {
+            return;
+        }
+        cores.send(fullest, Command::CloseOne);
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    }
+}
+
+/// Open connections, by core.
+fn clients(cores: &Cores) -> Vec<u64> {
+    cores.counters().iter().map(|core| core.get(Counter::Connections)).collect()
 }

@@ -53,6 +53,9 @@ pub fn say_start(log: &Log, options: &Options, identity: &Identity, cores: &[usi
         let digest = &options.config_digest;
         info(format!("Using configuration file: {} ({digest})", file.display()));
     }
+    for warning in options.log_warnings() {
+        log.say(Level::Warn, warning.to_string());
+    }
 }
 
 /// Makes a panic of any thread a line of the log: no core dies silently.

@@ -311,7 +311,8 @@ fn metrics_are_prometheus_text_for_each_core() {
     assert_eq!(answer.status, 200);
     for line in answer.body.lines().filter(|line| !line.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').expect("a series and a value");
-        assert!(series.starts_with("corewire_"), "{line}");
+        let named = ["corewire_", "process_"].iter().any(|prefix| series.starts_with(prefix));
+        assert!(named, "{line}");
         assert!(value.parse::<f64>().is_ok(), "{line}");
     }
 }
