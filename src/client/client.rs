@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use base::snapshot::ConnectionSnapshot;
-use base::{AccountId, ConnSlot, Level};
+use base::{AccountId, ConnSlot, Counter, Level};
 use bytes::Bytes;
 use config::limits;
 use connection::{Context, Dialect, Input, Link, Next, Pause, Progress};
@@ -19,6 +19,11 @@ use protocol::{
 use shard::{Echo, Publisher};
 
 use crate::settings::Settings;
+
+/// Payload that a connection may announce before CONNECT, bytes: with the control line it stays
+/// below what a stranger may make us hold.
+const STRANGER_PAYLOAD_MAX: u64 =
+    (limits::PRE_CONNECT_BYTES_MAX - 2 * limits::CONTROL_LINE_MAX) as u64;
 
 /// How far the login is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +64,7 @@ impl Client {
     pub fn new(settings: Rc<Settings>, trace: bool) -> Client {
         let limits = ParseLimits {
             control_line_max: settings.control_line_max,
-            payload_max: settings.payload_max.min(limits::PRE_CONNECT_PAYLOAD_MAX as u64),
+            payload_max: settings.payload_max.min(STRANGER_PAYLOAD_MAX),
             headers: false,
         };
         Client {
@@ -139,9 +144,24 @@ impl Client {
         violation.close_reason()
     }
 
-    /// Whether `first`, the first byte of an operation, may begin one before the login.
-    fn may_begin(&self, first: u8) -> bool {
-        !matches!(self.login, Login::Expected { .. }) || first.eq_ignore_ascii_case(&b'C')
+    /// How a connection that has not sent CONNECT ends before the operation that begins with
+    /// `first`, if it must.
+    #[cold]
+    fn refuses_stranger(&self, context: &mut Context<'_>, first: u8) -> Option<Next> {
+        if matches!(self.login, Login::Expected { .. }) && !first.eq_ignore_ascii_case(&b'C') {
+            self.error(context, ErrorText::AuthorizationViolation);
+            return Some(Next::Close(CloseReason::AuthenticationFailure));
+        }
+        // One who asks and never takes the answers would make us hold them all.
+        let outbox = context.shard.outbox(context.slot)?;
+        let max = limits::PRE_CONNECT_PENDING_MAX;
+        if !outbox.is_under_way() || outbox.pending_bytes() <= max {
+            return None;
+        }
+        context.shard.counters().add(Counter::SlowConsumers, 1);
+        let text = format!("Slow Consumer Detected: MaxPending of {max} before CONNECT Exceeded");
+        self.say(context, Level::Info, &text);
+        Some(Next::Drop(CloseReason::SlowConsumerPendingBytes))
     }
 
     pub(crate) fn say(&self, context: &Context<'_>, level: Level, text: &str) {
@@ -169,9 +189,10 @@ impl Dialect for Client {
         let active = bytes.len();
         let next = loop {
             let Some(&first) = bytes.get(at) else { break Next::More { need: 1 } };
-            if !self.may_begin(first) {
-                self.error(context, ErrorText::AuthorizationViolation);
-                break Next::Close(CloseReason::AuthenticationFailure);
+            if self.login != Login::Done
+                && let Some(end) = self.refuses_stranger(context, first)
+            {
+                break end;
             }
             let shared = match input {
                 Input::Shared(whole) if at == 0 => Some(whole),

@@ -67,7 +67,7 @@ impl Client {
         self.limits.payload_max = self.settings.payload_max;
         self.publisher.echo = if self.connect.echo { Echo::On } else { Echo::Off };
         if let Some(outbox) = context.shard.outbox(context.slot) {
-            outbox.logged_in(match headers {
+            outbox.set_headers(match headers {
                 true => HeaderSupport::Supported,
                 false => HeaderSupport::Unsupported,
             });

@@ -36,13 +36,9 @@ pub const SUB_TOKENS_CEILING: u8 = 255;
 /// Memory that one connection may hold before its CONNECT is complete. At it: close.
 pub const PRE_CONNECT_BYTES_MAX: usize = 64 * KIB;
 
-/// Headers and payload of one message before CONNECT, if `max_payload` is not lower. Over it:
-/// as over `max_payload`.
-pub const PRE_CONNECT_PAYLOAD_MAX: usize = 24 * KIB;
-
-/// Bytes queued before CONNECT towards one client that does not read, if `max_pending` is not
-/// lower. Over it: as over `max_pending`.
-pub const PRE_CONNECT_PENDING_MAX: usize = 28 * KIB;
+/// Bytes queued before CONNECT towards one client that does not read. Over it, with what one
+/// turn answers on top: close as soon as it sends more, `Counter::SlowConsumers` rises.
+pub const PRE_CONNECT_PENDING_MAX: usize = PRE_CONNECT_BYTES_MAX / 2;
 
 // ---- Connections ----
 
@@ -205,11 +201,6 @@ const _: () = {
     assert!(PAYLOAD_MAX <= PENDING_MAX, "a message must fit its subscriber's queue");
     assert!(PAYLOAD_MAX <= PAYLOAD_WARN && PAYLOAD_WARN <= PAYLOAD_CEILING);
     assert!(CONTROL_LINE_MAX < READ_CHUNK, "a control line fits one chunk");
-    assert!(
-        PRE_CONNECT_PAYLOAD_MAX + PRE_CONNECT_PENDING_MAX + 3 * CONTROL_LINE_MAX
-            <= PRE_CONNECT_BYTES_MAX,
-        "what comes, what goes and what rounding to chunks adds"
-    );
     assert!(READ_CHUNK <= PRE_CONNECT_BYTES_MAX, "one chunk may be held before CONNECT");
     assert!(INLINE_PAYLOAD_MAX <= READ_CHUNK, "an inline payload fits one chunk");
     assert!(INLINE_PAYLOAD_MAX + CONTROL_LINE_MAX < RING_DATA_BYTES / 16, "many records a lane");

@@ -64,6 +64,8 @@ pub enum Next {
     Pause(Pause),
     /// The end; what was queued is still sent.
     Close(CloseReason),
+    /// The end; what was queued is dropped, since the other end does not take it.
+    Drop(CloseReason),
 }
 
 /// What a paused connection waits for.

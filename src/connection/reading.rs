@@ -18,6 +18,7 @@ enum Then {
     Wait,
     Pause(Pause),
     Close(CloseReason),
+    Drop(CloseReason),
 }
 
 impl Connections {
@@ -78,6 +79,7 @@ impl Connections {
         match then {
             Then::Wait => {}
             Then::Close(reason) => self.close(turn, slot, reason, Rest::Sent),
+            Then::Drop(reason) => self.close(turn, slot, reason, Rest::Dropped),
             Then::Pause(pause) => self.pause(turn, slot, pause),
         }
     }
@@ -208,7 +210,7 @@ fn consume(
     if !rest.is_empty() {
         let need = match next {
             Next::More { need } => need,
-            Next::Pause(_) | Next::Close(_) => rest.len(),
+            Next::Pause(_) | Next::Close(_) | Next::Drop(_) => rest.len(),
         };
         partial.extend(rest, need);
     }
@@ -273,5 +275,6 @@ fn then(next: Next) -> Then {
         Next::More { .. } => Then::Wait,
         Next::Pause(pause) => Then::Pause(pause),
         Next::Close(reason) => Then::Close(reason),
+        Next::Drop(reason) => Then::Drop(reason),
     }
 }

@@ -17,8 +17,7 @@ impl Connections {
     pub fn flush<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
         while let Some(slot) = turn.shard.next_overflowed() {
             turn.shard.counters().add(Counter::SlowConsumers, 1);
-            let outbox = turn.shard.outbox(slot);
-            let max = outbox.map_or(self.limits.pending_max, |outbox| outbox.pending_max());
+            let max = self.limits.pending_max;
             let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
             self.say(slot, Level::Info, &text);
             self.close(turn, slot, CloseReason::SlowConsumerPendingBytes, Rest::Dropped);

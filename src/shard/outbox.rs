@@ -31,10 +31,7 @@ pub struct Outbox {
     segments: VecDeque<Segment>,
     queued_bytes: usize,
     under_way_bytes: usize,
-    /// The bound now: lower for a stranger, so that one who never reads costs little.
     pending_max: usize,
-    /// The bound once the other end has logged in.
-    pending_max_known: usize,
     dirty: bool,
     /// Messages delivered.
     pub out_msgs: u64,
@@ -64,8 +61,7 @@ impl Outbox {
             segments: VecDeque::new(),
             queued_bytes: 0,
             under_way_bytes: 0,
-            pending_max: pending_max.min(config::limits::PRE_CONNECT_PENDING_MAX),
-            pending_max_known: pending_max,
+            pending_max,
             dirty: false,
             out_msgs: 0,
             out_bytes: 0,
@@ -84,16 +80,9 @@ impl Outbox {
         self.headers
     }
 
-    /// Notes that the other end has sent CONNECT, and whether it takes headers. From now on as
-    /// much may wait for it as the operator allows.
-    pub fn logged_in(&mut self, headers: HeaderSupport) {
+    /// Sets whether the other end takes headers.
+    pub fn set_headers(&mut self, headers: HeaderSupport) {
         self.headers = headers;
-        self.pending_max = self.pending_max_known;
-    }
-
-    /// Most bytes that may wait now.
-    pub fn pending_max(&self) -> usize {
-        self.pending_max
     }
 
     /// Whether messages are still delivered.
@@ -106,6 +95,12 @@ impl Outbox {
     #[inline]
     pub fn pending_bytes(&self) -> usize {
         self.queued_bytes + self.under_way_bytes
+    }
+
+    /// Whether the kernel was given bytes that it has not taken: the other end reads slower than
+    /// it is written to.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way_bytes > 0
     }
 
     /// Whether the queue is so full that the slow policy applies.
@@ -181,12 +176,10 @@ impl Outbox {
         }
     }
 
-    /// A small chunk for a connection that gets little, large ones for one in a flood. A stranger
-    /// gets small ones only: a large one would be more than what may wait for it.
+    /// A small chunk for a connection that gets little, large ones for one in a flood.
     #[cold]
     fn add_chunk(&mut self, len: usize) {
-        let is_stranger = self.pending_max <= config::limits::PRE_CONNECT_PENDING_MAX;
-        let room = match self.segments.is_empty() || is_stranger {
+        let room = match self.segments.is_empty() {
             true => len,
             false => len.max(buffer::chunk::SMALL_BYTES + 1),
         };
