@@ -17,6 +17,10 @@ const STRANGERS: usize = 2_000;
 const KIB_PER_STRANGER: u64 = 64;
 /// Round trips of those who behave, in each measurement.
 const ROUND_TRIPS: usize = 2_000;
+/// Bytes of PINGs from each who never reads.
+const NEVER_READ_BYTES: usize = 16 * 1024;
+/// The same from a few who insist: more than socket buffers hold.
+const NEVER_READ_LONG_BYTES: usize = 32 * 1024 * 1024;
 /// What a second wave may take on top of the first, in percent of the first one's growth; memory
 /// that is used again is not always the very same page.
 const SECOND_WAVE_PERCENT: u64 = 25;
@@ -101,6 +105,30 @@ fn a_stranger_is_told_once_and_closed() {
     }
 }
 
+#[test]
+fn who_asks_and_never_reads_is_closed_before_it_costs_much() {
+    const COUNT: u64 = 16;
+    let server = Server::builder().cores(2).start();
+    let mut pair = Pair::new(&server);
+    pair.talk("before");
+    let pings = b"PING\r\n".repeat(NEVER_READ_LONG_BYTES / 6);
+    // The first one fills the pools; what they keep serves everybody.
+    let mut guests = vec![server.connect()];
+    guests[0].send_bytes(&pings);
+    let before_kib = resident_kib(&server);
+    let mut most_kib = before_kib;
+    for _ in 0..COUNT {
+        let mut guest = server.connect();
+        guest.send_bytes(&pings);
+        most_kib = most_kib.max(resident_kib(&server));
+        guests.push(guest);
+    }
+    println!("{} KiB for each of {COUNT}", (most_kib - before_kib) as f64 / COUNT as f64);
+    assert!(most_kib - before_kib <= COUNT * KIB_PER_STRANGER);
+    server.wait_for_log("Slow Consumer Detected: MaxPending of 32768 before CONNECT Exceeded");
+    pair.talk("meanwhile");
+}
+
 impl Manner {
     /// What such a guest sends at once.
     fn bytes(self, random: &mut fastrand::Rng) -> Vec<u8> {
@@ -120,7 +148,7 @@ impl Manner {
                 [b"PUB a 1048576\r\n".to_vec(), vec![b'x'; 1 << 20], b"\r\n".to_vec()].concat()
             }
             // Each PING is answered, and nobody takes the answers.
-            Manner::NeverReads => b"PING\r\n".repeat(2_000),
+            Manner::NeverReads => b"PING\r\n".repeat(NEVER_READ_BYTES / 6),
         }
     }
 }
