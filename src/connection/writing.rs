@@ -99,9 +99,10 @@ impl Connections {
         }
         turn.shard.counters().add(Counter::SlowConsumers, 1);
         let pending = turn.shard.outbox(slot).map_or(0, |outbox| outbox.pending_bytes());
-        let deadline = self.limits.write_deadline;
+        let deadline = config::duration::print(self.limits.write_deadline);
         let text = format!(
-            "Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {pending} total bytes."
+            "Slow Consumer Detected: WriteDeadline of {deadline} exceeded with {pending} total \
+             bytes."
         );
         self.say(slot, Level::Info, &text);
         if self.limits.write_timeout == WriteTimeout::Retry && taken > 0 {
