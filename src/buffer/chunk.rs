@@ -47,10 +47,12 @@ impl WriteChunk {
 
     /// An empty chunk with room for `len` bytes or more: a pooled one where a size fits.
     pub fn with_room(len: usize) -> WriteChunk {
-        match len {
-            0..=SMALL_BYTES => WriteChunk::small(),
-            ..=LARGE_BYTES => WriteChunk::large(),
-            _ => WriteChunk { memory: vec![0; len].into(), len: 0 },
+        if len <= SMALL_BYTES {
+            WriteChunk::small()
+        } else if len <= LARGE_BYTES {
+            WriteChunk::large()
+        } else {
+            WriteChunk { memory: vec![0; len].into(), len: 0 }
         }
     }
 
