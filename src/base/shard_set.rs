@@ -43,6 +43,19 @@ impl ShardSet {
         self.0.count_ones() as usize
     }
 
+    /// Whether some shard is in both sets.
+    #[inline]
+    pub fn meets(self, other: ShardSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// All that are in both sets.
+    #[inline]
+    #[must_use]
+    pub fn intersection(self, other: ShardSet) -> ShardSet {
+        ShardSet(self.0 & other.0)
+    }
+
     /// All that are in either set.
     #[inline]
     #[must_use]

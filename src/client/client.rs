@@ -91,7 +91,7 @@ impl Client {
             self.trace_in(context, &operation);
         }
         match operation {
-            Op::Publish(publish) => self.publish(context, &publish, shared),
+            Op::Publish(publish) => self.publish(context, &publish, shared, &[]),
             Op::Subscribe { subject, queue, sid } => self.subscribe(context, subject, queue, sid),
             Op::Unsubscribe { sid, max } => self.unsubscribe(context, sid, max),
             Op::Ping => self.ping_received(context),
@@ -201,9 +201,10 @@ impl Dialect for Client {
             if !self.trace
                 && let Some((publish, len)) = parse_publish(&bytes[at..], &self.limits)
             {
+                let ahead = &bytes[at..];
                 at += len;
                 let shared = shared.filter(|whole| whole.len() == len);
-                match self.publish(context, &publish, shared) {
+                match self.publish(context, &publish, shared, ahead) {
                     Flow::Continue => continue,
                     Flow::Pause(pause) => break Next::Pause(pause),
                     Flow::Close(reason) => break Next::Close(reason),

@@ -14,6 +14,7 @@ impl Client {
         context: &mut Context<'_>,
         publish: &Publish<'_>,
         shared: Option<&Bytes>,
+        ahead: &[u8],
     ) -> Flow {
         context.link.in_msgs += 1;
         context.link.in_bytes += publish.total_len() as u64;
@@ -27,7 +28,7 @@ impl Client {
         self.ok(context);
         match (publish.is_canonical(), shared) {
             (true, Some(shared)) => self.send(context, Message::over(publish, shared.clone())),
-            (true, None) => self.send(context, Message::borrowed(publish)),
+            (true, None) => self.send(context, Message::borrowed(publish).followed_by(ahead)),
             (false, _) => {
                 let mut wire = Vec::new();
                 let canonical = protocol::canonical(publish.parts(), &mut wire);
@@ -43,9 +44,9 @@ impl Client {
         if published.reached == Reached::Nobody && self.connect.no_responders {
             context.shard.answer_no_responders(&self.publisher, &message);
         }
-        match published.congested {
-            true => Flow::Pause(Pause::Congested),
-            false => Flow::Continue,
+        match published.congested.is_empty() {
+            true => Flow::Continue,
+            false => Flow::Pause(Pause::Congested(published.congested)),
         }
     }
 }

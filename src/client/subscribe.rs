@@ -1,5 +1,6 @@
 //! SUB and UNSUB (spec/client-protocol.md §2.1, §5).
 
+use base::ShardSet;
 use connection::{Context, Pause};
 use protocol::ErrorText;
 use shard::SubscribeOutcome;
@@ -28,7 +29,7 @@ impl Client {
                 self.ok(context);
                 // design §4 rule 2: what follows may be a request with this as its inbox.
                 if context.shard.holds_interest() {
-                    return Flow::Pause(Pause::Congested);
+                    return Flow::Pause(Pause::Congested(ShardSet::EMPTY));
                 }
             }
             SubscribeOutcome::Known => self.ok(context),

@@ -1,7 +1,7 @@
 //! The seam between a connection and its language: client, and later mqtt, route, leafnode.
 
 use base::snapshot::ConnectionSnapshot;
-use base::{ConnSlot, Log, Now};
+use base::{ConnSlot, Log, Now, ShardSet};
 use bytes::Bytes;
 use protocol::CloseReason;
 use ring::InterestSeq;
@@ -74,8 +74,8 @@ pub enum Pause {
     /// Every other shard knows what this connection subscribed to; then
     /// [`Dialect::visible`] is called.
     Visible(InterestSeq),
-    /// The rings have room again.
-    Congested,
+    /// The rings to these shards have room again, and no interest waits for any.
+    Congested(ShardSet),
     /// The monotonic clock shows this many nanoseconds.
     Stalled(u64),
 }

@@ -4,7 +4,7 @@
 //! is copied, and once an operation is complete the following bytes are handed over in place
 //! again. A large payload collects in memory of its own, which is then shared, not copied.
 
-use base::{ConnSlot, Counter};
+use base::{ConnSlot, Counter, ShardSet};
 use config::limits;
 use protocol::CloseReason;
 use runtime::network::Network;
@@ -51,7 +51,7 @@ impl Connections {
         match connection.state {
             State::Open if shard.holds_interest() => {
                 connection.keep(bytes);
-                Then::Pause(Pause::Congested)
+                Then::Pause(Pause::Congested(ShardSet::EMPTY))
             }
             State::Open => {
                 let Connection { link, dialect, partial, .. } = connection;
@@ -135,7 +135,7 @@ impl Connections {
             };
             let over = match pause {
                 Pause::Visible(told) => turn.shard.is_visible(told),
-                Pause::Congested => !turn.shard.is_congested(),
+                Pause::Congested(shards) => !turn.shard.is_congested(shards),
                 Pause::Stalled(until_ns) => turn.now.mono_ns >= until_ns,
             };
             if over {
@@ -151,9 +151,12 @@ impl Connections {
     pub fn may_resume(&self, shard: &shard::Shard) -> bool {
         let waits = |slot: &ConnSlot| {
             let connection = self.slots[slot.index()].as_ref();
-            connection.is_some_and(|c| c.state == State::Paused(Pause::Congested))
+            match connection.map(|connection| connection.state) {
+                Some(State::Paused(Pause::Congested(shards))) => !shard.is_congested(shards),
+                _ => false,
+            }
         };
-        !self.paused.is_empty() && !shard.is_congested() && self.paused.iter().any(waits)
+        self.paused.iter().any(waits)
     }
 
     fn resume<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, pause: Pause) {
@@ -195,12 +198,10 @@ fn consume(
     mut bytes: &[u8],
 ) -> Then {
     if !partial.is_empty() {
-        let rest;
-        match complete_partial(dialect, context, partial, bytes) {
-            Ok(after) => rest = after,
+        bytes = match complete_partial(dialect, context, partial, bytes) {
+            Ok(after) => after,
             Err(then) => return then,
-        }
-        bytes = rest;
+        };
         if bytes.is_empty() {
             return Then::Wait;
         }

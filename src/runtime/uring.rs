@@ -111,6 +111,7 @@ pub struct Uring {
     peers: Vec<RawFd>,
     control: ControlBell,
     executor_fds: Vec<RawFd>,
+    #[expect(clippy::vec_box, reason = "the kernel reads them where they stand")]
     spare_messages: Vec<Box<SendMessage>>,
 }
 

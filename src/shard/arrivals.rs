@@ -6,18 +6,15 @@
 
 use base::{AccountId, Counter, QueueId, ShardId, ShardSet};
 use bytes::Bytes;
-use protocol::{ParseLimits, Publish, parse_publish};
+use protocol::{Publish, parse_publish};
 use ring::mesh::{Drained, Receive};
 use subject::Plan;
 
 use crate::delivery::{Delivered, Origin};
 use crate::frame::{DataRecord, InterestFrame, MessageFrame, Picks, Plain};
+use crate::look_ahead::WITHOUT_LIMITS;
 use crate::message::Message;
 use crate::shard::Shard;
-
-/// What was published has passed its limits.
-const WITHOUT_LIMITS: ParseLimits =
-    ParseLimits { control_line_max: usize::MAX, payload_max: u64::MAX, headers: true };
 
 /// How often a queue pick is sent on at most. Each hop needs another member to have left at the
 /// very moment.
@@ -37,11 +34,12 @@ impl Shard {
     #[inline]
     fn arrived_batch(&mut self, origin: Origin, account: AccountId, wires: &[u8]) {
         let mut rest = wires;
+        self.interest(account);
         while let Some((publish, len)) = parse_publish(rest, &WITHOUT_LIMITS) {
-            rest = &rest[len..];
-            self.interest(account);
             let interest = &mut self.interests[account.index()];
-            let plan = self.arrived_memo.plan(account, interest, publish.subject());
+            let (subs, subject) = (&self.subscriptions, publish.subject());
+            let plan = self.arrived_memo.plan(account, interest, subs, subject, rest);
+            rest = &rest[len..];
             let mut message = Message::borrowed(&publish);
             for &key in &plan.locals {
                 self.deliver(key, origin, &mut message);
@@ -54,7 +52,8 @@ impl Shard {
         self.interest(frame.account);
         let interest = &mut self.interests[frame.account.index()];
         let subject = message.publish().subject();
-        let plan = self.arrived_memo.plan(frame.account, interest, subject);
+        let subs = &self.subscriptions;
+        let plan = self.arrived_memo.plan(frame.account, interest, subs, subject, &[]);
         let MessageFrame { origin: shard, publisher: slot, echo, .. } = frame;
         // A queue pick that was sent on may have come back.
         let origin = match shard == self.id {

@@ -7,11 +7,17 @@
 //! carrying what this one found.
 
 use base::{AccountId, ConnSlot};
+use config::limits;
 
 use crate::frame::{BATCH_HEAD_LEN, begin_batch};
 
 /// Bytes after which a batch is sent, so that the other core can begin.
 const BATCH_BYTES_MAX: usize = 16 * 1024;
+
+const _: () = assert!(
+    BATCH_BYTES_MAX + limits::INLINE_PAYLOAD_MAX + BATCH_HEAD_LEN < limits::RING_DATA_BYTES / 4,
+    "a batch fits its ring several times"
+);
 
 /// The batch towards one shard.
 #[derive(Debug, Default)]

@@ -25,12 +25,14 @@
 //! | `outbox.rs` | bounded bytes for one connection |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
 //! | `frame.rs` | how records on the rings are laid out |
+//! | `look_ahead.rs` | the next few subjects' cache misses, overlapped |
 //! | `message.rs` | a canonical message, with its refcounted bytes where it has them |
 
 mod arrivals;
 mod batch;
 mod delivery;
 mod frame;
+mod look_ahead;
 mod message;
 mod outbox;
 mod publish;

@@ -7,6 +7,7 @@ use protocol::Publish;
 pub struct Message<'a> {
     publish: &'a Publish<'a>,
     shared: Option<Bytes>,
+    ahead: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -14,7 +15,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn borrowed(publish: &'a Publish<'a>) -> Message<'a> {
         debug_assert!(publish.is_canonical());
-        Message { publish, shared: None }
+        Message { publish, shared: None, ahead: &[] }
     }
 
     /// A message whose bytes are `shared`, from the verb to the last CRLF.
@@ -22,7 +23,21 @@ impl<'a> Message<'a> {
     pub fn over(publish: &'a Publish<'a>, shared: Bytes) -> Message<'a> {
         debug_assert!(publish.is_canonical());
         debug_assert_eq!(publish.wire().len(), shared.len());
-        Message { publish, shared: Some(shared) }
+        Message { publish, shared: Some(shared), ahead: &[] }
+    }
+
+    /// Says what its publisher sent from this message on, to look ahead.
+    #[inline]
+    #[must_use]
+    pub fn followed_by(mut self, ahead: &'a [u8]) -> Message<'a> {
+        self.ahead = ahead;
+        self
+    }
+
+    /// What its publisher sent from this message on, as far as it is known.
+    #[inline]
+    pub(crate) fn ahead(&self) -> &'a [u8] {
+        self.ahead
     }
 
     /// The message.

@@ -39,8 +39,15 @@ pub struct Publisher {
 pub struct Published {
     /// Whether anybody gets it.
     pub reached: Reached,
-    /// Whether a ring was full: stop reading from this publisher.
-    pub congested: bool,
+    /// The shards it goes to whose ring is full: stop reading from this publisher until they
+    /// have room.
+    pub congested: ShardSet,
+}
+
+impl Published {
+    fn here(reached: Reached) -> Published {
+        Published { reached, congested: ShardSet::EMPTY }
+    }
 }
 
 /// Whether anybody gets a message.
@@ -61,9 +68,11 @@ impl Shard {
         self.tally.in_bytes += publish.total_len() as u64;
         self.interest(publisher.account);
         let interest = &mut self.interests[publisher.account.index()];
-        let plan = self.published_memo.plan(publisher.account, interest, publish.subject());
+        let (subs, ahead) = (&self.subscriptions, message.ahead());
+        let memo = &mut self.published_memo;
+        let plan = memo.plan(publisher.account, interest, subs, publish.subject(), ahead);
         if plan.is_empty() {
-            return Published { reached: Reached::Nobody, congested: false };
+            return Published::here(Reached::Nobody);
         }
         let origin = Origin::Here { slot: publisher.slot, echo: publisher.echo };
         let mut reached = Reached::Nobody;
@@ -76,7 +85,7 @@ impl Shard {
             }
         }
         if plan.shards.is_empty() && plan.queues.is_empty() {
-            return Published { reached, congested: false };
+            return Published::here(reached);
         }
         self.publish_beyond(publisher, &plan, message, reached)
     }
@@ -103,7 +112,7 @@ impl Shard {
             }
         }
         if targets.is_empty() {
-            return Published { reached, congested: false };
+            return Published::here(reached);
         }
         let wire = message.publish().wire();
         if self.picks.is_empty() && wire.len() <= config::limits::INLINE_PAYLOAD_MAX {
@@ -121,7 +130,7 @@ impl Shard {
             };
             self.send_frames(frame, plan.shards, targets, message);
         }
-        Published { reached: Reached::Somebody, congested: self.congested }
+        Published { reached: Reached::Somebody, congested: self.congested.intersection(targets) }
     }
 
     #[inline]
@@ -144,7 +153,7 @@ impl Shard {
                 place.copy_from_slice(record);
             });
             batch.clear();
-            self.note_sent(sent);
+            self.note_sent(to, sent);
         }
     }
 
@@ -180,18 +189,24 @@ impl Shard {
         let sent = self.mesh.outgoing.send_data(to, len, payload, |record| {
             frame.write(picks, layout, inline, record);
         });
-        self.note_sent(sent);
+        self.note_sent(to, sent);
     }
 
     /// Counts a record, and notes that publishers are to be paused when it found no room.
     #[inline]
-    fn note_sent(&mut self, sent: Result<Sent, SendError>) {
-        self.count(match sent {
-            Ok(Sent::InRing) => Counter::RingFramesOut,
-            Ok(Sent::Spilled) => Counter::RingSpilled,
-            Err(_) => Counter::RingDropped,
-        });
-        self.congested |= sent != Ok(Sent::InRing);
+    fn note_sent(&mut self, to: ShardId, sent: Result<Sent, SendError>) {
+        match sent {
+            Ok(Sent::InRing) => self.count(Counter::RingFramesOut),
+            Ok(Sent::Spilled) => {
+                self.count(Counter::RingFramesOut);
+                self.count(Counter::RingSpilled);
+                self.congested.insert(to);
+            }
+            Err(_) => {
+                self.count(Counter::RingDropped);
+                self.congested.insert(to);
+            }
+        }
     }
 
     /// Finds one member of a group. Uniform over all shards; a member here that cannot take the

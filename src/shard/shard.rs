@@ -12,6 +12,7 @@ use ring::{Doorbell, InterestSeq};
 use subject::{CachePolicy, Interest, Plan};
 
 use crate::batch::Batch;
+use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
 use crate::subscriptions::Subscriptions;
 
@@ -36,6 +37,7 @@ pub struct Settings {
 pub(crate) struct Memo {
     account: AccountId,
     plan: Option<Rc<Plan>>,
+    look_ahead: LookAhead,
 }
 
 /// What this turn counted; added to the shared counters once a turn.
@@ -70,8 +72,8 @@ pub struct Shard {
     /// By shard: what is to be sent there.
     pub(crate) batches: Vec<Batch>,
     pub(crate) batched: ShardSet,
-    /// A ring was full when this was last looked at.
-    pub(crate) congested: bool,
+    /// The shards whose rings were full when this was last looked at.
+    pub(crate) congested: ShardSet,
     counters: Arc<Counters>,
     dirty: Vec<ConnSlot>,
     overflowed: Vec<ConnSlot>,
@@ -98,7 +100,7 @@ impl Shard {
             frame_picks: Vec::new(),
             batches: (0..SHARDS_MAX).map(|_| Batch::default()).collect(),
             batched: ShardSet::EMPTY,
-            congested: false,
+            congested: ShardSet::EMPTY,
             counters,
             dirty: Vec::new(),
             overflowed: Vec::new(),
@@ -203,9 +205,10 @@ impl Shard {
         self.mesh.outgoing.await_applied(told)
     }
 
-    /// Whether records wait in a spill queue: connections that feed it must not be read.
-    pub fn is_congested(&self) -> bool {
-        self.congested || self.holds_interest()
+    /// Whether connections that feed one of `shards` must still not be read: records wait for
+    /// room in their rings, or interest does, which nothing may overtake.
+    pub fn is_congested(&self, shards: ShardSet) -> bool {
+        self.congested.meets(shards) || self.holds_interest()
     }
 
     /// Whether interest waits in a spill queue. Until it has left, nothing may be published here:
@@ -223,8 +226,10 @@ impl Shard {
             self.send_batch(shard);
         }
         self.mesh.outgoing.flush();
-        if self.congested {
-            self.congested = self.mesh.outgoing.spilled().records > 0;
+        for shard in self.congested {
+            if self.mesh.outgoing.spilled_to(shard).records == 0 {
+                self.congested.remove(shard);
+            }
         }
     }
 
@@ -313,13 +318,16 @@ impl Shard {
 }
 
 impl Memo {
-    /// The plan of `subject`: the last one if it still stands, else from the index.
+    /// The plan of `subject`: the last one if it still stands, else from the index. `ahead`
+    /// begins with the message and is what will be asked for next.
     #[inline]
     pub fn plan(
         &mut self,
         account: AccountId,
         interest: &mut Interest,
+        subscriptions: &Subscriptions,
         subject: &[u8],
+        ahead: &[u8],
     ) -> Rc<Plan> {
         match &self.plan {
             Some(plan) if self.account == account && interest.is_current(subject, plan) => {
@@ -328,6 +336,7 @@ impl Memo {
             _ => {
                 // Let go first, so that the index can rebuild a stale plan in place.
                 self.plan = None;
+                self.look_ahead.step(interest, subscriptions, ahead);
                 let plan = interest.plan(subject);
                 self.account = account;
                 self.plan = Some(Rc::clone(&plan));

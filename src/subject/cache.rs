@@ -96,6 +96,20 @@ impl PlanCache {
         self.sets.iter().flat_map(|set| &set.ways).filter_map(|way| way.plan.as_ref())
     }
 
+    /// The first word of the set that a hash belongs to: looking at it brings the set near.
+    #[inline]
+    pub(crate) fn first_hash(&self, hash: u64) -> Option<u64> {
+        let set = self.sets.get(hash as usize & self.sets.len().wrapping_sub(1))?;
+        Some(set.ways[0].hash)
+    }
+
+    /// A plan under this hash, very likely the one for its subject.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<&Rc<Plan>> {
+        let set = self.sets.get(hash as usize & self.sets.len().wrapping_sub(1))?;
+        set.ways.iter().find(|way| way.hash == hash)?.plan.as_ref()
+    }
+
     /// The plan for `subject`, current or not.
     #[inline]
     pub(crate) fn get(&self, hash: u64, subject: &[u8]) -> Option<&Rc<Plan>> {

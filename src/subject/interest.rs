@@ -8,6 +8,7 @@
 use std::rc::Rc;
 
 use base::{QueueId, ShardId, SubKey};
+use smallvec::SmallVec;
 
 use crate::cache::PlanCache;
 use crate::generation::Generations;
@@ -163,6 +164,28 @@ impl Interest {
             return Rc::clone(plan);
         }
         self.plan_anew(subject, hash)
+    }
+
+    /// Plans in the cache.
+    #[inline]
+    pub fn cached_plans(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Reads what [`Interest::plan`] would read for each of `subjects`, all at once, so that
+    /// their cache misses overlap; gives one subscription of each that has some. Changes nothing.
+    pub fn bring_near(&self, subjects: &[&[u8]]) -> impl Iterator<Item = SubKey> {
+        let hashes: SmallVec<[u64; 8]> =
+            subjects.iter().map(|subject| self.hasher.hash_one(subject)).collect();
+        for &hash in &hashes {
+            // The load is the point.
+            std::hint::black_box(self.cache.first_hash(hash));
+        }
+        let plans: SmallVec<[&Rc<Plan>; 8]> =
+            hashes.iter().filter_map(|&hash| self.cache.candidate(hash)).collect();
+        let keys: SmallVec<[SubKey; 8]> =
+            plans.iter().filter_map(|plan| plan.locals.first().copied()).collect();
+        keys.into_iter()
     }
 
     /// Whether `plan`, which this very index made, is what [`Interest::plan`] would answer for
