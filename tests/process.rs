@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use harness::{Folder, Server, Signal, until};
 
@@ -139,6 +140,30 @@ fn l08_interrupt_and_terminate_exit_0() {
 }
 
 #[test]
+fn l07_a_signal_is_sent_by_pid_or_pid_file() {
+    let folder = Folder::new();
+    let file = folder.path().join("server.pid");
+    let server = Server::start(&["-P", &file.to_string_lossy()]);
+    let sent = Server::run_to_end(&["--signal", &format!("ldm={}", file.display())]);
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    server.wait_for_log("Entering lame duck mode, stop accepting new clients");
+    let server = Server::start(&[]);
+    let sent = Server::run_to_end(&["-sl", &format!("quit={}", server.pid())]);
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    assert_eq!(server.finish().code, Some(0));
+}
+
+#[test]
+fn l07_signals_to_nobody_are_refused() {
+    let wrong = Server::run_to_end(&["--signal", "bark=1"]);
+    assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("unknown signal \"bark\""), "{}", wrong.stderr);
+    let nobody = Server::run_to_end(&["--signal", "quit=no/such/file"]);
+    assert_eq!(nobody.code, Some(1), "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("invalid pid"), "{}", nobody.stderr);
+}
+
+#[test]
 fn l09_lame_duck_without_clients_ends_after_the_grace_period() {
     let config = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"500ms\"";
     let server = Server::with_config(config);
@@ -146,6 +171,29 @@ fn l09_lame_duck_without_clients_ends_after_the_grace_period() {
     server.wait_for_log("Entering lame duck mode, stop accepting new clients");
     let end = server.finish();
     assert_eq!(end.code, Some(0), "{}", end.stderr);
+}
+
+#[test]
+fn l09_closes_are_spread_over_the_duration() {
+    let config = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"100ms\"";
+    let server = Server::with_config(config);
+    let clients: Vec<_> = (0..3).map(|_| server.quiet()).collect();
+    server.signal(Signal::USR2);
+    server.wait_for_log("Closing existing clients");
+    // Three clients: a second between two closes at most, half of it at least.
+    let waiting = clients.into_iter().map(|client| {
+        std::thread::spawn(move || {
+            client.rest();
+            Instant::now()
+        })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    let ends = waiting.into_iter().map(|client| client.join().expect("a client sees its end"));
+    let mut ends: Vec<Instant> = ends.collect();
+    ends.sort();
+    let span = ends[2] - ends[0];
+    assert!((Duration::from_millis(950)..Duration::from_secs(5)).contains(&span), "{span:?}");
+    assert_eq!(server.finish().code, Some(0));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::snapshot::ClosedSnapshot;
 use base::{Counters, Level, Log};
-use config::options::{Port, Profile};
+use config::options::{Port, Profile, WriteTimeout};
 use config::{Options, limits, version};
 use connection::{Connections, Limits, Outside};
 use monitor::{ClosedRing, ServerFacts};
@@ -374,6 +374,11 @@ fn facts(
         max_payload: options.max_payload,
         max_pending: options.max_pending,
         write_deadline: options.write_deadline,
+        write_timeout: match options.write_timeout {
+            WriteTimeout::Default => String::new(),
+            WriteTimeout::Close => String::from("close"),
+            WriteTimeout::Retry => String::from("retry"),
+        },
         cores: cores.len(),
         start_ns,
         config_load_ns: start_ns,

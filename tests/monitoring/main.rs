@@ -1,4 +1,5 @@
-//! The monitoring port against `spec/monitoring.md`: rows H01, H02, H03, H07, H10, M03, M04.
+//! The monitoring port against `spec/monitoring.md`: rows F07, F09, H01, H02, H03, H07,
+//! H10, M03, M04, R06.
 
 mod fields;
 
@@ -81,6 +82,46 @@ fn m03_varz_shows_the_configured_times() {
     assert_eq!(varz["ping_interval"], 90_000_000_000_u64);
     assert_eq!(varz["ping_max"], 7);
     assert_eq!(varz["write_deadline"], 3_000_000_000_u64);
+}
+
+#[test]
+fn f07_varz_shows_the_digest_that_a_test_of_the_file_prints() {
+    let server = Server::builder().monitored().config("max_payload: 1MB\n").start();
+    if server.subject().skips("2.11.0") {
+        return;
+    }
+    let file = server.folder().join("server.conf");
+    let tested = Server::run_to_end(&["-t", "-c", &file.to_string_lossy()]);
+    let varz = get(server.monitor(), "/varz").json();
+    let digest = varz["config_digest"].as_str().expect("a digest");
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+    assert!(tested.stderr.contains(digest), "{}", tested.stderr);
+}
+
+#[test]
+fn f09_varz_shows_tags_and_metadata() {
+    let config = "server_tags: [\"region:north\", fast]\nserver_metadata { rack: \"7\" }";
+    if harness::Subject::from_env().skips("2.12.0") {
+        return;
+    }
+    let server = Server::builder().monitored().config(config).start();
+    let varz = get(server.monitor(), "/varz").json();
+    assert_eq!(varz["tags"], serde_json::json!(["region:north", "fast"]));
+    assert_eq!(varz["metadata"], serde_json::json!({ "rack": "7" }));
+}
+
+#[test]
+fn r06_varz_shows_a_write_timeout_that_was_chosen() {
+    if harness::Subject::from_env().skips("2.11.11") {
+        return;
+    }
+    let shown = |config: &str| {
+        let server = Server::builder().monitored().config(config).start();
+        get(server.monitor(), "/varz").json()["write_timeout"].clone()
+    };
+    assert_eq!(shown("write_timeout: retry"), "retry");
+    assert_eq!(shown("write_timeout: close"), "close");
+    assert!(shown("write_timeout: default").is_null());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod errors;
 mod keep_alive;
 mod lame_duck;
 mod limits;
+mod login;
 mod publish;
 mod queue;
 mod slow;
