@@ -50,7 +50,7 @@ CPU per million counts messages published; with N subscribers it includes all N 
 /// Which server.
 #[derive(Debug, Clone, Args)]
 struct Target {
-    /// A server that runs: nats://[user:password@]host:port
+    /// A server that runs: `nats://[user:password@]host:port`
     #[arg(long, global = true, conflicts_with = "spawn")]
     server: Option<String>,
     /// Process id of --server, to measure its CPU and memory

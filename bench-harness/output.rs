@@ -21,7 +21,7 @@ pub struct Output {
     /// Write one self-contained page with tables and plots
     #[arg(long, global = true, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Write latencies as DIR/<work>-<server>.hgrm
+    /// Write latencies as `DIR/<work>-<server>.hgrm`
     #[arg(long, global = true, value_name = "DIR")]
     hgrm: Option<PathBuf>,
 }
