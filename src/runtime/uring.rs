@@ -14,11 +14,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base::{ConnSlot, ShardId};
 use buffer::Segment;
 use io_uring::squeue::{Entry, Flags};
-use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::types::{Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
 use self::read_buffers::ReadBuffers;
@@ -47,10 +48,11 @@ enum About {
     RingFailed,
     Control,
     Executor,
+    Alarm,
 }
 
 impl About {
-    const ALL: [About; 10] = [
+    const ALL: [About; 11] = [
         About::Nothing,
         About::Receive,
         About::Send,
@@ -61,6 +63,7 @@ impl About {
         About::RingFailed,
         About::Control,
         About::Executor,
+        About::Alarm,
     ];
 
     fn with(self, value: u32) -> u64 {
@@ -113,6 +116,16 @@ pub struct Uring {
     executor_fds: Vec<RawFd>,
     #[expect(clippy::vec_box, reason = "the kernel reads them where they stand")]
     spare_messages: Vec<Box<SendMessage>>,
+    alarm: Option<Alarm>,
+    alarms_set: u32,
+}
+
+/// The timer that ends a sleep at the latest.
+struct Alarm {
+    at: Instant,
+    number: u32,
+    /// Read by the kernel when the timer is submitted, which is before the next one is set.
+    _length: Box<Timespec>,
 }
 
 impl Uring {
@@ -152,6 +165,8 @@ impl Uring {
             control: ControlBell { eventfd: Arc::new(control) },
             executor_fds,
             spare_messages: Vec::new(),
+            alarm: None,
+            alarms_set: 0,
         };
         uring.watch(uring.control.eventfd.as_raw_fd(), About::Control.with(0));
         for index in 0..uring.executor_fds.len() {
@@ -219,9 +234,8 @@ impl Uring {
             }
             Wait::Forever => self.ring.submit_and_wait(1),
             Wait::AtMost(ns) => {
-                let limit =
-                    Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);
-                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+                self.set_alarm(Duration::from_nanos(ns));
+                self.ring.submit_and_wait(1)
             }
         };
         match entered {
@@ -229,6 +243,21 @@ impl Uring {
             Err(error) if is_transient(&error) => {}
             Err(error) => panic!("io_uring_enter failed: {error}"),
         }
+    }
+
+    /// Sees to it that a completion comes within `within`. An alarm that is set already and
+    /// comes in time serves: to set a timer for each sleep costs a virtual machine two exits.
+    fn set_alarm(&mut self, within: Duration) {
+        let at = Instant::now() + within;
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.at <= at) {
+            return;
+        }
+        self.alarms_set = self.alarms_set.wrapping_add(1);
+        let number = self.alarms_set;
+        let length = Box::new(Timespec::from(within));
+        let timeout = opcode::Timeout::new(&raw const *length).build();
+        self.alarm = Some(Alarm { at, number, _length: length });
+        self.push(timeout.user_data(About::Alarm.with(number)));
     }
 
     fn has_deferred_work(&mut self) -> bool {
@@ -302,6 +331,11 @@ impl Uring {
             }
             About::Executor if !more => {
                 self.watch(self.executor_fds[value as usize], completion.user_data());
+            }
+            About::Alarm => {
+                if self.alarm.as_ref().is_some_and(|alarm| alarm.number == value) {
+                    self.alarm = None;
+                }
             }
             About::Executor | About::Nothing => {}
         }
