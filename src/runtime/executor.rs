@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
 
-use crate::host::HostError;
+use crate::host::{self, HostError};
 
 /// Memory that glommio registers for file I/O, bytes. Its minimum: files use our own ring.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
@@ -42,7 +42,11 @@ where
 {
     let body = move || {
         let before = ring_descriptors();
-        let executor = LocalExecutorBuilder::new(Placement::Fixed(core))
+        if let Err(error) = host::pin_thread(core) {
+            return failed(HostError::System(error));
+        }
+        // Pinned by us: glommio would read the whole host's topology four times for each core.
+        let executor = LocalExecutorBuilder::new(Placement::Unbound)
             .io_memory(IO_MEMORY_BYTES)
             .ring_depth(RING_DEPTH)
             .preempt_timer(PREEMPT_TIMER)

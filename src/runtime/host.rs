@@ -109,6 +109,20 @@ pub fn check_locked_memory() -> Result<(), HostError> {
     }
 }
 
+/// Lets the calling thread run on `core` only.
+///
+/// # Errors
+/// What the system says: there is no such core, or the process may not run there.
+pub fn pin_thread(core: usize) -> io::Result<()> {
+    // SAFETY: all-zero is an empty set; `CPU_SET` checks its index; the call reads a live set.
+    let pinned = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if pinned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sends a signal to a process.
 ///
 /// # Errors
