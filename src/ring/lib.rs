@@ -2,8 +2,8 @@
 //! wakes a sleeping core.
 //!
 //! This room never blocks, never does I/O, reads no clock and does not know what a record says.
-//! It belongs to no core: a [`MeshEnd`] is made by [`mesh`], moved to its shard's thread, and from
-//! then on used by that thread alone. What two cores share is listed in the files below and
+//! It belongs to no core: a [`MeshEnd`] is made by [`mesh()`], moved to its shard's thread, and
+//! from then on used by that thread alone. What two cores share is listed in the files below and
 //! nowhere else.
 //!
 //! Invariants:

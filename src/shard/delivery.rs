@@ -1,5 +1,5 @@
 //! Hot path: one message to one subscription. Before it: `publish` or `arrivals`; after it: the
-//! subscriber's [`Outbox`](crate::Outbox).
+//! subscriber's [`Outbox`].
 //!
 //! What is delivered is what was published, byte for byte, with the verb's first letters changed
 //! and the sid put in behind the subject: three copies, no formatting.

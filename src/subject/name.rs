@@ -1,6 +1,6 @@
 //! Subjects as bytes: what is valid, how many tokens, and the naive match of a pattern.
 //!
-//! Everything here is one pass over the bytes without allocation. [`matches`] is the plain
+//! Everything here is one pass over the bytes without allocation. [`matches()`] is the plain
 //! reading of the rules; filters use it, and the index is tested against it.
 //! Source: spec/client-protocol.md §5.
 
