@@ -1,6 +1,9 @@
-//! The one list of per-core counters. Each is written by its own shard only and read by anyone.
+//! The one list of per-core counters, and the one of durations. Each is written by its own shard
+//! only and read by anyone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::histogram::Histogram;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $help:literal;)*) => {
@@ -43,7 +46,8 @@ counters! {
     StalledClients = "stalled_clients_total", "Publishers put to sleep for a slow subscriber";
     DroppedForSlow = "dropped_for_slow_total",
         "Deliveries dropped at a slow subscriber (no_fast_producer_stall)";
-    PendingBytes = "pending_bytes", "Bytes queued for connections of this core";
+    PendingBytes = "pending_bytes",
+        "Bytes queued for connections of this core that the kernel has not taken";
     RingFramesOut = "ring_frames_out_total", "Records handed to other cores";
     RingFramesIn = "ring_frames_in_total", "Records taken from other cores";
     RingSpilled = "ring_spilled_total",
@@ -59,6 +63,10 @@ counters! {
     Turns = "turns_total", "Turns of the duty cycle";
     Parks = "parks_total", "Times the core went to sleep";
     ReadsPaused = "reads_paused_total", "Times a connection's reading was paused";
+    PausedConnections = "paused_connections",
+        "Connections now not read: for room in a ring, for a slow subscriber, for interest";
+    DirtyConnections = "dirty_connections_total",
+        "Connections with something new to send, each once a turn";
     IndexInserts = "index_inserts_total",
         "Insertions into the interest index, remote interest included";
     IndexRemoves = "index_removes_total",
@@ -69,16 +77,65 @@ counters! {
     BusyNanos = "busy_nanoseconds_total", "Time spent working, not sleeping or spinning idle";
 }
 
+macro_rules! timings {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $help:literal;)*) => {
+        /// A kind of duration that every core counts in a histogram of its own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Timing {
+            $($(#[$doc])* #[doc = $help] $variant,)*
+        }
+
+        impl Timing {
+            /// All of them, in declaration order.
+            pub const ALL: &'static [Timing] = &[$(Timing::$variant,)*];
+
+            /// The Prometheus name, without the `corewire_` prefix.
+            pub const fn name(self) -> &'static str {
+                match self { $(Timing::$variant => $name,)* }
+            }
+
+            /// One line that says what is measured.
+            pub const fn help(self) -> &'static str {
+                match self { $(Timing::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+timings! {
+    /// Each delivery counts once, at the core of its subscriber, so the count is that of
+    /// [`Counter::OutMsgs`]. It begins when the core that reads the publisher took the message's
+    /// last bytes from its network (the clock of that turn), and covers waiting in a paused
+    /// connection, in a spill queue and in a ring. It ends at the first look at the clock after
+    /// the delivering turn: in a busy core that is after the kernel took the turn's sends; in a
+    /// core that then sleeps it is just before. Not in it: bytes that the kernel had received
+    /// and the core had not yet looked at (at most one [`Timing::Loop`]), and time behind a
+    /// subscriber that has not taken its previous bytes ([`Counter::PendingBytes`]).
+    Dwell = "dwell_seconds", "Time from bytes in to bytes out, of each delivery";
+    /// From one look at the clock to the next, of turns that had something to do; sleep and idle
+    /// spinning are left out. The sum is [`Counter::BusyNanos`].
+    Loop = "loop_seconds", "Length of each turn that had something to do";
+    /// Of each delivery that came from another core: from when that core took the message's
+    /// bytes from its network to the beginning of the turn in which this one found it in the
+    /// ring. Part of [`Timing::Dwell`].
+    RingWait = "ring_wait_seconds", "Time on the way from another core, of each delivery";
+}
+
 /// One shard's counters. The shard writes with plain stores; anyone may read.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {
     values: [AtomicU64; Counter::ALL.len()],
+    timings: [Histogram; Timing::ALL.len()],
 }
 
 impl Default for Counters {
     fn default() -> Self {
-        Counters { values: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Counters {
+            values: std::array::from_fn(|_| AtomicU64::new(0)),
+            timings: std::array::from_fn(|_| Histogram::default()),
+        }
     }
 }
 
@@ -107,6 +164,12 @@ impl Counters {
     pub fn get(&self, counter: Counter) -> u64 {
         self.values[counter as usize].load(Ordering::Relaxed)
     }
+
+    /// The durations of one kind. Only the owning shard may record into it.
+    #[inline]
+    pub fn timing(&self, timing: Timing) -> &Histogram {
+        &self.timings[timing as usize]
+    }
 }
 
 #[cfg(test)]
@@ -115,10 +178,12 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_totals_are_marked() {
-        let mut names: Vec<_> = Counter::ALL.iter().map(|counter| counter.name()).collect();
+        let counters = Counter::ALL.iter().map(|counter| counter.name());
+        let timings = Timing::ALL.iter().map(|timing| timing.name());
+        let mut names: Vec<_> = counters.chain(timings).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), Counter::ALL.len());
+        assert_eq!(names.len(), Counter::ALL.len() + Timing::ALL.len());
     }
 
     #[test]

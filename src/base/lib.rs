@@ -8,19 +8,22 @@
 //! |---|---|
 //! | `ids.rs` | newtypes for shards, connections, accounts, subscriptions, queue groups |
 //! | `shard_set.rs` | a set of shards in one word |
-//! | `counters.rs` | the one list of per-core counters |
+//! | `counters.rs` | the one list of per-core counters, and of durations |
+//! | `histogram.rs` | durations in log-linear buckets, single writer |
 //! | `log.rs` | levels, log lines and the handle by which a shard logs without blocking |
 //! | `time.rs` | the two clocks as one value, read once a turn |
 //! | `snapshot.rs` | immutable pictures of a shard and its connections, for monitoring |
 
 pub mod counters;
+pub mod histogram;
 pub mod ids;
 pub mod log;
 pub mod shard_set;
 pub mod snapshot;
 pub mod time;
 
-pub use counters::{Counter, Counters};
+pub use counters::{Counter, Counters, Timing};
+pub use histogram::Distribution;
 pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ShardId, SubKey};
 pub use log::{Level, Log, Verbosity};
 pub use shard_set::{SHARDS_MAX, ShardSet};

@@ -14,6 +14,7 @@ use runtime::network::ReceiveEnd;
 use crate::dialect::{Dialect, Pause};
 use crate::liveness::Liveness;
 use crate::partial::Partial;
+use crate::waiting::Waiting;
 
 /// What every dialect's connection has.
 pub struct Link {
@@ -52,6 +53,8 @@ pub(crate) struct Connection {
     pub dialect: Box<dyn Dialect>,
     pub state: State,
     pub partial: Partial,
+    /// Since when it waits, while paused.
+    pub waiting: Waiting,
     /// The network was told to receive nothing for now.
     pub receive_paused: bool,
     /// The other end's stream has ended; bytes may still wait in `partial`.
@@ -65,8 +68,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Keeps bytes that the dialect cannot have now.
-    pub fn keep(&mut self, bytes: &[u8]) {
+    pub fn keep(&mut self, now_ns: u64, bytes: &[u8]) {
         if !bytes.is_empty() {
+            self.waiting.came(now_ns, bytes.len());
             let need = self.partial.len() + bytes.len();
             self.partial.extend(bytes, need);
         }

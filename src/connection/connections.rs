@@ -15,6 +15,7 @@ use crate::deadlines::Deadlines;
 use crate::dialect::{Context, Dialect};
 use crate::liveness::{Liveness, Verdict};
 use crate::partial::Partial;
+use crate::waiting::Waiting;
 
 /// How long a closing connection may take to send its rest and see the other end go.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
@@ -94,6 +95,11 @@ impl Connections {
         self.open
     }
 
+    /// How many are not read for now.
+    pub fn paused(&self) -> usize {
+        self.paused.len()
+    }
+
     /// Whether every connection, closing ones included, is gone.
     pub fn all_gone(&self) -> bool {
         self.free.len() == self.slots.len()
@@ -150,6 +156,7 @@ impl Connections {
             dialect: dialect(),
             state: State::Open,
             partial: Partial::default(),
+            waiting: Waiting::default(),
             receive_paused: false,
             receive_ended: None,
             write: WriteState::default(),

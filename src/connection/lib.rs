@@ -15,6 +15,7 @@
 //! | `connections.rs` | a core's connections: opening, events, closing |
 //! | `reading.rs` | bytes in: the dialect's appetite, partial operations, pauses |
 //! | `partial.rs` | the bytes of an operation that is not complete |
+//! | `waiting.rs` | when the bytes came that a paused connection keeps |
 //! | `writing.rs` | bytes out: one send a connection a turn, deadlines, slow consumers |
 //! | `liveness.rs` | PING, PONG and when a connection is stale |
 //! | `deadlines.rs` | which connection to look at next |
@@ -26,6 +27,7 @@ mod dialect;
 mod liveness;
 mod partial;
 mod reading;
+mod waiting;
 mod writing;
 
 pub use connection::Link;

@@ -50,7 +50,7 @@ impl Connections {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return Then::Wait };
         match connection.state {
             State::Open if shard.holds_interest() => {
-                connection.keep(bytes);
+                connection.keep(now.mono_ns, bytes);
                 Then::Pause(Pause::Congested(ShardSet::EMPTY))
             }
             State::Open => {
@@ -60,7 +60,7 @@ impl Connections {
                 consume(&mut **dialect, &mut context, partial, bytes)
             }
             State::Paused(pause) => {
-                connection.keep(bytes);
+                connection.keep(now.mono_ns, bytes);
                 Then::Pause(pause)
             }
             State::Closing { .. } | State::Closed => Then::Wait,
@@ -96,6 +96,9 @@ impl Connections {
             return;
         }
         connection.state = State::Paused(pause);
+        // What waits for longer, since before an earlier pause, is known; the rest came now.
+        let (held, known) = (connection.partial.len(), connection.waiting.bytes());
+        connection.waiting.came(turn.now.mono_ns, held.saturating_sub(known));
         self.paused.push(slot);
     }
 
@@ -121,9 +124,9 @@ impl Connections {
         }
     }
 
-    /// Goes on with every paused connection whose wait is over.
-    pub fn resume_paused<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
-        let mut index = 0;
+    /// Goes on with every paused connection whose wait is over, and says how many those were.
+    pub fn resume_paused<N: Network>(&mut self, turn: &mut Turn<'_, N>) -> usize {
+        let (mut index, mut resumed) = (0, 0);
         while index < self.paused.len() {
             let slot = self.paused[index];
             let pause = match self.slots[slot.index()].as_ref().map(|connection| connection.state) {
@@ -141,10 +144,12 @@ impl Connections {
             if over {
                 self.paused.swap_remove(index);
                 self.resume(turn, slot, pause);
+                resumed += 1;
             } else {
                 index += 1;
             }
         }
+        resumed
     }
 
     /// Whether a connection that waited for room in the rings can go on.
@@ -165,7 +170,7 @@ impl Connections {
         if let Pause::Visible(_) = pause {
             self.with(turn, slot, |dialect, context| dialect.visible(context));
         }
-        let then = self.feed(turn.shard, turn.now, slot, &[]);
+        let then = self.feed_what_waited(turn, slot);
         self.after_feed(turn, slot, then);
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         if connection.state != State::Open {
@@ -175,6 +180,24 @@ impl Connections {
             Some(end) => self.close_after_end(turn, slot, end),
             None => self.resume_receive(turn, slot),
         }
+    }
+
+    /// Hands over what came before or during a pause. Messages in it count from when its first
+    /// bytes came.
+    fn feed_what_waited<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) -> Then {
+        let since_ns = |connection: &Connection| connection.waiting.since_ns();
+        if let Some(since_ns) = self.slots[slot.index()].as_ref().and_then(since_ns) {
+            turn.shard.arrived_at(since_ns);
+        }
+        let then = self.feed(turn.shard, turn.now, slot, &[]);
+        turn.shard.arrived_now();
+        if let Some(connection) = self.slots[slot.index()].as_mut() {
+            match then {
+                Then::Pause(_) => connection.waiting.keep_last(connection.partial.len()),
+                _ => connection.waiting.keep_last(0),
+            }
+        }
+        then
     }
 
     /// When the first stalled connection is to go on, monotonic nanoseconds.

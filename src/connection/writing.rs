@@ -22,12 +22,12 @@ impl Connections {
             self.say(slot, Level::Info, &text);
             self.close(turn, slot, CloseReason::SlowConsumerPendingBytes, Rest::Dropped);
         }
+        let mut dirty = 0;
         while let Some(slot) = turn.shard.next_dirty() {
-            if let Some(outbox) = turn.shard.outbox(slot) {
-                outbox.mark_clean();
-            }
+            dirty += 1;
             self.start_send(turn, slot);
         }
+        turn.shard.counters().add(Counter::DirtyConnections, dirty);
         while let Some(slot) = self.unsent.pop() {
             self.start_send(turn, slot);
         }
@@ -62,9 +62,7 @@ impl Connections {
         bytes: usize,
         idle: bool,
     ) {
-        if let Some(outbox) = turn.shard.outbox(slot) {
-            outbox.sent(bytes);
-        }
+        turn.shard.sent(slot, bytes);
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         connection.write.taken += bytes;
         if idle {

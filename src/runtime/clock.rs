@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use base::Now;
@@ -12,7 +13,10 @@ pub trait Clock {
     fn read(&mut self) -> Now;
 }
 
-/// The system's clocks.
+/// Where the monotonic time of all cores begins, so that what one core notes another can read.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The system's clocks. All of a process agree.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -20,7 +24,7 @@ pub struct SystemClock {
 
 impl Default for SystemClock {
     fn default() -> Self {
-        SystemClock { start: Instant::now() }
+        SystemClock { start: *START }
     }
 }
 

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::{ClientId, ConnSlot, Counter, Level, Now};
+use base::{ClientId, ConnSlot, Counter, Counters, Level, Now, Timing};
 use client::Client;
 use connection::{Connections, Rest, Turn};
 use crossbeam_channel::Receiver;
 use monitor::{Fanout, SubscriptionPage};
 use protocol::{CloseReason, ErrorText};
+use ring::Drained;
 use runtime::clock::Clock;
 use runtime::network::{Event, Network, Socket, Wait};
 use shard::Shard;
@@ -67,9 +68,21 @@ pub struct Core<N, C> {
     parts: Parts<N, C>,
     events: Vec<Event>,
     now: Now,
+    effort: Effort,
     listen_again_ns: Option<u64>,
     shutdown_until_ns: Option<u64>,
     ended: bool,
+}
+
+/// What a turn turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// It found nothing to do, as most turns of a core that spins.
+    None,
+    /// It did something.
+    Some,
+    /// Its time is counted already.
+    Counted,
 }
 
 impl<N: Network, C: Clock> Core<N, C> {
@@ -83,6 +96,7 @@ impl<N: Network, C: Clock> Core<N, C> {
             parts,
             events: Vec::with_capacity(1024),
             now,
+            effort: Effort::None,
             listen_again_ns: None,
             shutdown_until_ns: None,
             ended: false,
@@ -107,7 +121,10 @@ impl<N: Network, C: Clock> Core<N, C> {
         self.parts.net.turn(wait, &mut self.events);
         self.wake(wait);
         // Interest from other cores first: whoever is read below may answer a message of theirs.
-        self.parts.shard.drain_rings(RING_BYTES_PER_TURN);
+        let drained = self.parts.shard.drain_rings(RING_BYTES_PER_TURN);
+        if !self.events.is_empty() || drained != Drained::default() {
+            self.effort = Effort::Some;
+        }
     }
 
     /// Handles what was taken in, and sends what came of it.
@@ -117,23 +134,24 @@ impl<N: Network, C: Clock> Core<N, C> {
         let Parts { net, shard, connections, .. } = &mut self.parts;
         let mut turn = Turn { net, shard, now: self.now };
         connections.stall_publishers(&mut turn);
-        connections.resume_paused(&mut turn);
+        let resumed = connections.resume_paused(&mut turn);
+        if resumed > 0 || turn.shard.has_work() {
+            self.effort = Effort::Some;
+        }
         connections.on_deadlines(&mut turn);
         connections.collect_reaped(turn.shard);
         // Interest and data for other cores leave before any client can hear of them.
         turn.shard.finish_turn(turn.net);
         connections.flush(&mut turn);
+        turn.shard.counters().set(Counter::PausedConnections, connections.paused() as u64);
         self.on_timers();
     }
 
     /// Sleeps only when nothing is left to do, and for no longer than the next deadline.
     fn choose_wait(&mut self) -> Wait {
         let Parts { shard, connections, commands, idle, clock, .. } = &mut self.parts;
-        let busy = *idle == Idle::Spin
-            || shard.has_work()
-            || connections.has_unsent()
-            || connections.may_resume(shard);
-        if busy || !shard.prepare_sleep() {
+        let work = shard.has_work() || connections.has_unsent() || connections.may_resume(shard);
+        if work || *idle == Idle::Spin || !shard.prepare_sleep() {
             return Wait::Poll;
         }
         if !commands.is_empty() {
@@ -141,8 +159,9 @@ impl<N: Network, C: Clock> Core<N, C> {
             return Wait::Poll;
         }
         let now = clock.read();
-        let busy_ns = now.mono_ns.saturating_sub(self.now.mono_ns);
-        shard.counters().add(Counter::BusyNanos, busy_ns);
+        // What is asked for now leaves as the core lies down.
+        shard.out(now.mono_ns);
+        count_turn(shard.counters(), &mut self.effort, self.now, now);
         let deadlines =
             [connections.next_deadline_ns(), self.listen_again_ns, self.shutdown_until_ns];
         match deadlines.into_iter().flatten().min() {
@@ -157,18 +176,19 @@ impl<N: Network, C: Clock> Core<N, C> {
         }
     }
 
-    /// Reads the clock, once a turn.
+    /// Reads the clock, once a turn: the last turn is over, and its sends are with the kernel.
     fn wake(&mut self, waited: Wait) {
-        let now = self.parts.clock.read();
-        let counters = self.parts.shard.counters();
-        counters.add(Counter::Turns, 1);
+        let Parts { clock, shard, .. } = &mut self.parts;
+        let now = clock.read();
+        count_turn(shard.counters(), &mut self.effort, self.now, now);
+        shard.counters().add(Counter::Turns, 1);
+        self.effort = Effort::None;
         if waited != Wait::Poll {
-            counters.add(Counter::Parks, 1);
-            self.parts.shard.woke();
-        } else {
-            let busy_ns = now.mono_ns.saturating_sub(self.now.mono_ns);
-            counters.add(Counter::BusyNanos, busy_ns);
+            shard.counters().add(Counter::Parks, 1);
+            shard.woke();
+            self.effort = Effort::Some;
         }
+        shard.begin_turn(now.mono_ns);
         self.now = now;
     }
 
@@ -263,6 +283,7 @@ impl<N: Network, C: Clock> Core<N, C> {
     fn handle_commands(&mut self) {
         for _ in 0..COMMANDS_PER_TURN {
             let Ok(command) = self.parts.commands.try_recv() else { return };
+            self.effort = Effort::Some;
             self.handle_command(command);
         }
     }
@@ -328,6 +349,15 @@ impl<N: Network, C: Clock> Core<N, C> {
         if let Some(until_ns) = self.shutdown_until_ns {
             self.ended = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
         }
+    }
+}
+
+/// Counts the length of a turn, once, if it had something to do.
+fn count_turn(counters: &Counters, effort: &mut Effort, began: Now, over: Now) {
+    if std::mem::replace(effort, Effort::Counted) == Effort::Some {
+        let busy_ns = over.mono_ns.saturating_sub(began.mono_ns);
+        counters.add(Counter::BusyNanos, busy_ns);
+        counters.timing(Timing::Loop).record(busy_ns, 1);
     }
 }
 

@@ -11,6 +11,7 @@ use ring::mesh::{Drained, Receive};
 use subject::Plan;
 
 use crate::delivery::{Delivered, Origin};
+use crate::dwell::{Arrival, Via};
 use crate::frame::{DataRecord, InterestFrame, MessageFrame, Picks, Plain};
 use crate::look_ahead::WITHOUT_LIMITS;
 use crate::message::Message;
@@ -26,6 +27,7 @@ impl Shard {
         let mut incoming = std::mem::take(&mut self.mesh.incoming);
         let drained = incoming.drain(data_bytes_max, self);
         self.mesh.incoming = incoming;
+        self.arrived_now();
         self.counters().add(Counter::RingFramesIn, drained.interest + drained.data);
         drained
     }
@@ -48,7 +50,12 @@ impl Shard {
         debug_assert!(rest.is_empty(), "a batch holds whole canonical messages");
     }
 
-    fn arrived(&mut self, frame: MessageFrame, picks: Picks<'_>, message: &mut Message<'_>) {
+    fn arrived_message(
+        &mut self,
+        frame: MessageFrame,
+        picks: Picks<'_>,
+        message: &mut Message<'_>,
+    ) {
         self.interest(frame.account);
         let interest = &mut self.interests[frame.account.index()];
         let subject = message.publish().subject();
@@ -113,21 +120,25 @@ impl Receive for Shard {
     #[inline]
     fn data(&mut self, from: ShardId, record: &[u8], payload: Option<Bytes>) {
         match DataRecord::read(record) {
-            DataRecord::Batch { account, publisher, wires } => {
+            DataRecord::Batch { account, publisher, since_ns, wires } => {
+                self.arrived(Arrival { since_ns, via: Via::Ring });
                 self.arrived_batch(Origin::There { shard: from, slot: publisher }, account, wires);
             }
             DataRecord::Stall(publisher) => self.stalled.push(publisher),
-            DataRecord::Message { frame, picks, layout, wire } => match payload {
-                None => {
-                    let publish = Publish::from_layout(wire, layout);
-                    self.arrived(frame, picks, &mut Message::borrowed(&publish));
+            DataRecord::Message { frame, picks, layout, wire } => {
+                self.arrived(Arrival { since_ns: frame.since_ns, via: Via::Ring });
+                match payload {
+                    None => {
+                        let publish = Publish::from_layout(wire, layout);
+                        self.arrived_message(frame, picks, &mut Message::borrowed(&publish));
+                    }
+                    Some(shared) => {
+                        let wire = shared.clone();
+                        let publish = Publish::from_layout(&wire, layout);
+                        self.arrived_message(frame, picks, &mut Message::over(&publish, shared));
+                    }
                 }
-                Some(shared) => {
-                    let wire = shared.clone();
-                    let publish = Publish::from_layout(&wire, layout);
-                    self.arrived(frame, picks, &mut Message::over(&publish, shared));
-                }
-            },
+            }
         }
     }
 }

@@ -37,14 +37,14 @@ impl Batch {
                 && self.bytes.len() < BATCH_BYTES_MAX)
     }
 
-    /// Adds a message.
+    /// Adds a message. Of all in a batch, `since_ns` of the first tells when they came.
     #[inline]
-    pub fn add(&mut self, account: AccountId, publisher: ConnSlot, wire: &[u8]) {
+    pub fn add(&mut self, account: AccountId, publisher: ConnSlot, since_ns: u64, wire: &[u8]) {
         if self.bytes.is_empty() {
             self.bytes.reserve(BATCH_BYTES_MAX + BATCH_HEAD_LEN + wire.len());
             self.account = account;
             self.publisher = publisher;
-            begin_batch(account, publisher, &mut self.bytes);
+            begin_batch(account, publisher, since_ns, &mut self.bytes);
         }
         self.bytes.extend_from_slice(wire);
     }
@@ -70,9 +70,9 @@ mod tests {
         let mut batch = Batch::default();
         let (ann, bob) = (ConnSlot(1), ConnSlot(2));
         assert!(batch.takes(AccountId::GLOBAL, ann));
-        batch.add(AccountId::GLOBAL, ann, b"PUB a 0\r\n\r\n");
+        batch.add(AccountId::GLOBAL, ann, 0, b"PUB a 0\r\n\r\n");
         assert!(batch.takes(AccountId::GLOBAL, ann) && !batch.takes(AccountId::GLOBAL, bob));
-        batch.add(AccountId::GLOBAL, ann, &[b'x'; BATCH_BYTES_MAX]);
+        batch.add(AccountId::GLOBAL, ann, 0, &[b'x'; BATCH_BYTES_MAX]);
         assert!(!batch.takes(AccountId::GLOBAL, ann));
         batch.clear();
         assert!(batch.takes(AccountId::GLOBAL, bob) && batch.record().is_empty());

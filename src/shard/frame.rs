@@ -2,14 +2,15 @@
 //! is no version; numbers are in native byte order.
 //!
 //! ```text
-//! data lane, message (16 bytes, picks, the publish's layout and wire):
-//!   0      1       2         4         8           12     13     14       16            16 + 4n
-//!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ picks: u32 │ rest │
+//! data lane, message (24 bytes, picks, the publish's layout and wire):
+//!   0      1       2         4         8           12     13     14       16      24    24 + 4n
+//!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ since │ picks │ rest │
+//!          since: when the message came, monotonic nanoseconds; picks: u32 each
 //!          rest: layout (16), wire
 //!          (the wire is absent when it travels beside the record as refcounted bytes)
 //! data lane, batch: small messages of one publisher that only plain subscriptions get
-//!   0      1          4         8           12
-//!   │ kind │ 3 unused │ account │ publisher │ canonical wire of each message, one after another │
+//!   0      1          4         8           12      20
+//!   │ kind │ 3 unused │ account │ publisher │ since │ canonical wire of each, one after another │
 //! data lane, stall:
 //!   │ kind │ 3 unused │ publisher │
 //! interest lane:
@@ -25,8 +26,10 @@ use crate::publish::Echo;
 const KIND_MESSAGE: u8 = 1;
 const KIND_STALL: u8 = 2;
 const KIND_BATCH: u8 = 3;
-/// The fixed part at the front of a record.
+/// The fixed part at the front of an interest record.
 const PLAIN_LEN: usize = 16;
+/// The fixed part at the front of a message record.
+const MESSAGE_HEAD_LEN: usize = 24;
 /// A publish's layout: four numbers.
 const LAYOUT_LEN: usize = 16;
 
@@ -45,6 +48,8 @@ pub struct MessageFrame {
     pub echo: Echo,
     /// How often a queue pick was sent on.
     pub hops: u8,
+    /// When the publisher's core took the message in, monotonic nanoseconds.
+    pub since_ns: u64,
 }
 
 /// Whether a frame is for plain subscriptions too, or for queue picks only.
@@ -59,7 +64,7 @@ pub enum Plain {
 impl MessageFrame {
     /// The record's length with these picks and `wire_len` bytes inline.
     pub fn len(picks: usize, wire_len: usize) -> usize {
-        PLAIN_LEN + picks * 4 + LAYOUT_LEN + wire_len
+        MESSAGE_HEAD_LEN + picks * 4 + LAYOUT_LEN + wire_len
     }
 
     /// Writes the record into `record`, which is of just that length. `wire` is empty when the
@@ -73,7 +78,8 @@ impl MessageFrame {
         record[12] = self.hops;
         record[13] = (self.echo == Echo::On).into();
         record[14..16].copy_from_slice(&self.origin.0.to_ne_bytes());
-        let (pick_bytes, rest) = record[PLAIN_LEN..].split_at_mut(picks.len() * 4);
+        record[16..24].copy_from_slice(&self.since_ns.to_ne_bytes());
+        let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at_mut(picks.len() * 4);
         for (bytes, pick) in pick_bytes.chunks_exact_mut(4).zip(picks) {
             bytes.copy_from_slice(&pick.0.to_ne_bytes());
         }
@@ -88,13 +94,14 @@ impl MessageFrame {
 }
 
 /// Length of a batch's fixed part.
-pub const BATCH_HEAD_LEN: usize = 12;
+pub const BATCH_HEAD_LEN: usize = 20;
 
-/// Begins a batch of `publisher`'s messages in `batch`, which is empty.
-pub fn begin_batch(account: AccountId, publisher: ConnSlot, batch: &mut Vec<u8>) {
+/// Begins a batch of `publisher`'s messages, which came at `since_ns`, in `batch`, which is empty.
+pub fn begin_batch(account: AccountId, publisher: ConnSlot, since_ns: u64, batch: &mut Vec<u8>) {
     batch.extend_from_slice(&[KIND_BATCH, 0, 0, 0]);
     batch.extend_from_slice(&account.0.to_ne_bytes());
     batch.extend_from_slice(&publisher.0.to_ne_bytes());
+    batch.extend_from_slice(&since_ns.to_ne_bytes());
 }
 
 /// A record of the data lane, read in place.
@@ -105,6 +112,8 @@ pub enum DataRecord<'a> {
         account: AccountId,
         /// Where the publisher lives on the sending shard.
         publisher: ConnSlot,
+        /// When they came, monotonic nanoseconds.
+        since_ns: u64,
         /// The messages' wire, one after another.
         wires: &'a [u8],
     },
@@ -142,6 +151,7 @@ impl<'a> DataRecord<'a> {
             KIND_BATCH => DataRecord::Batch {
                 account: AccountId(u32_at(record, 4)),
                 publisher: ConnSlot(u32_at(record, 8)),
+                since_ns: u64_at(record, 12),
                 wires: &record[BATCH_HEAD_LEN..],
             },
             KIND_STALL => DataRecord::Stall(ConnSlot(u32_at(record, 4))),
@@ -152,7 +162,7 @@ impl<'a> DataRecord<'a> {
     fn read_message(record: &'a [u8]) -> DataRecord<'a> {
         debug_assert_eq!(record[0], KIND_MESSAGE);
         let picks = usize::from(u16::from_ne_bytes([record[2], record[3]]));
-        let (pick_bytes, rest) = record[PLAIN_LEN..].split_at(picks * 4);
+        let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at(picks * 4);
         let (layout_bytes, wire) = rest.split_at(LAYOUT_LEN);
         DataRecord::Message {
             frame: MessageFrame {
@@ -162,6 +172,7 @@ impl<'a> DataRecord<'a> {
                 hops: record[12],
                 echo: if record[13] == 1 { Echo::On } else { Echo::Off },
                 origin: ShardId(u16::from_ne_bytes([record[14], record[15]])),
+                since_ns: u64_at(record, 16),
             },
             picks: Picks(pick_bytes),
             layout: Layout {
@@ -226,6 +237,11 @@ impl<'a> InterestFrame<'a> {
             queue: (!name.is_empty()).then_some((name, QueueId(u32_at(record, 8)))),
         }
     }
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    let word = bytes[offset..offset + 8].try_into().expect("eight bytes");
+    u64::from_ne_bytes(word)
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {

@@ -23,6 +23,7 @@
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `outbox.rs` | bounded bytes for one connection |
+//! | `dwell.rs` | when the messages came that are being delivered |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
 //! | `frame.rs` | how records on the rings are laid out |
 //! | `look_ahead.rs` | the next few subjects' cache misses, overlapped |
@@ -31,6 +32,7 @@
 mod arrivals;
 mod batch;
 mod delivery;
+mod dwell;
 mod frame;
 mod look_ahead;
 mod message;

@@ -31,6 +31,8 @@ pub struct Outbox {
     segments: VecDeque<Segment>,
     queued_bytes: usize,
     under_way_bytes: usize,
+    /// What the core's gauge has of this outbox.
+    counted_bytes: usize,
     pending_max: usize,
     dirty: bool,
     /// Messages delivered.
@@ -61,6 +63,7 @@ impl Outbox {
             segments: VecDeque::new(),
             queued_bytes: 0,
             under_way_bytes: 0,
+            counted_bytes: 0,
             pending_max,
             dirty: false,
             out_msgs: 0,
@@ -95,6 +98,17 @@ impl Outbox {
     #[inline]
     pub fn pending_bytes(&self) -> usize {
         self.queued_bytes + self.under_way_bytes
+    }
+
+    /// What was pending when it was last counted.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.counted_bytes
+    }
+
+    /// Counts what is pending now.
+    pub(crate) fn count_bytes(&mut self) -> usize {
+        self.counted_bytes = self.pending_bytes();
+        self.counted_bytes
     }
 
     /// Whether the kernel was given bytes that it has not taken: the other end reads slower than
@@ -194,12 +208,12 @@ impl Outbox {
     }
 
     /// Notes that the outbox is not on the list of dirty ones any more.
-    pub fn mark_clean(&mut self) {
+    pub(crate) fn mark_clean(&mut self) {
         self.dirty = false;
     }
 
     /// Notes that the kernel took `bytes`.
-    pub fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.under_way_bytes);
         self.under_way_bytes -= bytes;
     }

@@ -127,6 +127,7 @@ impl Shard {
                 publisher: publisher.slot,
                 echo: publisher.echo,
                 hops: 0,
+                since_ns: self.dwell.since_ns(),
             };
             self.send_frames(frame, plan.shards, targets, message);
         }
@@ -139,7 +140,8 @@ impl Shard {
         if !batch.takes(publisher.account, publisher.slot) {
             self.send_batch(to);
         }
-        self.batches[to.index()].add(publisher.account, publisher.slot, wire);
+        let since_ns = self.dwell.since_ns();
+        self.batches[to.index()].add(publisher.account, publisher.slot, since_ns, wire);
         self.batched.insert(to);
     }
 

@@ -12,6 +12,7 @@ use ring::{Doorbell, InterestSeq};
 use subject::{CachePolicy, Interest, Plan};
 
 use crate::batch::Batch;
+use crate::dwell::{Arrival, Dwell, Via};
 use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
 use crate::subscriptions::Subscriptions;
@@ -74,6 +75,7 @@ pub struct Shard {
     pub(crate) batched: ShardSet,
     /// The shards whose rings were full when this was last looked at.
     pub(crate) congested: ShardSet,
+    pub(crate) dwell: Dwell,
     counters: Arc<Counters>,
     dirty: Vec<ConnSlot>,
     overflowed: Vec<ConnSlot>,
@@ -101,6 +103,7 @@ impl Shard {
             batches: (0..SHARDS_MAX).map(|_| Batch::default()).collect(),
             batched: ShardSet::EMPTY,
             congested: ShardSet::EMPTY,
+            dwell: Dwell::default(),
             counters,
             dirty: Vec::new(),
             overflowed: Vec::new(),
@@ -118,6 +121,32 @@ impl Shard {
     /// The counters of this shard.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// A turn begins, at this monotonic time. What the last one delivered is out.
+    pub fn begin_turn(&mut self, now_ns: u64) {
+        self.out(now_ns);
+        self.dwell.begin_turn(now_ns);
+    }
+
+    /// What was delivered is out, or leaves as the core lies down to sleep.
+    pub fn out(&mut self, now_ns: u64) {
+        self.dwell.out(now_ns, &self.counters);
+    }
+
+    /// What is published from now on came at this monotonic time, and had to wait until now.
+    pub fn arrived_at(&mut self, since_ns: u64) {
+        self.arrived(Arrival { since_ns, via: Via::Socket });
+    }
+
+    /// What is published from now on came at the beginning of this turn.
+    pub fn arrived_now(&mut self) {
+        self.dwell.arrived_now(self.tally.out_msgs, &self.counters);
+    }
+
+    #[inline]
+    pub(crate) fn arrived(&mut self, arrival: Arrival) {
+        self.dwell.arrived(arrival, self.tally.out_msgs, &self.counters);
     }
 
     /// Opens a door for a connection.
@@ -150,7 +179,9 @@ impl Shard {
 
     /// Forgets a connection that was detached and reaped.
     pub fn release(&mut self, slot: ConnSlot) {
-        self.outboxes[slot.index()] = None;
+        if let Some(outbox) = self.outboxes[slot.index()].take() {
+            self.counters.sub(Counter::PendingBytes, outbox.counted_bytes() as u64);
+        }
     }
 
     /// A connection's door.
@@ -179,9 +210,22 @@ impl Shard {
         }
     }
 
-    /// A connection with something to send.
+    /// A connection with something to send. It is not dirty any more.
     pub fn next_dirty(&mut self) -> Option<ConnSlot> {
-        self.dirty.pop()
+        let slot = self.dirty.pop()?;
+        if let Some(outbox) = self.outboxes[slot.index()].as_mut() {
+            outbox.mark_clean();
+            count_pending(outbox, &self.counters);
+        }
+        Some(slot)
+    }
+
+    /// Notes that the kernel took `bytes` of what was queued for a connection.
+    pub fn sent(&mut self, slot: ConnSlot, bytes: usize) {
+        if let Some(outbox) = self.outboxes.get_mut(slot.index()).and_then(Option::as_mut) {
+            outbox.sent(bytes);
+            count_pending(outbox, &self.counters);
+        }
     }
 
     /// A connection whose outbox went over its bound: close it.
@@ -241,6 +285,7 @@ impl Shard {
         let rung = self.mesh.wake_peers(doorbell);
         self.counters.add(Counter::DoorbellsOut, rung as u64);
         let tally = std::mem::take(&mut self.tally);
+        self.dwell.close_turn(tally.out_msgs, &self.counters);
         self.counters.add(Counter::InMsgs, tally.in_msgs);
         self.counters.add(Counter::InBytes, tally.in_bytes);
         self.counters.add(Counter::OutMsgs, tally.out_msgs);
@@ -315,6 +360,14 @@ impl Shard {
     pub(crate) fn count(&self, counter: Counter) {
         self.counters.add(counter, 1);
     }
+}
+
+/// Brings the gauge of pending bytes up to date with one outbox.
+#[inline]
+fn count_pending(outbox: &mut Outbox, counters: &Counters) {
+    let before = outbox.counted_bytes();
+    let now = outbox.count_bytes();
+    counters.add(Counter::PendingBytes, (now as u64).wrapping_sub(before as u64));
 }
 
 impl Memo {
