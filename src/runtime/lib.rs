@@ -18,11 +18,13 @@
 //! | `simulated.rs` | the network of a test: any number of cores on one thread |
 //! | `executor.rs` | one pinned glommio executor per shard |
 //! | `host.rs` | what this host offers: cores, quotas, locked memory, io_uring |
+//! | `probe.rs` | one try of io_uring before there is a core |
 
 pub mod clock;
 pub mod executor;
 pub mod host;
 pub mod network;
+pub mod probe;
 pub mod simulated;
 pub mod uring;
 
