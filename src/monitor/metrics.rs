@@ -1,12 +1,13 @@
-//! `/metrics`: every counter of every core, and the process, for Prometheus. Corewire's own.
+//! `/metrics`: every counter and every duration of every core, and the process, for Prometheus.
+//! Corewire's own. `corewire top` reads it too.
 
 use std::fmt;
 use std::sync::Arc;
 
-use base::{Counter, Counters};
+use base::{Counter, Counters, Timing};
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -15,6 +16,13 @@ use prometheus_client::registry::Registry;
 use crate::answer::Scene;
 use crate::reply::{Content, Reply};
 use crate::source::Source;
+
+/// The shortest bound of a histogram, nanoseconds, as a power of two: 0.5 µs.
+const FINE_LOG2: u32 = 9;
+/// From here on, 17 ms, bounds are an octave apart; below there are four an octave.
+const COARSE_LOG2: u32 = 24;
+/// The longest bound: 17 s.
+const LONGEST_LOG2: u32 = 34;
 
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
     let facts = scene.source.facts();
@@ -43,7 +51,14 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
     Reply { status: StatusCode::OK, content: Content::Metrics, body: body.into_bytes() }
 }
 
-/// What `base::Counter` lists, with the label `core`.
+/// The bounds of all histograms, nanoseconds, ascending: few of those that `base` counts by.
+fn bounds_ns() -> impl Iterator<Item = u64> {
+    let fine = (FINE_LOG2..COARSE_LOG2)
+        .flat_map(|log2| (0..4).map(move |quarter| (1 << log2) + (quarter << (log2 - 2))));
+    fine.chain((COARSE_LOG2..=LONGEST_LOG2).map(|log2| 1 << log2))
+}
+
+/// What `base::Counter` and `base::Timing` list, with the label `core`.
 #[derive(Debug)]
 struct Cores {
     shards: Vec<Arc<Counters>>,
@@ -51,6 +66,9 @@ struct Cores {
 
 impl Collector for Cores {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for &timing in Timing::ALL {
+            self.encode_timing(timing, &mut encoder)?;
+        }
         for &counter in Counter::ALL {
             // OpenMetrics names a counter without `_total` and its value with it.
             let (name, kind) = match counter.name().strip_suffix("_total") {
@@ -67,6 +85,27 @@ impl Collector for Cores {
                     _ => ConstGauge::new(value).encode(metric)?,
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Cores {
+    fn encode_timing(&self, timing: Timing, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help) = (timing.name(), timing.help());
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (core, shard) in self.shards.iter().enumerate() {
+            let read = shard.timing(timing).read().coarser(bounds_ns());
+            let seconds = |ns| if ns == u64::MAX { f64::INFINITY } else { ns as f64 / 1e9 };
+            let buckets: Vec<(f64, u64)> =
+                read.buckets.iter().map(|&(bound, count)| (seconds(bound), count)).collect();
+            let labels = [("core", core)];
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                seconds(read.sum_ns),
+                read.count(),
+                &buckets,
+                None,
+            )?;
         }
         Ok(())
     }

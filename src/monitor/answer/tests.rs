@@ -467,6 +467,42 @@ fn metrics_hold_every_counter_of_every_core() {
     assert!(text.ends_with("# EOF\n"));
 }
 
+/// The value of each line that begins so, with its `le`.
+fn buckets_of(text: &str, family: &str, core: usize) -> Vec<(f64, u64)> {
+    let start = format!("corewire_{family}_bucket{{le=\"");
+    let lines = text.lines().filter_map(|line| line.strip_prefix(&start));
+    lines
+        .filter_map(|line| {
+            let (le, rest) = line.split_once('"')?;
+            let value = rest.strip_prefix(&format!(",core=\"{core}\"}} "))?;
+            Some((le.parse().expect("a number"), value.parse().expect("a count")))
+        })
+        .collect()
+}
+
+#[test]
+fn metrics_hold_every_histogram_of_every_core() {
+    let (_, text) = get(FakeServer::full(), "/metrics");
+    for timing in base::Timing::ALL {
+        let name = timing.name();
+        assert!(text.contains(&format!("# TYPE corewire_{name} histogram\n")), "{name}");
+        for core in 0..2 {
+            let buckets = buckets_of(&text, name, core);
+            assert!(buckets.len() > 50, "{name}: {buckets:?}");
+            assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{buckets:?}");
+            let up_to = |le: f64| buckets.iter().find(|(bound, _)| *bound >= le).map(|b| b.1);
+            let counts = [512e-9, 1.024e-6, 0.01, 17.1, f64::INFINITY].map(up_to);
+            assert_eq!(counts, [2, 4, 6, 6, 8].map(Some), "{buckets:?}");
+            let line = |suffix, value: &str| {
+                let line = format!("corewire_{name}_{suffix}{{core=\"{core}\"}} {value}");
+                assert!(text.lines().any(|found| found == line), "{line} is missing");
+            };
+            line("count", "8");
+            line("sum", "120.006002848");
+        }
+    }
+}
+
 #[test]
 fn a_page_of_a_query_over_shards_is_the_page_of_the_whole() {
     // The naive twin: filter, skip and take over all at once.
