@@ -16,6 +16,7 @@ use crate::options::{Options, Secret};
 use crate::parser::{self, Disk, Environment, Files};
 use crate::place::Sources;
 use crate::problem::Diagnostics;
+use crate::profile;
 use crate::signal::SignalRequest;
 use crate::usage;
 use crate::version;
@@ -155,7 +156,7 @@ impl Line {
                 (Does::Several(set, _), _) => {
                     apply::flag_switch(text).map(|on| set(draft, on)).ok_or(FlagError::Syntax)
                 }
-                (Does::Profile, _) => profile(draft, text),
+                (Does::Profile, _) => set_profile(draft, text),
                 (_, Takes::Switch) => apply::flag_switch(text).map(drop).ok_or(FlagError::Syntax),
                 _ => Ok(()),
             };
@@ -235,6 +236,8 @@ impl Line {
             None => {}
         }
         self.apply(&mut draft)?;
+        let corewire = &mut draft.options.corewire;
+        corewire.tuning = profile::load(&corewire.profile, files, &mut sources, &mut found);
         let options = draft.finish(&mut found);
         let failed = !found.errors.is_empty() || (check && !found.warnings.is_empty());
         let lines = found.show(&sources);
@@ -273,7 +276,7 @@ fn read_file(
     Ok(())
 }
 
-fn profile(draft: &mut Draft, text: &str) -> Result<(), FlagError> {
+fn set_profile(draft: &mut Draft, text: &str) -> Result<(), FlagError> {
     match apply::flag_integer(text) {
         Some(0) => Ok(()),
         Some(_) => Err(FlagError::NotBuilt),

@@ -47,7 +47,7 @@ pub enum Does {
     Help,
     /// `--help_tls`
     HelpTls,
-    /// `--profile`: a name sets `corewire.profile`, a number is nats-server's profiling port.
+    /// `--profile`: a name or path sets `corewire.profile`, a number is nats-server's profiling port.
     Profile,
     /// NATS has it, Corewire does not yet; with what it would do.
     NotBuilt(&'static str),
@@ -242,7 +242,7 @@ pub static FLAGS: &[Flag] = &[
     value(&["pass"], "password", Group::Authorization, Does::Option("authorization.password")),
     value(&["auth"], "token", Group::Authorization, Does::Option("authorization.token")),
     value(&["cores"], "list", Group::Corewire, Does::Option("corewire.cores")),
-    value(&["profile"], "name", Group::Corewire, Does::Profile),
+    value(&["profile"], "name|path", Group::Corewire, Does::Profile),
     switch(&["help", "h"], Group::Common, Does::Help),
     switch(&["version", "v"], Group::Common, Does::Version),
     switch(&["help_tls"], Group::Common, Does::HelpTls),

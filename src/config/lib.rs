@@ -18,6 +18,8 @@
 //! | `options.rs` | [`Options`]: what the server was told to do |
 //! | `version.rs` | the NATS level spoken and our own version |
 //! | `cores.rs` | `0,2-5` as a list of cores |
+//! | `profile.rs` | tuning profiles: which there are, and what they say |
+//! | `profile/keys.rs`, `profile/read.rs` | every key of a profile; its text to values |
 //! | `command.rs` | command line and file to [`Command`] or [`Exit`] |
 //! | `flags.rs` | every flag, declared once |
 //! | `normalise.rs` | Go's way of writing flags, turned into clap's |
@@ -62,6 +64,7 @@ pub mod options;
 pub mod parser;
 pub mod place;
 pub mod problem;
+pub mod profile;
 mod scanner;
 pub mod signal;
 mod suggest;

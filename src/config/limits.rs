@@ -127,6 +127,12 @@ pub const READ_CHUNK: usize = 32 * KIB;
 /// comes back, `Counter::ReadsPaused` rises.
 pub const READ_CHUNKS: usize = 64;
 
+/// The smallest read chunk that a profile may ask for. Below: the profile is rejected.
+pub const READ_CHUNK_MIN: usize = 8 * KIB;
+
+/// Events that end the gathering of a sleeping core early (`gather_events` of a profile).
+pub const GATHER_EVENTS: u32 = 16;
+
 /// Payloads up to this many bytes are copied inline, into a ring record or an outbound buffer;
 /// larger ones travel as a refcounted slice.
 pub const INLINE_PAYLOAD_MAX: usize = 4 * KIB;
@@ -195,14 +201,18 @@ pub const CONFIG_VARIABLE_DEPTH_MAX: usize = 32;
 /// time. Over it: the configuration is rejected.
 pub const CONFIG_MEMORY_MAX: usize = 256 * MIB;
 
+/// Bytes in a profile. Over it: the profile is rejected.
+pub const PROFILE_BYTES_MAX: usize = 64 * KIB;
+
 // ---- What must hold between them ----
 
 const _: () = {
     assert!(PAYLOAD_MAX <= PENDING_MAX, "a message must fit its subscriber's queue");
     assert!(PAYLOAD_MAX <= PAYLOAD_WARN && PAYLOAD_WARN <= PAYLOAD_CEILING);
-    assert!(CONTROL_LINE_MAX < READ_CHUNK, "a control line fits one chunk");
+    assert!(CONTROL_LINE_MAX < READ_CHUNK_MIN, "a control line fits one chunk");
+    assert!(READ_CHUNK_MIN <= READ_CHUNK);
     assert!(READ_CHUNK <= PRE_CONNECT_BYTES_MAX, "one chunk may be held before CONNECT");
-    assert!(INLINE_PAYLOAD_MAX <= READ_CHUNK, "an inline payload fits one chunk");
+    assert!(INLINE_PAYLOAD_MAX <= READ_CHUNK_MIN, "an inline payload fits one chunk");
     assert!(INLINE_PAYLOAD_MAX + CONTROL_LINE_MAX < RING_DATA_BYTES / 16, "many records a lane");
     assert!(CONTROL_LINE_MAX < RING_INTEREST_BYTES / 16, "many interest deltas a lane");
     assert!(RING_DATA_BYTES.is_power_of_two() && RING_INTEREST_BYTES.is_power_of_two());

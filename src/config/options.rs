@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cores::CoreList;
 use crate::limits;
+use crate::profile::{ProfileName, Tuning};
 
 /// Everything that flags and configuration file decide. `Options::default()` is the server
 /// without either.
@@ -111,25 +112,15 @@ pub struct Options {
 }
 
 /// Options that nats-server does not have: the block `corewire { … }`, `--cores`, and
-/// `--profile` with a name.
+/// `--profile` with a name or a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corewire {
     /// The cores to run on, one shard each; all that the process may use when not given.
     pub cores: Option<CoreList>,
-    /// What is traded for what.
-    pub profile: Profile,
-}
-
-/// What a shard with nothing to do does, and whether latency or throughput is favoured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Park when idle.
-    #[default]
-    Balanced,
-    /// Spin, never park: lowest latency, whole cores.
-    Latency,
-    /// Park when idle, larger batches.
-    Throughput,
+    /// Which profile was asked for.
+    pub profile: ProfileName,
+    /// What that profile says.
+    pub tuning: Tuning,
 }
 
 /// A port to listen on.

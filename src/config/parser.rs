@@ -57,7 +57,7 @@ pub fn load(
 }
 
 /// What the system said, without Rust's "(os error 2)".
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_lowercase()

@@ -94,6 +94,9 @@ pub enum SyntaxError {
     /// A file that is too large.
     #[error("the file has more than {} bytes", limits::CONFIG_FILE_BYTES_MAX)]
     FileTooLarge,
+    /// A profile that is not in TOML, in the words of its parser.
+    #[error("not TOML: {0}")]
+    Toml(String),
 }
 
 /// A value that an option cannot take.
@@ -143,6 +146,28 @@ pub enum ValueError {
         value: String,
         /// The words.
         allowed: String,
+    },
+    /// A profile that nobody made.
+    #[error(
+        "unknown profile \"{name}\"{}; name one of default, latency, throughput, shared-host, or \
+         a file such as ./my.toml",
+        near.map(did_you_mean).unwrap_or_default()
+    )]
+    UnknownProfile {
+        /// As written.
+        name: String,
+        /// What may have been meant.
+        near: Option<&'static str>,
+    },
+    /// A number that has to be a power of two.
+    #[error("{value} is no power of two; the nearest are {below} and {above}")]
+    NotPowerOfTwo {
+        /// As written.
+        value: u32,
+        /// The next below.
+        below: u32,
+        /// The next above.
+        above: u32,
     },
     /// Not `host:port`.
     #[error("could not parse address string \"{0}\"; expected host:port")]
@@ -257,6 +282,9 @@ pub enum Conflict {
     /// A password that belongs to nobody.
     #[error("a password needs a user")]
     PasswordWithoutUser,
+    /// A profile's key for cores that sleep, where none does.
+    #[error("{0} means nothing where idle = \"spin\", since such a core never sleeps; remove it")]
+    NeverSleeps(&'static str),
 }
 
 /// What is said at start, and fatal with `-t`.

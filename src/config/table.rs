@@ -12,8 +12,9 @@ use crate::declaration::{BareNumber, Declaration, Kind, Off};
 use crate::draft::Draft;
 use crate::known;
 use crate::limits;
-use crate::options::{Profile, SlowSubscriber, WriteTimeout};
+use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
+use crate::profile::ProfileName;
 
 const INT32_MAX: i64 = i32::MAX as i64;
 
@@ -518,13 +519,10 @@ pub static COREWIRE: &[Declaration] = &[
         "profile",
         "default",
         NeedsRestart,
-        "default parks idle cores, latency spins them, throughput favours large batches",
-        Kind::Choice(&["default", "latency", "throughput"], |d, word| {
-            d.options.corewire.profile = match word {
-                "latency" => Profile::Latency,
-                "throughput" => Profile::Throughput,
-                _ => Profile::Balanced,
-            };
+        "Tuning: default, latency, throughput, shared-host, or a file such as ./my.toml",
+        Kind::Text(|d, text| {
+            d.options.corewire.profile = ProfileName::parse(text)?;
+            Ok(())
         }),
     ),
 ];

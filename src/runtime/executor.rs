@@ -42,7 +42,7 @@ where
 {
     let body = move || {
         let before = ring_descriptors();
-        if let Err(error) = host::pin_thread(core) {
+        if let Err(error) = host::pin_thread(&[core]) {
             return failed(HostError::System(error));
         }
         // Pinned by us: glommio would read the whole host's topology four times for each core.

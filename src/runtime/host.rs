@@ -27,6 +27,20 @@ pub enum HostError {
         /// The cores allowed.
         allowed: Vec<usize>,
     },
+    /// A network card was named that is not there.
+    NicMissing {
+        /// Its name.
+        nic: String,
+        /// Those that are there.
+        present: Vec<String>,
+    },
+    /// Memory cannot be locked into RAM.
+    LockRefused {
+        /// The limit found, bytes; `None` when it is not the limit that forbids it.
+        limit: Option<u64>,
+        /// The system's words.
+        error: io::Error,
+    },
     /// Anything else, in the system's words.
     System(io::Error),
 }
@@ -67,6 +81,20 @@ impl fmt::Display for HostError {
                  them with --cores, or widen the affinity mask (taskset, cpuset)",
                 list(allowed)
             ),
+            HostError::NicMissing { nic, present } => write!(
+                f,
+                "cores: there is no network card \"{nic}\"; this host has {}",
+                present.join(", ")
+            ),
+            HostError::LockRefused { limit: Some(limit), .. } => write!(
+                f,
+                "lock_memory: only {limit} bytes may be locked, and all memory shall be; raise it \
+                 with `LimitMEMLOCK=infinity` in the systemd unit or `ulimit -l unlimited`, or \
+                 grant CAP_IPC_LOCK"
+            ),
+            HostError::LockRefused { limit: None, error } => {
+                write!(f, "lock_memory: the kernel refuses it: {error}")
+            }
             HostError::System(error) => write!(f, "cannot set up io_uring: {error}"),
         }
     }
@@ -79,23 +107,39 @@ fn list(cores: &[usize]) -> String {
     format!("cores {}", names.join(","))
 }
 
-/// The cores to run on: those asked for, or all allowed ones up to the CPU quota.
+/// Keeps this process's memory out of swap from now on, each page once it is touched.
 ///
 /// # Errors
-/// [`HostError::CoreNotAllowed`] when one that was asked for is outside the affinity mask.
-pub fn choose_cores(asked: Option<&[usize]>) -> Result<Vec<usize>, HostError> {
-    let allowed = allowed_cores();
-    match asked {
-        Some(asked) => match asked.iter().find(|core| !allowed.contains(core)) {
-            Some(&core) => Err(HostError::CoreNotAllowed { core, allowed }),
-            None => Ok(asked.to_vec()),
-        },
-        None => {
-            let quota = cpu_quota().unwrap_or(allowed.len());
-            let count = allowed.len().min(quota.max(1)).min(base::SHARDS_MAX);
-            Ok(allowed[..count].to_vec())
-        }
+/// [`HostError::LockRefused`] when the limit is finite and nothing lifts it: what is allocated
+/// later would then fail.
+pub fn lock_memory() -> Result<(), HostError> {
+    let limit = locked_memory_limit();
+    if limit != libc::RLIM_INFINITY && !may_lock_beyond_limit() {
+        let error = io::Error::from_raw_os_error(libc::ENOMEM);
+        return Err(HostError::LockRefused { limit: Some(limit), error });
     }
+    // SAFETY: a plain system call; it changes where memory is kept, not what is in it.
+    match unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) } {
+        0 => Ok(()),
+        _ => Err(HostError::LockRefused { limit: None, error: io::Error::last_os_error() }),
+    }
+}
+
+/// Lets the calling thread, and those that it starts and that are not pinned, run on these cores
+/// only.
+///
+/// # Errors
+/// What the system says: there are no such cores, or the process may not run there.
+pub fn pin_thread(cores: &[usize]) -> io::Result<()> {
+    // SAFETY: all-zero is an empty set; `CPU_SET` checks its index; the call reads a live set.
+    let pinned = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        for &core in cores {
+            libc::CPU_SET(core, &mut set);
+        }
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if pinned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether each core can lock what it needs.
@@ -107,20 +151,6 @@ pub fn check_locked_memory() -> Result<(), HostError> {
         limit if limit < LOCKED_MEMORY_MIN_BYTES => Err(HostError::LockedMemory { limit }),
         _ => Ok(()),
     }
-}
-
-/// Lets the calling thread run on `core` only.
-///
-/// # Errors
-/// What the system says: there is no such core, or the process may not run there.
-pub fn pin_thread(core: usize) -> io::Result<()> {
-    // SAFETY: all-zero is an empty set; `CPU_SET` checks its index; the call reads a live set.
-    let pinned = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
-    };
-    if pinned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Sends a signal to a process.
@@ -135,7 +165,8 @@ pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
     }
 }
 
-fn allowed_cores() -> Vec<usize> {
+/// The cores that this thread may run on.
+pub(crate) fn allowed_cores() -> Vec<usize> {
     // SAFETY: all-zero is an empty set; the call fills a live set of the size it is told.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -148,6 +179,15 @@ fn allowed_cores() -> Vec<usize> {
         .collect()
 }
 
+/// Whether CAP_IPC_LOCK lifts the limit on locked memory.
+fn may_lock_beyond_limit() -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    bits.is_some_and(|bits| bits >> CAP_IPC_LOCK & 1 == 1)
+}
+
 fn locked_memory_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: fills a live struct.
@@ -156,7 +196,7 @@ fn locked_memory_limit() -> u64 {
 }
 
 /// Whole CPUs that the control group grants, rounded up; `None` without a quota.
-fn cpu_quota() -> Option<usize> {
+pub(crate) fn cpu_quota() -> Option<usize> {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     let path = format!("/sys/fs/cgroup{}/cpu.max", group.trim_end_matches('/'));
@@ -187,9 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_core_outside_the_mask_is_refused_by_number() {
-        let refused = choose_cores(Some(&[100_000])).unwrap_err().to_string();
-        assert!(refused.starts_with("core 100000 was asked for"), "{refused}");
-        assert!(!choose_cores(None).unwrap().is_empty());
+    fn a_thread_runs_where_it_is_pinned() {
+        let core = allowed_cores()[0];
+        std::thread::spawn(move || {
+            pin_thread(&[core]).unwrap();
+            assert_eq!(allowed_cores(), [core]);
+            assert!(pin_thread(&[]).is_err(), "a thread runs somewhere");
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -15,6 +15,10 @@
 //! | `uring.rs` | the network over one io_uring per core |
 //! | `uring/read_buffers.rs` | the provided-buffer ring into which the kernel receives |
 //! | `uring/sockets.rs` | what the ring knows of each socket, and the sends under way |
+//! | `uring/tuning.rs` | what a profile changes in a ring that stands |
+//! | `socket_calls.rs` | socket options that a listener hands down, and other calls on sockets |
+//! | `topology.rs` | hardware threads, NUMA nodes and network cards, as `/sys` tells |
+//! | `layout.rs` | which cores have a shard, and where the control thread runs |
 //! | `simulated.rs` | the network of a test: any number of cores on one thread |
 //! | `executor.rs` | one pinned glommio executor per shard |
 //! | `host.rs` | what this host offers: cores, quotas, locked memory, io_uring |
@@ -23,9 +27,12 @@
 pub mod clock;
 pub mod executor;
 pub mod host;
+pub mod layout;
 pub mod network;
 pub mod probe;
 pub mod simulated;
+pub mod socket_calls;
+pub mod topology;
 pub mod uring;
 
 pub use clock::{Clock, SystemClock};

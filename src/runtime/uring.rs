@@ -8,6 +8,7 @@
 
 mod read_buffers;
 mod sockets;
+mod tuning;
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,6 +27,9 @@ use self::read_buffers::ReadBuffers;
 use self::sockets::{Receive, SendMessage, SocketState, Wanted};
 use crate::host::HostError;
 use crate::network::{Event, Network, ReadChunk, ReceiveEnd, Socket, Wait};
+use crate::socket_calls::{close_descriptor, peer_address, set_no_delay, shut_down};
+
+pub use self::tuning::{Gather, TuningRefused};
 
 /// Submissions that fit between two enters; more are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -114,6 +118,7 @@ pub struct Uring {
     peers: Vec<RawFd>,
     control: ControlBell,
     executor_fds: Vec<RawFd>,
+    gather: Option<Gather>,
     #[expect(clippy::vec_box, reason = "the kernel reads them where they stand")]
     spare_messages: Vec<Box<SendMessage>>,
     alarm: Option<Alarm>,
@@ -164,6 +169,7 @@ impl Uring {
             peers: Vec::new(),
             control: ControlBell { eventfd: Arc::new(control) },
             executor_fds,
+            gather: None,
             spare_messages: Vec::new(),
             alarm: None,
             alarms_set: 0,
@@ -232,10 +238,10 @@ impl Uring {
                     self.ring.submitter().enter::<libc::sigset_t>(queued, 0, GET_EVENTS, None)
                 }
             }
-            Wait::Forever => self.ring.submit_and_wait(1),
+            Wait::Forever => self.sleep(),
             Wait::AtMost(ns) => {
                 self.set_alarm(Duration::from_nanos(ns));
-                self.ring.submit_and_wait(1)
+                self.sleep()
             }
         };
         match entered {
@@ -569,35 +575,4 @@ impl Drop for Uring {
 /// Errors after which the next turn simply tries again.
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY))
-}
-
-fn close_descriptor(fd: RawFd) {
-    // SAFETY: the caller owns the descriptor and gives it up here.
-    unsafe { libc::close(fd) };
-}
-
-fn shut_down(fd: RawFd, how: libc::c_int) {
-    // SAFETY: a plain system call on a descriptor that the socket table keeps open. That the
-    // other end is gone already is no error here.
-    unsafe { libc::shutdown(fd, how) };
-}
-
-fn set_no_delay(fd: RawFd) {
-    let on: libc::c_int = 1;
-    // SAFETY: passes the address and size of a live integer.
-    unsafe {
-        libc::setsockopt(
-            fd,
-            libc::IPPROTO_TCP,
-            libc::TCP_NODELAY,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        );
-    }
-}
-
-fn peer_address(fd: RawFd) -> Option<SocketAddr> {
-    // SAFETY: the borrow ends with this statement, while the descriptor stays open.
-    let stream = std::mem::ManuallyDrop::new(unsafe { std::net::TcpStream::from_raw_fd(fd) });
-    stream.peer_addr().ok()
 }

@@ -12,13 +12,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::snapshot::ClosedSnapshot;
 use base::{Counters, Level, Log};
-use config::options::{Port, Profile, WriteTimeout};
+use config::options::{Port, WriteTimeout};
 use config::{Options, limits, version};
 use connection::{Connections, Limits, Outside};
 use monitor::{ClosedRing, ServerFacts};
-use ring::{MeshEnd, Sizes};
-use runtime::host::{self, HostError};
-use runtime::uring::{ControlBell, UringOptions};
+use ring::MeshEnd;
+use runtime::host::HostError;
+use runtime::layout::Layout;
+use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
 use security::Authenticator;
 use shard::Shard;
@@ -27,13 +28,14 @@ use tokio::sync::mpsc;
 
 use crate::command::{COMMANDS_MAX, Command};
 use crate::control::{Control, CoreEnd, End, Signals};
-use crate::core::{Core, Idle, Parts};
+use crate::core::{Core, Parts};
 use crate::cores::{CoreHandle, Cores};
 use crate::files::{PortsFile, write_pid};
 use crate::gather::Gather;
 use crate::identity::{Identity, toolchain};
 use crate::logging;
 use crate::placing::Placing;
+use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
 const CLOSED_QUEUE_MAX: usize = 16 * 1024;
@@ -68,13 +70,7 @@ struct Started {
 /// # Errors
 /// [`StartError`] when it does not come up.
 pub fn serve(options: Options) -> Result<End, StartError> {
-    let asked: Option<Vec<usize>> = options
-        .corewire
-        .cores
-        .as_ref()
-        .map(|cores| cores.as_slice().iter().map(|&core| core as usize).collect());
-    let chosen = host::choose_cores(asked.as_deref())
-        .and_then(|cores| host::check_locked_memory().map(|()| cores))
+    let layout = tuning::prepare(&options.corewire)
         .map_err(|error| StartError::BeforeLog(error.to_string()))?;
     let (log, writer) = logging::open(&options).map_err(StartError::BeforeLog)?;
     logging::log_panics(log.clone());
@@ -82,7 +78,7 @@ pub fn serve(options: Options) -> Result<End, StartError> {
     let ran = match runtime {
         Ok(runtime) => {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, start(options, chosen, log.clone(), writer))
+            local.block_on(&runtime, start(options, layout, log.clone(), writer))
         }
         Err(error) => fatal(&log, &format!("Can't start the control thread: {error}")),
     };
@@ -97,12 +93,16 @@ fn fatal<T>(log: &Log, text: &str) -> Result<T, StartError> {
 
 async fn start(
     options: Options,
-    chosen: Vec<usize>,
+    layout: Layout,
     log: Log,
     writer: log_writer::LogWriter,
 ) -> Result<End, StartError> {
     let identity = Identity::new(&options);
+    let Layout { shards: chosen, notes, .. } = layout;
     logging::say_start(&log, &options, &identity, &chosen);
+    for note in notes {
+        log.say(Level::Warn, note.to_string());
+    }
     let signals = match Signals::catch() {
         Ok(signals) => signals,
         Err(error) => return fatal(&log, &format!("Can't receive signals: {error}")),
@@ -135,6 +135,9 @@ async fn start(
         Ok(address) => address,
         Err(error) => return fatal(&log, &format!("Can't read the client port: {error}")),
     };
+    for refused in tuning::socket_options(&options.corewire.tuning).apply(&listener) {
+        log.say(Level::Warn, refused.to_string());
+    }
     let facts = facts(&options, &identity, address, http_address, &chosen);
     let options = Arc::new(options);
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
@@ -208,12 +211,7 @@ fn start_cores(
     listener: OwnedFd,
     common: Common,
 ) -> Result<Vec<CoreHandle>, HostError> {
-    let sizes = Sizes {
-        data_bytes: limits::RING_DATA_BYTES,
-        interest_bytes: limits::RING_INTEREST_BYTES,
-        payloads: limits::RING_LARGE_PAYLOADS,
-        ..Sizes::default()
-    };
+    let sizes = tuning::ring_sizes(&common.options.corewire.tuning);
     let mut listener = Some(listener);
     let mut started = Vec::new();
     for ((end, &core), counters) in
@@ -249,17 +247,15 @@ fn start_core(
     let failed_sender = stands_sender.clone();
     let ended = common.ended.clone();
     let main = move |watched: Vec<RawFd>| async move {
-        let options = UringOptions {
-            read_chunk_bytes: limits::READ_CHUNK,
-            read_chunks: limits::READ_CHUNKS as u16,
-        };
-        let mut net = match Uring::new(options, watched) {
+        let tuning = &common.options.corewire.tuning;
+        let mut net = match Uring::new(tuning::uring_options(tuning), watched) {
             Ok(net) => net,
             Err(error) => {
                 let _ = stands_sender.send(Err(error));
                 return;
             }
         };
+        tuning::tune(&mut net, tuning, &common.outside.log);
         let bell = net.control_bell();
         let _ = stands_sender.send(Ok(Started { descriptor: net.descriptor(), bell }));
         let Ok(peers) = peers.recv() else { return };
@@ -335,10 +331,7 @@ fn parts(
         next_cid: Arc::clone(&common.next_cid),
         placing: accepts.then(|| Placing::new(common.counters.clone())),
         connections_max: u64::from(options.max_connections),
-        idle: match options.corewire.profile {
-            Profile::Latency => Idle::Spin,
-            Profile::Balanced | Profile::Throughput => Idle::Park,
-        },
+        idle: tuning::idle(&options.corewire.tuning),
         log: common.outside.log.clone(),
     }
 }

@@ -35,6 +35,22 @@ pub enum Idle {
     Park,
     /// Looks again at once: lowest latency, a whole core.
     Spin,
+    /// Looks again for so long after the last event, then sleeps.
+    SpinThenPark {
+        /// Nanoseconds.
+        spin_ns: u64,
+    },
+}
+
+impl Idle {
+    /// Whether a core that has been without events for so long looks again.
+    fn looks_again(self, quiet_ns: u64) -> bool {
+        match self {
+            Idle::Park => false,
+            Idle::Spin => true,
+            Idle::SpinThenPark { spin_ns } => quiet_ns < spin_ns,
+        }
+    }
 }
 
 /// What a core is made of.
@@ -69,6 +85,8 @@ pub struct Core<N, C> {
     events: Vec<Event>,
     now: Now,
     effort: Effort,
+    /// When something last came, monotonic.
+    last_event_ns: u64,
     listen_again_ns: Option<u64>,
     shutdown_until_ns: Option<u64>,
     ended: bool,
@@ -97,6 +115,7 @@ impl<N: Network, C: Clock> Core<N, C> {
             events: Vec::with_capacity(1024),
             now,
             effort: Effort::None,
+            last_event_ns: now.mono_ns,
             listen_again_ns: None,
             shutdown_until_ns: None,
             ended: false,
@@ -124,6 +143,7 @@ impl<N: Network, C: Clock> Core<N, C> {
         let drained = self.parts.shard.drain_rings(RING_BYTES_PER_TURN);
         if !self.events.is_empty() || drained != Drained::default() {
             self.effort = Effort::Some;
+            self.last_event_ns = self.now.mono_ns;
         }
     }
 
@@ -150,8 +170,9 @@ impl<N: Network, C: Clock> Core<N, C> {
     /// Sleeps only when nothing is left to do, and for no longer than the next deadline.
     fn choose_wait(&mut self) -> Wait {
         let Parts { shard, connections, commands, idle, clock, .. } = &mut self.parts;
+        let quiet_ns = self.now.mono_ns.saturating_sub(self.last_event_ns);
         let work = shard.has_work() || connections.has_unsent() || connections.may_resume(shard);
-        if work || *idle == Idle::Spin || !shard.prepare_sleep() {
+        if work || idle.looks_again(quiet_ns) || !shard.prepare_sleep() {
             return Wait::Poll;
         }
         if !commands.is_empty() {

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `run.rs` | the process: arguments, exit codes, signals sent to another server |
 //! | `bootstrap.rs` | listeners, mesh, one thread a core, the control thread |
+//! | `tuning.rs` | a profile made true: cores, pinning, sockets, rings |
 //! | `core.rs` | one core's duty cycle |
 //! | `placing.rs` | which core a new connection lives on |
 //! | `command.rs` | what the control thread asks of a core |
@@ -33,6 +34,7 @@ mod identity;
 mod logging;
 mod placing;
 mod run;
+mod tuning;
 
 pub use self::core::Core;
 pub use run::run;

@@ -1,6 +1,7 @@
 //! The log writer from the options, the start-up lines that tools wait for, and the panic hook.
 
 use base::{Level, Log, Verbosity};
+use config::profile::ProfileName;
 use config::{Options, limits, version};
 use log_writer::{FileOptions, LogWriter, Stamp, Target, Zone};
 
@@ -49,6 +50,9 @@ pub fn say_start(log: &Log, options: &Options, identity: &Identity, cores: &[usi
     info(format!("  Name:     {}", identity.name));
     info(format!("  ID:       {}", identity.id));
     info(format!("  Cores:    {cores:?}"));
+    if options.corewire.profile != ProfileName::Default {
+        info(format!("Using profile: {}", options.corewire.profile));
+    }
     if let Some(file) = &options.config_file {
         let digest = &options.config_digest;
         info(format!("Using configuration file: {} ({digest})", file.display()));

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::io;
 
 use super::*;
-use crate::options::{Auth, Port, Profile, User};
+use crate::options::{Auth, Port, User};
+use crate::profile::ProfileName;
 use crate::signal::Signal;
 
 /// Files held in memory.
@@ -47,7 +48,7 @@ fn flags_set_options_and_win_over_the_file() {
     assert!(found.debug && found.trace && !found.trace_verbose && !found.logtime);
     assert_eq!(found.server_name.as_deref(), Some("a"));
     assert_eq!(found.corewire.cores.unwrap().as_slice(), [0, 2]);
-    assert_eq!(found.corewire.profile, Profile::Latency);
+    assert_eq!(found.corewire.profile, ProfileName::parse("latency").unwrap());
     let file = "port: 5000\nhost: 1.2.3.4\ndebug: true";
     let found = options("-c f.conf -p 6000 -D=false", file);
     assert_eq!((found.port, found.host.as_str()), (Port::Fixed(6000), "1.2.3.4"));
@@ -129,8 +130,8 @@ fn what_is_not_built_is_refused_by_name() {
     assert!(error("--profile 6060").contains("profiling port"));
     assert_eq!(
         error("--profile fast"),
-        "nats-server: flag --profile: unknown value \"fast\"; use \
-        one of default, latency, throughput\n"
+        "nats-server: flag --profile: unknown profile \"fast\"; name one of default, latency, \
+         throughput, shared-host, or a file such as ./my.toml\n"
     );
     assert_eq!(
         error("-p 70000"),

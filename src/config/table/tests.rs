@@ -100,7 +100,11 @@ fn every_option_that_is_built_is_set() {
         server_metadata: [("Key".into(), "Value".into())].into(),
         config_file: None,
         config_digest: String::new(),
-        corewire: Corewire { cores: "0,1,3".parse().ok(), profile: Profile::Throughput },
+        corewire: Corewire {
+            cores: "0,1,3".parse().ok(),
+            profile: ProfileName::parse("throughput").unwrap(),
+            ..Corewire::default()
+        },
     };
     assert_eq!(options, expected);
 }

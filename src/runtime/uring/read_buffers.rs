@@ -21,6 +21,9 @@ pub const GROUP: u16 = 0;
 /// The kernel wants the entries on a page boundary.
 const PAGE_BYTES: usize = 4096;
 
+/// What the chunks are aligned to when they fill it, so that they can stand in huge pages.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
 pub struct ReadBuffers {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
@@ -65,6 +68,23 @@ impl ReadBuffers {
         }
     }
 
+    /// Moves the chunks into huge pages, at once.
+    pub fn use_huge_pages(&self) -> io::Result<()> {
+        let bytes = usize::from(self.count) * self.chunk_bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+        if bytes == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
+            // SAFETY: the range lies within the allocation, which begins on such a boundary;
+            // moving its pages changes neither address nor contents.
+            let advised = unsafe { libc::madvise(self.memory.as_ptr().cast(), bytes, advice) };
+            if advised != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
     /// Gives buffer `id` back to the kernel.
     #[inline]
     pub fn recycle(&mut self, id: u16) {
@@ -101,7 +121,8 @@ fn entries_layout(count: u16) -> Layout {
 
 fn memory_layout(count: u16, chunk_bytes: usize) -> Layout {
     let bytes = usize::from(count) * chunk_bytes;
-    Layout::from_size_align(bytes, PAGE_BYTES).expect("a few MiB of buffers")
+    let align = if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { PAGE_BYTES };
+    Layout::from_size_align(bytes, align).expect("a few MiB of buffers")
 }
 
 fn allocate(layout: Layout) -> NonNull<u8> {
