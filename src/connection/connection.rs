@@ -32,6 +32,8 @@ pub struct Link {
     pub in_bytes: u64,
     /// Times it was put to sleep for a slow subscriber.
     pub stalls: u64,
+    /// Until then, monotonic nanoseconds, it is read slowly: a subscriber of its was slow lately.
+    pub paced_until_ns: u64,
     /// The last interest it caused, for a PONG to wait for.
     pub told: ring::InterestSeq,
 }

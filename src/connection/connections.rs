@@ -149,6 +149,7 @@ impl Connections {
             in_msgs: 0,
             in_bytes: 0,
             stalls: 0,
+            paced_until_ns: 0,
             told: ring::InterestSeq::default(),
         };
         self.slots[slot.index()] = Some(Connection {

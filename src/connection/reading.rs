@@ -4,6 +4,8 @@
 //! is copied, and once an operation is complete the following bytes are handed over in place
 //! again. A large payload collects in memory of its own, which is then shared, not copied.
 
+use std::time::Duration;
+
 use base::{ConnSlot, Counter, ShardSet};
 use config::limits;
 use protocol::CloseReason;
@@ -12,6 +14,12 @@ use runtime::network::Network;
 use crate::connection::{Connection, State};
 use crate::connections::{Connections, Rest, Turn};
 use crate::dialect::{Context, Input, Next, Pause, Progress};
+
+/// How long a publisher is read slowly after it was put to sleep. The word of a slow subscriber
+/// comes a turn late from another core; at full speed the publisher would be far ahead by then.
+const PACED: Duration = Duration::from_millis(100);
+/// How fast a paced publisher is read.
+const PACED_BYTES_PER_SECOND: u64 = 32 << 20;
 
 /// What to do once the bytes at hand are used.
 enum Then {
@@ -32,12 +40,12 @@ impl Connections {
         slot: ConnSlot,
         chunk: runtime::ReadChunk,
     ) {
-        let then = {
+        let (then, len) = {
             let bytes = net.bytes(&chunk);
-            self.feed(shard, now, slot, bytes)
+            (self.feed(shard, now, slot, bytes), bytes.len())
         };
         net.recycle(chunk);
-        self.after_feed(&mut Turn { net, shard, now }, slot, then);
+        self.after_feed(&mut Turn { net, shard, now }, slot, then, len);
     }
 
     fn feed(
@@ -68,7 +76,13 @@ impl Connections {
     }
 
     #[inline]
-    fn after_feed<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, then: Then) {
+    fn after_feed<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        slot: ConnSlot,
+        then: Then,
+        fed: usize,
+    ) {
         // A login begins the keep-alive, and its first PING may be due before the next look.
         let due_earlier = self.slots[slot.index()].as_ref().is_some_and(|connection| {
             connection.link.liveness.due_ns().is_some_and(|due| due < connection.look_at_ns)
@@ -77,10 +91,23 @@ impl Connections {
             self.look_again(slot, turn.now);
         }
         match then {
-            Then::Wait => {}
+            Then::Wait => self.pace(turn, slot, fed),
             Then::Close(reason) => self.close(turn, slot, reason, Rest::Sent),
             Then::Drop(reason) => self.close(turn, slot, reason, Rest::Dropped),
             Then::Pause(pause) => self.pause(turn, slot, pause),
+        }
+    }
+
+    /// Lets a publisher wait that delivered to a slow subscriber lately, for as long as what it
+    /// was just read takes at the pace it is allowed.
+    #[inline]
+    fn pace<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, fed: usize) {
+        let paced = self.slots[slot.index()].as_ref().is_some_and(|connection| {
+            turn.now.mono_ns < connection.link.paced_until_ns && connection.state == State::Open
+        });
+        if paced {
+            let takes = Duration::from_nanos(fed as u64 * 1_000_000_000 / PACED_BYTES_PER_SECOND);
+            self.pause(turn, slot, Pause::Stalled(turn.now.plus(takes.max(limits::STALL_MIN))));
         }
     }
 
@@ -115,6 +142,7 @@ impl Connections {
             let Some(connection) = self.slots.get_mut(slot.index()).and_then(Option::as_mut) else {
                 continue;
             };
+            connection.link.paced_until_ns = turn.now.plus(PACED);
             if connection.state == State::Open {
                 connection.link.stalls += 1;
                 turn.shard.counters().add(Counter::StalledClients, 1);
@@ -167,11 +195,12 @@ impl Connections {
     fn resume<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot, pause: Pause) {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         connection.state = State::Open;
+        let waited = connection.partial.len();
         if let Pause::Visible(_) = pause {
             self.with(turn, slot, |dialect, context| dialect.visible(context));
         }
         let then = self.feed_what_waited(turn, slot);
-        self.after_feed(turn, slot, then);
+        self.after_feed(turn, slot, then, waited);
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         if connection.state != State::Open {
             return;
