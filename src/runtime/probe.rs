@@ -64,6 +64,15 @@ impl From<std::io::Error> for ProbeError {
     }
 }
 
+/// Builds a small ring like a core's own, and takes it down again: a fraction of a millisecond.
+///
+/// # Errors
+/// [`HostError`] when this host does not give us one.
+pub fn build_ring() -> Result<(), HostError> {
+    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8 };
+    Uring::new(options, Vec::new()).map(drop)
+}
+
 /// Builds and uses a ring on a thread of its own, and takes it down again.
 ///
 /// # Errors

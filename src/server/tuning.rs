@@ -21,6 +21,8 @@ use crate::core::Idle;
 pub fn prepare(corewire: &Corewire) -> Result<Layout, HostError> {
     let layout = layout::choose(&wanted(corewire))?;
     host::check_locked_memory()?;
+    // Glommio would end the process in its own words.
+    runtime::probe::build_ring()?;
     if let Some(cores) = &layout.control {
         host::pin_thread(cores).map_err(HostError::System)?;
     }
