@@ -58,12 +58,12 @@ const NEEDED: Weights = Weights::all(Need);
 const WISHED: Weights = Weights::all(Wish);
 /// Matters to those who count microseconds.
 const FOR_LATENCY: Weights =
-    Weights { balanced: No, latency: Wish, throughput: No, shared_host: No };
+    Weights { default: No, latency: Wish, throughput: No, shared_host: No };
 /// Matters wherever the host is Corewire's own.
 const UNLESS_SHARED: Weights =
-    Weights { balanced: Wish, latency: Wish, throughput: Wish, shared_host: No };
+    Weights { default: Wish, latency: Wish, throughput: Wish, shared_host: No };
 const FOR_SPEED: Weights =
-    Weights { balanced: No, latency: Wish, throughput: Wish, shared_host: No };
+    Weights { default: No, latency: Wish, throughput: Wish, shared_host: No };
 
 const fn item(
     name: &'static str,
@@ -103,13 +103,13 @@ pub const ITEMS: &[Item] = &[
     item("seccomp", WISHED, "container filters often forbid io_uring", process::seccomp),
     item(
         "governor",
-        Weights { balanced: Wish, latency: Need, throughput: Wish, shared_host: No },
+        Weights { default: Wish, latency: Need, throughput: Wish, shared_host: No },
         "a core that was slowed down takes milliseconds to speed up",
         cpu::governor,
     ),
     item(
         "C-states",
-        Weights { balanced: Wish, latency: Wish, throughput: No, shared_host: No },
+        Weights { default: Wish, latency: Wish, throughput: No, shared_host: No },
         "leaving a deep idle state takes up to 100 us and more",
         cpu::idle_states,
     ),

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub enum Profile {
     /// The server's default: parks when idle.
     #[default]
-    Balanced,
+    Default,
     /// Cores that spin and are set apart.
     Latency,
     /// Most messages a second.
@@ -27,12 +27,12 @@ pub struct UnknownProfile(pub String);
 impl Profile {
     /// All, as the columns of [`Weights`] stand.
     pub const ALL: [Profile; 4] =
-        [Profile::Balanced, Profile::Latency, Profile::Throughput, Profile::SharedHost];
+        [Profile::Default, Profile::Latency, Profile::Throughput, Profile::SharedHost];
 
     /// As `--profile` takes it.
     pub const fn name(self) -> &'static str {
         match self {
-            Profile::Balanced => "balanced",
+            Profile::Default => "default",
             Profile::Latency => "latency",
             Profile::Throughput => "throughput",
             Profile::SharedHost => "shared-host",
@@ -77,7 +77,7 @@ pub enum Weight {
 #[derive(Clone, Copy, Debug)]
 pub struct Weights {
     /// In the default profile.
-    pub balanced: Weight,
+    pub default: Weight,
     /// In the latency profile.
     pub latency: Weight,
     /// In the throughput profile.
@@ -89,13 +89,13 @@ pub struct Weights {
 impl Weights {
     /// The same in every profile.
     pub const fn all(weight: Weight) -> Weights {
-        Weights { balanced: weight, latency: weight, throughput: weight, shared_host: weight }
+        Weights { default: weight, latency: weight, throughput: weight, shared_host: weight }
     }
 
     /// In this profile.
     pub const fn of(&self, profile: Profile) -> Weight {
         match profile {
-            Profile::Balanced => self.balanced,
+            Profile::Default => self.default,
             Profile::Latency => self.latency,
             Profile::Throughput => self.throughput,
             Profile::SharedHost => self.shared_host,
@@ -112,6 +112,6 @@ mod tests {
         assert_eq!("latency".parse(), Ok(Profile::Latency));
         assert_eq!("/etc/corewire/shared-host.toml".parse(), Ok(Profile::SharedHost));
         let unknown = "fast".parse::<Profile>().unwrap_err().to_string();
-        assert!(unknown.contains("balanced, latency, throughput, shared-host"), "{unknown}");
+        assert!(unknown.contains("default, latency, throughput, shared-host"), "{unknown}");
     }
 }

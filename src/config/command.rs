@@ -11,6 +11,7 @@ use crate::apply::{self, FlagError};
 use crate::digest;
 use crate::draft::Draft;
 use crate::flags::{self, Does, FLAGS, Flag, Takes};
+use crate::host_check::{self, CheckRequest};
 use crate::normalise::{self, FlagMistake};
 use crate::options::{Options, Secret};
 use crate::parser::{self, Disk, Environment, Files};
@@ -33,6 +34,8 @@ pub enum Command {
     },
     /// Send a signal to a server that runs, and exit.
     Signal(SignalRequest),
+    /// Look at the host, and exit.
+    Check(CheckRequest),
 }
 
 /// What to print, and with which code to exit. Texts end in a line end.
@@ -96,6 +99,10 @@ pub fn from_args_with(
     line.apply(&mut Draft::default())?;
     line.print_and_exit(&normal.words)?;
     line.refuse_what_is_not_built()?;
+    if let Some(("check", words)) = normal.words.split_first().map(|(w, rest)| (w.as_str(), rest)) {
+        let profile = line.text_of("profile");
+        return host_check::parse(words, profile).map(Command::Check).map_err(Exit::failed);
+    }
     if let Some(request) = line.text_of("signal") {
         return request.parse().map(Command::Signal).map_err(Exit::failed);
     }
@@ -196,6 +203,7 @@ impl Line {
         }
         match words.first() {
             None => Ok(()),
+            Some(word) if word == "check" => Ok(()),
             Some(word) if word.eq_ignore_ascii_case("version") => Err(version()),
             Some(word) if word.eq_ignore_ascii_case("help") => Err(Exit::shown(usage::usage())),
             Some(word) => Err(Exit::failed(format_args!("unrecognized command: \"{word}\""))),

@@ -41,6 +41,7 @@
 //! | `place.rs` | where something stands, and the line quoted |
 //! | `problem.rs` | what can be wrong, in words |
 //! | `suggest.rs` | "did you mean" |
+//! | `host_check.rs` | the words behind `corewire check` |
 //! | `fuzz.rs` | entries for the fuzzer |
 //! | `corpus.rs`, `corpus/` | files that must parse, and files that must be refused |
 
@@ -57,6 +58,7 @@ pub mod draft;
 pub mod duration;
 pub mod flags;
 pub mod fuzz;
+pub mod host_check;
 mod known;
 pub mod limits;
 mod normalise;

@@ -10,6 +10,9 @@ const TEXT_COLUMN: usize = 40;
 /// What `-h` prints.
 pub fn usage() -> String {
     let mut out = "\nUsage: corewire [options]\n".to_owned();
+    out.push_str(
+        "       corewire check [--json]         Say whether this host has what a --profile needs\n",
+    );
     for group in Group::ALL {
         let _ = writeln!(out, "\n{}:", group.title());
         for flag in FLAGS.iter().filter(|flag| flag.group == group) {

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::command::Command;
 use crate::cores::Cores;
 use crate::gather::Gather;
+use crate::systemd::{self, Stage};
 
 /// How often closed connections are taken over from the cores.
 const CLOSED_INTERVAL: Duration = Duration::from_millis(100);
@@ -96,6 +97,7 @@ impl Control {
         if let Some(listener) = self.http.take() {
             tokio::task::spawn_local(monitor::serve(listener, Rc::clone(&self.gather)));
         }
+        systemd::tell(&self.log, Stage::Ready);
         let mut closed_interval = tokio::time::interval(CLOSED_INTERVAL);
         let end = loop {
             tokio::select! {
@@ -109,8 +111,10 @@ impl Control {
                 }
                 _ = self.signals.hangup.recv() => {
                     self.trapped("hangup");
+                    systemd::tell(&self.log, Stage::Reloading);
                     self.log.say(Level::Error, "Failed to reload server configuration: \
                         reload is not built yet; restart to apply a changed configuration");
+                    systemd::tell(&self.log, Stage::Ready);
                 }
                 _ = self.signals.reopen.recv() => {
                     self.trapped("user defined signal 1");
@@ -146,6 +150,7 @@ impl Control {
     /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace
     /// period one close after the other.
     async fn lame_duck(&mut self) -> End {
+        systemd::tell(&self.log, Stage::Stopping);
         self.log.say(Level::Info, "Entering lame duck mode, stop accepting new clients");
         self.gather.listening.set(false);
         self.cores.send_all(|| Command::StopListening);
@@ -167,6 +172,7 @@ impl Control {
     }
 
     async fn shut_down(&mut self, end: End) {
+        systemd::tell(&self.log, Stage::Stopping);
         self.log.say(Level::Info, "Initiating Shutdown...");
         self.gather.listening.set(false);
         self.cores.send_all(|| Command::Shutdown);

@@ -17,6 +17,7 @@
 //! | `placing.rs` | which core a new connection lives on |
 //! | `command.rs` | what the control thread asks of a core |
 //! | `control.rs` | the control thread: signals, lame duck, shutdown |
+//! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
 //! | `identity.rs` | who this server is: id, name, INFO |
@@ -34,6 +35,7 @@ mod identity;
 mod logging;
 mod placing;
 mod run;
+mod systemd;
 mod tuning;
 
 pub use self::core::Core;

@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use check::{Form, Profile, Report, Rooted};
+use config::host_check::{CheckForm, CheckRequest};
 use config::signal::{ProcFs, SignalRequest};
 use config::{Command, Exit, from_args};
 
@@ -21,6 +23,7 @@ pub fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => leave(&Exit::failed(text)),
         },
+        Command::Check(request) => look_at_host(&request),
         Command::Run { options, warnings } => {
             for warning in warnings {
                 eprintln!("{warning}");
@@ -38,6 +41,21 @@ fn leave(exit: &Exit) -> ExitCode {
     print!("{}", exit.stdout);
     eprint!("{}", exit.stderr);
     ExitCode::from(exit.code as u8)
+}
+
+/// Prints what the host offers; fails when the profile's needs are not met.
+fn look_at_host(request: &CheckRequest) -> ExitCode {
+    let profile = match request.profile.as_deref().map(str::parse::<Profile>).transpose() {
+        Ok(profile) => profile.unwrap_or_default(),
+        Err(unknown) => return leave(&Exit::failed(unknown)),
+    };
+    let form = match request.form {
+        CheckForm::Table => Form::Table,
+        CheckForm::Json => Form::Json,
+    };
+    let report = Report::of(&Rooted::this(), profile);
+    let code = i32::from(!report.met);
+    leave(&Exit { code, stdout: report.show(form), stderr: String::new() })
 }
 
 fn send(request: &SignalRequest) -> Result<(), String> {

@@ -9,10 +9,10 @@ use harness::Folder;
 use super::*;
 use crate::host::Rooted;
 
-const LIMITS_GOOD: &str = "Limit                     Soft Limit           Hard Limit           Units\n\
+const LIMITS_GOOD: &str = "Limit                Soft Limit      Hard Limit      Units\n\
     Max open files            1048576              1048576              files\n\
     Max locked memory         unlimited            unlimited            bytes\n";
-const LIMITS_BAD: &str = "Limit                     Soft Limit           Hard Limit           Units\n\
+const LIMITS_BAD: &str = "Limit                Soft Limit      Hard Limit      Units\n\
     Max open files            1024                 524288               files\n\
     Max locked memory         65536                65536                bytes\n";
 
@@ -136,7 +136,7 @@ fn what_fails_and_what_warns_depends_on_the_profile() {
         failed.map(|line| line.item).collect()
     };
     let always = ["kernel", "io_uring", "memlock", "nofile"];
-    assert_eq!(failed(Profile::Balanced), always);
+    assert_eq!(failed(Profile::Default), always);
     assert_eq!(failed(Profile::Throughput), always);
     assert_eq!(failed(Profile::SharedHost), always);
     assert_eq!(failed(Profile::Latency), ["kernel", "io_uring", "memlock", "nofile", "governor"]);
@@ -150,7 +150,7 @@ fn warnings_alone_leave_the_needs_met() {
     let folder = bad();
     write(folder.path(), "proc/sys/kernel/osrelease", "6.8.0\n");
     write(folder.path(), "proc/self/limits", LIMITS_GOOD);
-    let report = report(&folder, Ok(()), Profile::Balanced);
+    let report = report(&folder, Ok(()), Profile::Default);
     assert!(report.met);
     assert_eq!(verdict(&report, "THP"), Verdict::Warn);
 }
@@ -228,7 +228,7 @@ fn interrupts_behind_a_virtual_bus_are_found() {
 fn a_write_back_cache_with_forced_access_is_good() {
     let folder = bad();
     write(folder.path(), "sys/block/nvme0n1/queue/fua", "1\n");
-    let report = report(&folder, Ok(()), Profile::Balanced);
+    let report = report(&folder, Ok(()), Profile::Default);
     assert_eq!(verdict(&report, "disk write cache"), Verdict::Ok);
 }
 
@@ -256,7 +256,8 @@ fn the_json_holds_all_that_the_table_has() {
     assert_eq!(items.len(), ITEMS.len());
     let expected = serde_json::json!({
         "item": "governor", "verdict": "fail", "weight": "need", "found": "performance, powersave",
-        "wanted": "performance", "why": "a core that was slowed down takes milliseconds to speed up",
+        "wanted": "performance",
+        "why": "a core that was slowed down takes milliseconds to speed up",
         "fix": "scripts/tune-host --apply",
     });
     assert!(items.contains(&expected), "{text}");
