@@ -12,7 +12,7 @@ use subject::Interest;
 use crate::subscriptions::Subscriptions;
 
 /// Messages looked at together.
-const WINDOW: usize = 8;
+const WINDOW: usize = 16;
 /// Plans in the match cache from which on it is worth it.
 const PLANS_MIN: usize = 16 * 1024;
 

@@ -175,15 +175,19 @@ impl Interest {
     /// Reads what [`Interest::plan`] would read for each of `subjects`, all at once, so that
     /// their cache misses overlap; gives one subscription of each that has some. Changes nothing.
     pub fn bring_near(&self, subjects: &[&[u8]]) -> impl Iterator<Item = SubKey> {
-        let hashes: SmallVec<[u64; 8]> =
+        let hashes: SmallVec<[u64; 16]> =
             subjects.iter().map(|subject| self.hasher.hash_one(subject)).collect();
         for &hash in &hashes {
             // The load is the point.
             std::hint::black_box(self.cache.first_hash(hash));
         }
-        let plans: SmallVec<[&Rc<Plan>; 8]> =
+        let plans: SmallVec<[&Rc<Plan>; 16]> =
             hashes.iter().filter_map(|&hash| self.cache.candidate(hash)).collect();
-        let keys: SmallVec<[SubKey; 8]> =
+        for plan in &plans {
+            let current = self.generations.is_current(&plan.stamp);
+            std::hint::black_box((plan.subject.first(), current));
+        }
+        let keys: SmallVec<[SubKey; 16]> =
             plans.iter().filter_map(|plan| plan.locals.first().copied()).collect();
         keys.into_iter()
     }
