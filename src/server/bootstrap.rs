@@ -17,7 +17,7 @@ use config::{Options, limits, version};
 use connection::{Connections, Limits, Outside};
 use monitor::{ClosedRing, ServerFacts};
 use ring::MeshEnd;
-use runtime::host::HostError;
+use runtime::host::{self, HostError};
 use runtime::layout::Layout;
 use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
@@ -154,6 +154,8 @@ async fn start(
         Ok(handles) => handles,
         Err(error) => return fatal(&log, &error.to_string()),
     };
+    // From here on this is the control thread.
+    host::give_way();
     // Before the line that tools wait for: then they look for the files.
     let _ports_file = match write_files(&options, address, http_address) {
         Ok(ports_file) => ports_file,
