@@ -193,9 +193,11 @@ impl Outbox {
     /// A small chunk for a connection that gets little, large ones for one in a flood.
     #[cold]
     fn add_chunk(&mut self, len: usize) {
-        let room = match self.segments.is_empty() {
-            true => len,
-            false => len.max(buffer::chunk::SMALL_BYTES + 1),
+        let room = match self.segments.back_mut().and_then(Segment::chunk_mut) {
+            // It is full: there is much to send.
+            Some(_) => len.max(buffer::chunk::SMALL_BYTES + 1),
+            // The first, or one between two shared payloads.
+            None => len,
         };
         self.segments.push_back(Segment::chunk(WriteChunk::with_room(room)));
     }
