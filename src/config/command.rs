@@ -34,6 +34,8 @@ pub enum Command {
     },
     /// Send a signal to a server that runs, and exit.
     Signal(SignalRequest),
+    /// Show live what a server that runs does: `corewire top`, with the arguments behind that.
+    Top(Vec<String>),
     /// Look at the host, and exit.
     Check(CheckRequest),
 }
@@ -92,6 +94,9 @@ pub fn from_args_with(
         .map(OsString::into_string)
         .collect::<Result<_, _>>()
         .map_err(|arg| Exit::misused(FlagMistake::NotText(arg)))?;
+    if let Some(("top", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        return Ok(Command::Top(rest.to_vec()));
+    }
     let normal = normalise::normalise(args.into_iter()).map_err(Exit::misused)?;
     let matches = clap_command().try_get_matches_from(&normal.flags).map_err(Exit::misused)?;
     let line = Line { matches };

@@ -11,6 +11,9 @@ const TEXT_COLUMN: usize = 40;
 pub fn usage() -> String {
     let mut out = "\nUsage: corewire [options]\n".to_owned();
     out.push_str(
+        "       corewire top [--help]           Show live what each core of a server does\n",
+    );
+    out.push_str(
         "       corewire check [--json]         Say whether this host has what a --profile needs\n",
     );
     for group in Group::ALL {

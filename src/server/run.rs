@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => leave(&Exit::failed(text)),
         },
+        Command::Top(arguments) => ExitCode::from(top::run(&arguments)),
         Command::Check(request) => look_at_host(&request),
         Command::Run { options, warnings } => {
             for warning in warnings {

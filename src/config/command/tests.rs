@@ -36,6 +36,17 @@ fn exit(line: &str, file: &'static str) -> Exit {
 }
 
 #[test]
+fn top_gets_what_stands_behind_it() {
+    let top = |line| match run_with(line, "") {
+        Ok(Command::Top(arguments)) => arguments.join(" "),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(top("top"), "");
+    assert_eq!(top("top --once --interval 2s -x"), "--once --interval 2s -x");
+    assert_eq!(exit("-p 4333 top", "").stderr, "nats-server: unrecognized command: \"top\"\n");
+}
+
+#[test]
 fn without_flags_all_is_default() {
     assert_eq!(options("", ""), Options::default());
 }

@@ -10,4 +10,5 @@ mod queues;
 mod simulation;
 mod slow;
 mod speech;
+mod timing;
 mod visibility;

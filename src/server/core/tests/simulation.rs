@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use base::snapshot::ClosedSnapshot;
-use base::{ConnSlot, Counter, Counters, Level, Log, ShardId, Verbosity};
+use base::{ConnSlot, Counter, Counters, Distribution, Level, Log, ShardId, Timing, Verbosity};
 use config::limits;
 use config::options::Options;
 use connection::{Connections, Limits, Outside};
@@ -371,6 +371,25 @@ impl Simulation {
         self.steps(count);
     }
 
+    /// Runs one core, and no other, until it sleeps.
+    pub fn run_core_to_rest(&mut self, core: usize) {
+        for _ in 0..TURNS_MAX {
+            if !self.can_run(core) {
+                return;
+            }
+            self.turn(core);
+        }
+        panic!("core {core} finds no rest");
+    }
+
+    /// Runs one core, and no other, until `done`.
+    pub fn run_core_until(&mut self, core: usize, done: impl Fn(&Simulation) -> bool) {
+        while !done(self) {
+            assert!(self.can_run(core), "core {core} sleeps before");
+            self.turn(core);
+        }
+    }
+
     fn can_run(&mut self, core: usize) -> bool {
         match self.phases[core] {
             Phase::Awake | Phase::Laden => true,
@@ -474,6 +493,13 @@ impl Simulation {
     /// A counter of one core.
     pub fn count(&self, core: usize, counter: Counter) -> u64 {
         self.counters[core].get(counter)
+    }
+
+    /// All durations of a kind, over all cores.
+    pub fn timing(&self, timing: Timing) -> Distribution {
+        let mut all = Distribution::default();
+        self.counters.iter().for_each(|core| all.merge(&core.timing(timing).read()));
+        all
     }
 
     /// Bytes that all cores hold for their connections.
