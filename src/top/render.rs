@@ -83,8 +83,8 @@ fn amount(value: f64) -> String {
     };
     match value {
         ..9999.5 => format!("{value:.0}"),
-        ..999_500.0 => scale(1e3, 'k'),
-        ..999_500_000.0 => scale(1e6, 'M'),
+        9999.5..999_500.0 => scale(1e3, 'k'),
+        999_500.0..999_500_000.0 => scale(1e6, 'M'),
         _ => scale(1e9, 'G'),
     }
 }
@@ -110,8 +110,8 @@ fn longest(distribution: &Distribution) -> String {
 fn time(ns: u64) -> String {
     let (scaled, unit) = match ns {
         ..1_000 => return format!("{ns}ns"),
-        ..1_000_000 => (ns as f64 / 1e3, "us"),
-        ..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        1_000..1_000_000 => (ns as f64 / 1e3, "us"),
+        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
         _ => (ns as f64 / 1e9, "s"),
     };
     let decimals = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };

@@ -79,7 +79,7 @@ fn merged_is_as_if_counted_together() {
     let (ann, bob, both) = (Histogram::default(), Histogram::default(), Histogram::default());
     for _ in 0..1000 {
         let (value, times) = (random.duration(), random.next() % 5);
-        let to = if random.next() % 2 == 0 { &ann } else { &bob };
+        let to = if random.next().is_multiple_of(2) { &ann } else { &bob };
         to.record(value, times);
         both.record(value, times);
     }
