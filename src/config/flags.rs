@@ -47,7 +47,8 @@ pub enum Does {
     Help,
     /// `--help_tls`
     HelpTls,
-    /// `--profile`: a name or path sets `corewire.profile`, a number is nats-server's profiling port.
+    /// `--profile`: a name or path sets `corewire.profile`, a number is nats-server's profiling
+    /// port.
     Profile,
     /// NATS has it, Corewire does not yet; with what it would do.
     NotBuilt(&'static str),
