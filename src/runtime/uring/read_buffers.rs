@@ -26,6 +26,9 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 pub struct ReadBuffers {
     entries: NonNull<BufRingEntry>,
+    /// What was allocated.
+    allocation: NonNull<u8>,
+    /// The first chunk: the first boundary of a huge page in the allocation, if they fill one.
     memory: NonNull<u8>,
     count: u16,
     chunk_bytes: usize,
@@ -42,8 +45,12 @@ impl ReadBuffers {
     ) -> io::Result<ReadBuffers> {
         assert!(count.is_power_of_two(), "a buffer ring has a power of two of entries");
         let entries = allocate(entries_layout(count)).cast::<BufRingEntry>();
-        let memory = allocate(memory_layout(count, chunk_bytes));
-        let mut buffers = ReadBuffers { entries, memory, count, chunk_bytes, tail: 0 };
+        let allocation = allocate(memory_layout(count, chunk_bytes));
+        // SAFETY: the layout has room for the chunks behind any such offset.
+        let memory = unsafe {
+            allocation.add(allocation.as_ptr().align_offset(chunk_align(count, chunk_bytes)))
+        };
+        let mut buffers = ReadBuffers { entries, allocation, memory, count, chunk_bytes, tail: 0 };
         // SAFETY: `entries` has room for `count` entries, is page aligned, and lives as long as
         // this value, which the ring's owner drops after the ring.
         unsafe {
@@ -109,7 +116,7 @@ impl Drop for ReadBuffers {
         // SAFETY: both were allocated with these very layouts, and the ring is gone.
         unsafe {
             dealloc(self.entries.as_ptr().cast(), entries_layout(self.count));
-            dealloc(self.memory.as_ptr(), memory_layout(self.count, self.chunk_bytes));
+            dealloc(self.allocation.as_ptr(), memory_layout(self.count, self.chunk_bytes));
         }
     }
 }
@@ -119,10 +126,16 @@ fn entries_layout(count: u16) -> Layout {
     Layout::from_size_align(bytes, PAGE_BYTES).expect("a small power of two of entries")
 }
 
+/// Room for the chunks behind any offset below their alignment. The layout itself asks for none:
+/// only then does the allocator give pages that are zero because nobody has touched them.
 fn memory_layout(count: u16, chunk_bytes: usize) -> Layout {
-    let bytes = usize::from(count) * chunk_bytes;
-    let align = if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { PAGE_BYTES };
-    Layout::from_size_align(bytes, align).expect("a few MiB of buffers")
+    let bytes = usize::from(count) * chunk_bytes + chunk_align(count, chunk_bytes);
+    Layout::from_size_align(bytes, 1).expect("a few MiB of buffers")
+}
+
+fn chunk_align(count: u16, chunk_bytes: usize) -> usize {
+    let fill_one = usize::from(count) * chunk_bytes >= HUGE_PAGE_BYTES;
+    if fill_one { HUGE_PAGE_BYTES } else { PAGE_BYTES }
 }
 
 fn allocate(layout: Layout) -> NonNull<u8> {
