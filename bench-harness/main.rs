@@ -8,6 +8,7 @@
 //! | `cli.rs`, `modes.rs`, `quantity.rs` | flags, the plan each mode stands for, units |
 //! | `server.rs`, `process.rs`, `cores.rs` | start and stop a server, its CPU and memory, pinning |
 //! | `session.rs`, `wire.rs`, `payload.rs` | one connection, the frame counter, message bodies |
+//! | `lead.rs` | how far publishers may be ahead of subscribers |
 //! | `stage.rs`, `crew.rs` | what threads share, the measured window |
 //! | `publish.rs`, `subscribe.rs`, `traffic.rs` | both ends of traffic, and their plan |
 //! | `request.rs`, `latency.rs` | round trips, open-loop latency |
@@ -29,6 +30,7 @@ mod fingerprint;
 mod hgrm;
 mod interrupt;
 mod latency;
+mod lead;
 mod limits;
 mod measure;
 mod modes;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::BenchError;
+use crate::lead::Lead;
 use crate::payload::{self, Verify};
 use crate::session::Session;
 use crate::stage::{Counter, Phase, Stage};
@@ -126,6 +127,8 @@ pub struct Publisher {
     pub verify: Verify,
     /// Its count, read by the main thread.
     pub counter: Arc<Counter>,
+    /// How far it may be ahead; `None` where nobody reads.
+    pub lead: Option<Arc<Lead>>,
 }
 
 /// Where a publisher stands.
@@ -193,6 +196,10 @@ impl Publisher {
             };
             if allowed == 0 {
                 pause(begun, done + 1, self.rate);
+                continue;
+            }
+            if self.lead.as_ref().is_some_and(|lead| lead.is_too_long()) {
+                thread::sleep(PACE_TICK);
                 continue;
             }
             self.write_one(left.min(allowed), position, stage)?;

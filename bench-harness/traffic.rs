@@ -9,6 +9,7 @@ use crate::cores::{self, Placement};
 use crate::crew::{Crew, Sender};
 use crate::error::{BenchError, Role, VerifyError};
 use crate::interrupt;
+use crate::lead::Lead;
 use crate::measure::Sample;
 use crate::payload::Verify;
 use crate::progress::Progress;
@@ -19,6 +20,8 @@ use crate::stage::{Counter, Phase};
 use crate::subscribe::{self, Check, Share, Subscriber};
 /// Subjects, sid, reply and CRLFs of one frame, beyond its payload.
 const HEADER_BYTES_MAX: usize = 4096;
+/// The same as a rule.
+const FRAME_BYTES: usize = 24;
 
 /// What a subscriber listens to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,8 +177,22 @@ impl TrafficPlan {
                 amounts: [(Phase::Warmup, part(self.warmup)), (Phase::Measured, part(self.amount))],
                 verify: self.verify,
                 counter,
+                lead: None,
             });
             first_id += plan.connections as u32;
+        }
+        if !crew.receivers.is_empty() {
+            let senders = crew.senders.iter();
+            let lead = Arc::new(Lead {
+                senders: senders
+                    .map(|sender| (Arc::clone(&sender.counter), sender.copies))
+                    .collect(),
+                receivers: crew.receivers.clone(),
+                delivery_bytes: (self.size + FRAME_BYTES) as u64,
+            });
+            for publisher in &mut publishers {
+                publisher.lead = Some(Arc::clone(&lead));
+            }
         }
         Ok(publishers)
     }
