@@ -73,10 +73,6 @@ pub const FIRST_PING_JITTER_PERCENT: u32 = 20;
 /// A measured round trip that is older than this is measured again, even on a busy connection.
 pub const RTT_FRESH: Duration = Duration::from_secs(3600);
 
-/// Grace between `-ERR 'maximum subscriptions exceeded'` and the close that follows when a limit
-/// is found exceeded on authentication or reload.
-pub const EXCEEDED_CLOSE_DELAY: Duration = Duration::from_millis(20);
-
 // ---- Outbound and slow consumers (spec/client-protocol.md §8) ----
 
 /// Bytes queued towards one client (`max_pending`). Over it: close without `-ERR` or flush,
@@ -94,15 +90,9 @@ pub const STALL_MIN: Duration = Duration::from_millis(2);
 /// A stalled producer sleeps at most this for a message.
 pub const STALL_MAX: Duration = Duration::from_millis(5);
 
-/// A producer sleeps at most this for all that one read brought.
-pub const STALL_PER_READ_MAX: Duration = Duration::from_millis(10);
-
 /// How long one write batch may take (`write_deadline`). Over it: close or retry as
 /// `write_timeout` says, `Counter::SlowConsumers` rises.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Bytes in one write batch towards one connection.
-pub const WRITE_BATCH_MAX: usize = 64 * MIB;
 
 // ---- Lame duck and shutdown (spec/client-protocol.md §9) ----
 
@@ -154,22 +144,10 @@ pub const RING_LARGE_PAYLOADS: usize = 1024;
 /// that feed it (`Counter::ReadsPaused`).
 pub const SPILL_PAUSE_BYTES: usize = 4 * MIB;
 
-/// Records that one turn of the duty cycle takes from one ring at most.
-pub const RING_DRAIN_RECORDS: usize = 4096;
-
-// ---- Interest ----
-
-/// Plans in one core's match cache. At it: the oldest goes, nothing is refused
-/// (`Counter::IndexCacheEntries` shows the fill).
-pub const MATCH_CACHE_ENTRIES: usize = 65_536;
-
 // ---- Logging ----
 
 /// Lines that wait for the log writer. Full: the line is dropped and counted (`Log::dropped`).
 pub const LOG_LINES_MAX: usize = 8192;
-
-/// Backlog of pending connections asked of the kernel for one listener.
-pub const LISTEN_BACKLOG: u32 = 4096;
 
 // ---- Ports ----
 
@@ -220,12 +198,10 @@ const _: () = {
     assert!(RING_DATA_BYTES <= SPILL_PAUSE_BYTES, "a lane spills before reading pauses");
     assert!(STALL_PENDING_PERCENT < 100, "stalling begins before closing");
     assert!(STALL_MIN.as_nanos() <= STALL_MAX.as_nanos());
-    assert!(STALL_MAX.as_nanos() <= STALL_PER_READ_MAX.as_nanos());
     assert!(FIRST_PING.as_nanos() <= PING_INTERVAL.as_nanos());
     assert!(AUTH_TIMEOUT.as_nanos() <= AUTH_TIMEOUT_WARN.as_nanos());
     assert!(LAME_DUCK_GRACE_PERIOD.as_nanos() < LAME_DUCK_DURATION.as_nanos());
     assert!(LAME_DUCK_DURATION_MIN.as_nanos() <= LAME_DUCK_DURATION.as_nanos());
-    assert!(WRITE_BATCH_MAX <= PENDING_MAX, "what is written was queued");
     assert!(CONFIG_INCLUDE_DEPTH_MAX <= CONFIG_FILES_MAX);
     assert!(CONFIG_FILE_BYTES_MAX < CONFIG_MEMORY_MAX);
 };

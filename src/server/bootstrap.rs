@@ -14,16 +14,14 @@ use base::snapshot::ClosedSnapshot;
 use base::{Counters, Level, Log};
 use config::options::{Port, WriteTimeout};
 use config::{Options, limits, version};
-use connection::{Connections, Limits, Outside};
+use connection::{Connections, Outside};
 use monitor::{ClosedRing, ServerFacts};
 use ring::MeshEnd;
 use runtime::host::{self, HostError};
 use runtime::layout::Layout;
 use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
-use security::Authenticator;
 use shard::Shard;
-use subject::CachePolicy;
 use tokio::sync::mpsc;
 
 use crate::command::{COMMANDS_MAX, Command};
@@ -35,6 +33,7 @@ use crate::gather::Gather;
 use crate::identity::{Identity, toolchain};
 use crate::logging;
 use crate::placing::Placing;
+use crate::settings;
 use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
@@ -295,33 +294,10 @@ fn parts(
     accepts: bool,
 ) -> Parts<Uring, SystemClock> {
     let options = &common.options;
-    let shard_settings = shard::Settings {
-        cache: match options.disable_sublist_cache {
-            true => CachePolicy::Off,
-            false => CachePolicy::default(),
-        },
-        pending_max: options.max_pending,
-        slow: options.slow_subscriber,
-        trace: options.trace.then(|| common.outside.log.clone()),
-    };
-    let limits = Limits {
-        ping_interval: options.ping_interval,
-        ping_max: options.ping_max,
-        write_deadline: options.write_deadline,
-        write_timeout: options.write_timeout,
-        pending_max: options.max_pending,
-    };
-    let clients = client::Settings {
-        info: common.info.clone(),
-        authenticator: Authenticator::new(options.auth.clone()),
-        auth_timeout: options.auth_timeout,
-        ping_interval: options.ping_interval,
-        control_line_max: options.max_control_line,
-        payload_max: options.max_payload as u64,
-        subscriptions_max: options.max_subscriptions,
-        tokens_max: options.max_sub_tokens,
-        traced_payload_max: options.max_traced_msg_len,
-    };
+    let trace = options.trace.then(|| common.outside.log.clone());
+    let shard_settings = settings::of_shards(options, trace);
+    let limits = settings::of_connections(options);
+    let clients = settings::of_clients(options, common.info.clone());
     let counters = Arc::clone(&common.counters[end.shard().index()]);
     Parts {
         net,

@@ -20,6 +20,7 @@
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
+//! | `settings.rs` | the options in the words of the rooms that obey them |
 //! | `identity.rs` | who this server is: id, name, INFO |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
@@ -35,6 +36,7 @@ mod identity;
 mod logging;
 mod placing;
 mod run;
+mod settings;
 mod systemd;
 mod tuning;
 

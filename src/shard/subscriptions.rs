@@ -155,15 +155,6 @@ impl Shard {
         }
     }
 
-    /// The subscriptions of a connection, for monitoring.
-    pub fn subscriptions_of(&self, connection: ConnSlot) -> Vec<SubscriptionSnapshot> {
-        let Some(outbox) = self.outboxes[connection.index()].as_ref() else { return Vec::new() };
-        let Subscriptions { slots, patterns, .. } = &self.subscriptions;
-        let keys = outbox.sids.iter().map(|key| key.index());
-        keys.filter_map(|at| Some(slots[at].as_ref()?.snapshot(outbox.cid(), &patterns[at])))
-            .collect()
-    }
-
     /// The subscriptions at these places of the table, for monitoring page by page.
     pub fn subscriptions_in(
         &self,

@@ -14,7 +14,7 @@ use base::snapshot::ClosedSnapshot;
 use base::{ConnSlot, Counter, Counters, Distribution, Level, Log, ShardId, Timing, Verbosity};
 use config::limits;
 use config::options::Options;
-use connection::{Connections, Limits, Outside};
+use connection::{Connections, Outside};
 use crossbeam_channel::{Receiver, Sender};
 use protocol::Info;
 use ring::Sizes;
@@ -22,14 +22,13 @@ use runtime::Clock;
 use runtime::clock::SimulatedClock;
 use runtime::network::Wait;
 use runtime::simulated::{Reading, SimulatedClient, SimulatedHost, SimulatedNetwork};
-use security::Authenticator;
 use shard::Shard;
-use subject::CachePolicy;
 
 use super::speech::{Heard, Message, hear};
 use crate::command::Command;
 use crate::core::{Core, Idle, Parts};
 use crate::placing::Placing;
+use crate::settings;
 
 /// Turns after which a simulation that does not come to rest is taken for one that never will.
 const TURNS_MAX: usize = 2_000_000;
@@ -163,42 +162,20 @@ impl Simulation {
         let id = end.shard();
         let (sender, commands) = crossbeam_channel::unbounded();
         self.commands.push(sender);
-        let settings = shard::Settings {
-            cache: match options.disable_sublist_cache {
-                true => CachePolicy::Off,
-                false => CachePolicy::default(),
-            },
-            pending_max: options.max_pending,
-            slow: options.slow_subscriber,
-            trace: None,
-        };
-        let limits = Limits {
-            ping_interval: options.ping_interval,
-            ping_max: options.ping_max,
-            write_deadline: options.write_deadline,
-            write_timeout: options.write_timeout,
-            pending_max: options.max_pending,
-        };
-        let clients = client::Settings {
-            info: Info {
-                headers: true,
-                max_payload: options.max_payload as i64,
-                ..Info::default()
-            },
-            authenticator: Authenticator::new(options.auth.clone()),
-            auth_timeout: options.auth_timeout,
-            ping_interval: options.ping_interval,
-            control_line_max: options.max_control_line,
-            payload_max: options.max_payload as u64,
-            subscriptions_max: options.max_subscriptions,
-            tokens_max: options.max_sub_tokens,
-            traced_payload_max: options.max_traced_msg_len,
-        };
+        let info =
+            Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() };
+        let limits = settings::of_connections(options);
+        let clients = settings::of_clients(options, info);
         let counters = Arc::clone(&self.counters[id.index()]);
         Core::new(Parts {
             net,
             clock: self.clock.clone(),
-            shard: Shard::new(end, settings, counters, self.random.u64(..)),
+            shard: Shard::new(
+                end,
+                settings::of_shards(options, None),
+                counters,
+                self.random.u64(..),
+            ),
             connections: Connections::new(limits, outside.clone()),
             clients: Rc::new(clients),
             commands,
