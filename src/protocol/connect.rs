@@ -291,9 +291,18 @@ fn redact_value(json: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
     }
     let is_scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     match json[start..].iter().take_while(|&byte| is_scalar(byte)).count() {
-        // An object, a list or no JSON: where the secret ends is not known.
-        0 => json.len(),
+        0 => start + nested_len(&json[start..]),
         len => start + len,
+    }
+}
+
+/// Length of the object or list that `json` begins with; all of it where that cannot be told, so
+/// that no part of a secret is shown.
+fn nested_len(json: &[u8]) -> usize {
+    let mut values = serde_json::Deserializer::from_slice(json).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(IgnoredAny)) => values.byte_offset(),
+        _ => json.len(),
     }
 }
 
