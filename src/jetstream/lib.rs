@@ -1,0 +1,21 @@
+//! JetStream on one core: streams and consumers as state machines, and the API that drives them.
+//!
+//! This room never touches a disk, a socket or a clock and waits for nothing: letters come in
+//! (publishes, requests, acks), effects go out (acknowledgements, deliveries, advisories), and
+//! time is an argument. What is stored goes through the narrow doors of the room `storage`. A
+//! stream with all its consumers belongs to one core.
+//!
+//! Invariants:
+//! 1. an acknowledgement leaves only after the store says that what it acknowledges is durable;
+//! 2. a sequence is never given twice, whatever is removed;
+//! 3. what a configuration asks for is done, or the configuration is refused by name.
+//!
+//! | file or folder | what |
+//! |---|---|
+//! | `error.rs` | every error code of the API with its description, declared once |
+//! | `config/` | the stream configuration: fields, defaults, rules of create and update |
+//! | `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
+
+pub mod error;
+
+pub use error::{ApiError, ErrorCode};
