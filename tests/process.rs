@@ -312,8 +312,7 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
     if harness::Subject::from_env().skips_ours() {
         return;
     }
-    let flags: [&[&str]; 6] = [
-        &["-js"],
+    let flags: [&[&str]; 5] = [
         &["--routes", "nats://127.0.0.1:1"],
         &["--cluster", "nats://127.0.0.1:-1"],
         &["--tls"],
@@ -325,14 +324,13 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         assert_eq!(end.code, Some(1), "{flag:?}: {}", end.stderr);
         let name = flag[0].trim_start_matches('-');
         let long = match name {
-            "js" => "jetstream",
             "ms" => "https_port",
             other => other,
         };
         assert!(end.stderr.contains(long), "{flag:?} is named: {}", end.stderr);
     }
     let blocks = [
-        ("jetstream", ""),
+        ("jetstream", "key: secret"),
         ("cluster", "port: -1"),
         ("gateway", "name: a"),
         ("leafnodes", "port: -1"),

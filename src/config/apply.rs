@@ -118,6 +118,15 @@ impl Applier<'_> {
                 set(self.draft, at_least(span, *min)?);
                 self.warn_of_long_auth_timeout(entry.place);
             }
+            (Kind::SpanOrAlways(set), Value::Text(text)) if is_always(text) => {
+                set(self.draft, None);
+            }
+            (Kind::SpanOrAlways(set), value) => {
+                let span = self.span(key, entry, value, BareNumber::SecondsWithWarning)?;
+                set(self.draft, Some(at_least(span, Duration::from_millis(1))?));
+            }
+            (Kind::Size(set), Value::Int(bytes)) => set(self.draft, u64::try_from(*bytes).ok()),
+            (Kind::Size(set), Value::Text(text)) => set(self.draft, size(text)?),
             (Kind::Text(set) | Kind::TextOrCount(set), Value::Text(text)) => {
                 set(self.draft, text)?;
             }
@@ -139,6 +148,14 @@ impl Applier<'_> {
                 if key.eq_ignore_ascii_case("authorization") {
                     self.draft.auth.place = Some(entry.place);
                 }
+                self.block(map, table);
+            }
+            (Kind::Toggled(set, _), Value::Bool(on)) => set(self.draft, *on),
+            (Kind::Toggled(set, _), Value::Text(text)) => {
+                set(self.draft, choice(text, &["enabled", "disabled"])? == "enabled");
+            }
+            (Kind::Toggled(set, table), Value::Map(map)) => {
+                set(self.draft, true);
                 self.block(map, table);
             }
             (Kind::Users(table), Value::Array(nodes)) => self.users(nodes, table),
@@ -335,6 +352,25 @@ fn secret(text: &str) -> Result<Secret, ValueError> {
 fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, ValueError> {
     let found = words.iter().copied().find(|word| text.eq_ignore_ascii_case(word));
     found.ok_or_else(|| ValueError::Choice { value: text.to_owned(), allowed: words.join(", ") })
+}
+
+fn is_always(text: &str) -> bool {
+    text.eq_ignore_ascii_case("always")
+}
+
+/// `512M`: powers of 1024 (spec/cli-and-config.md §7.7). Below zero is `None`.
+fn size(text: &str) -> Result<Option<u64>, ValueError> {
+    let bad = || ValueError::Size(text.to_owned());
+    let (digits, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        Some(b'T') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    let number: i64 = digits.trim().parse().map_err(|_| bad())?;
+    let Ok(number) = u64::try_from(number) else { return Ok(None) };
+    number.checked_mul(1 << shift).map(Some).ok_or_else(bad)
 }
 
 fn texts(value: &Value, kind: &Kind) -> Result<Vec<String>, ValueError> {

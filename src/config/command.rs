@@ -159,6 +159,9 @@ impl Line {
     /// Sets what the flags say.
     fn apply(&self, draft: &mut Draft) -> Result<(), Exit> {
         self.clear_other_authentication(draft);
+        if self.text_of("store_dir").is_some() {
+            draft.options.jetstream.store_dir = None;
+        }
         for (flag, text) in self.given() {
             let set = match (&flag.does, flag.takes) {
                 (Does::Option(_), _) => match flag.option() {

@@ -107,6 +107,10 @@ pub enum Kind {
         /// Where it goes.
         set: fn(&mut Draft, Duration),
     },
+    /// Bytes as an integer, or as text with K, M, G or T; below zero means unset.
+    Size(fn(&mut Draft, Option<u64>)),
+    /// A duration, or `always`, which is `None`.
+    SpanOrAlways(fn(&mut Draft, Option<Duration>)),
     /// Text.
     Text(fn(&mut Draft, &str) -> Result<(), ValueError>),
     /// Text, or an integer taken as text.
@@ -123,6 +127,8 @@ pub enum Kind {
     TextMap(fn(&mut Draft, BTreeMap<String, String>)),
     /// A block of options.
     Block(&'static [Declaration]),
+    /// A boolean, `enabled` or `disabled`, or a block, which enables.
+    Toggled(fn(&mut Draft, bool), &'static [Declaration]),
     /// A list of blocks, each a user.
     Users(&'static [Declaration]),
 }
@@ -145,11 +151,14 @@ impl Kind {
             Kind::Switch(_) => "a boolean",
             Kind::Count { .. } => "an integer",
             Kind::Span { .. } => "a duration such as 10s",
+            Kind::Size(_) => "a size such as 1GB",
+            Kind::SpanOrAlways(_) => "a duration such as 10s, or always",
             Kind::Text(_) | Kind::TextOrCount(_) | Kind::Secret(_) | Kind::Choice(..) => "text",
             Kind::Listen(_) => "port or host:port",
             Kind::TextList(_) => "text or a list of text",
             Kind::TextMap(_) => "a block of text",
             Kind::Block(_) => "a block",
+            Kind::Toggled(..) => "a boolean, enabled, disabled, or a block",
             Kind::Users(_) => "a list of blocks",
         }
     }

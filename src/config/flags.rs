@@ -80,6 +80,8 @@ pub enum Group {
     Logging,
     /// Who may connect.
     Authorization,
+    /// Streams.
+    JetStream,
     /// Cores and the trade between latency and throughput.
     Corewire,
     /// What nats-server has and Corewire does not yet.
@@ -90,10 +92,11 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the help.
-    pub const ALL: [Group; 6] = [
+    pub const ALL: [Group; 7] = [
         Group::Server,
         Group::Logging,
         Group::Authorization,
+        Group::JetStream,
         Group::Corewire,
         Group::Common,
         Group::NotBuilt,
@@ -105,6 +108,7 @@ impl Group {
             Group::Server => "Server Options",
             Group::Logging => "Logging Options",
             Group::Authorization => "Authorization Options",
+            Group::JetStream => "JetStream Options",
             Group::Corewire => "Corewire Options",
             Group::NotBuilt => "Known to NATS, not built yet (refused)",
             Group::Common => "Common Options",
@@ -242,14 +246,14 @@ pub static FLAGS: &[Flag] = &[
     value(&["user"], "user", Group::Authorization, Does::Option("authorization.user")),
     value(&["pass"], "password", Group::Authorization, Does::Option("authorization.password")),
     value(&["auth"], "token", Group::Authorization, Does::Option("authorization.token")),
+    switch(&["jetstream", "js"], Group::JetStream, Does::Option("jetstream.enabled")),
+    value(&["store_dir", "sd"], "dir", Group::JetStream, Does::Option("store_dir")),
     value(&["cores"], "list", Group::Corewire, Does::Option("corewire.cores")),
     value(&["profile"], "name|path", Group::Corewire, Does::Profile),
     switch(&["help", "h"], Group::Common, Does::Help),
     switch(&["version", "v"], Group::Common, Does::Version),
     switch(&["help_tls"], Group::Common, Does::HelpTls),
     missing_value(&["https_port", "ms"], "port", "Use port for https monitoring"),
-    missing_switch(&["jetstream", "js"], "Enable JetStream functionality"),
-    missing_value(&["store_dir", "sd"], "dir", "Set the storage directory"),
     missing_switch(&["tls"], "Enable TLS, do not verify clients"),
     missing_value(&["tlscert"], "file", "Server certificate file"),
     missing_value(&["tlskey"], "file", "Private key for server certificate"),

@@ -3,7 +3,7 @@
 
 use crate::declaration::{Inside, Known};
 
-const fn key(names: &'static [&'static str]) -> Known {
+pub(crate) const fn key(names: &'static [&'static str]) -> Known {
     Known { names, inside: Inside::Anything }
 }
 
@@ -256,59 +256,6 @@ pub const GATEWAY: Inside = Inside::Block(&[
     key(&["write_deadline"]),
     key(&["write_timeout"]),
     list(&["gateways"], &[key(&["name"]), key(&["url"]), key(&["urls"]), TLS_BLOCK]),
-]);
-
-/// §7.7
-pub const JETSTREAM: Inside = Inside::Block(&[
-    key(&["enabled", "enable"]),
-    key(&["strict"]),
-    key(&["store_dir", "store", "storedir"]),
-    key(&["max_memory_store", "max_mem_store", "max_mem"]),
-    key(&["max_file_store", "max_file"]),
-    key(&["sync_interval", "sync"]),
-    key(&["domain"]),
-    key(&["encryption_key", "key", "ek"]),
-    key(&["prev_encryption_key", "prev_key", "prev_ek"]),
-    key(&["cipher"]),
-    block(
-        &["tpm"],
-        &[
-            key(&["keys_file"]),
-            key(&["encryption_password"]),
-            key(&["srk_password"]),
-            key(&["pcr"]),
-            key(&["cipher"]),
-        ],
-    ),
-    key(&["unique_tag"]),
-    key(&["extension_hint"]),
-    key(&["max_outstanding_catchup"]),
-    key(&["max_buffered_msgs"]),
-    key(&["max_buffered_size"]),
-    key(&["request_queue_limit"]),
-    key(&["info_queue_limit"]),
-    key(&["meta_compact"]),
-    key(&["meta_compact_size"]),
-    key(&["meta_compact_sync"]),
-    key(&["max_concurrent_io"]),
-    block(
-        &["limits"],
-        &[
-            key(&["max_ack_pending"]),
-            key(&["max_ha_assets"]),
-            key(&["max_request_batch"]),
-            key(&["duplicate_window"]),
-            block(
-                &["batch"],
-                &[
-                    key(&["max_inflight_per_stream"]),
-                    key(&["max_inflight_total"]),
-                    key(&["max_msgs"]),
-                    key(&["timeout"]),
-                ],
-            ),
-        ],
-    ),
 ]);
 
 /// §7.8

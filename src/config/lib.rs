@@ -28,6 +28,7 @@
 //! | `declaration.rs` | how an option is declared |
 //! | `table.rs` | every option, declared once |
 //! | `authorization.rs` | the options inside `authorization` |
+//! | `jetstream.rs` | the options inside `jetstream` |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
 //! | `apply.rs` | parsed values to options |
 //! | `draft.rs` | options on their way, and the checks across them |
@@ -59,6 +60,7 @@ pub mod duration;
 pub mod flags;
 pub mod fuzz;
 pub mod host_check;
+pub(crate) mod jetstream;
 mod known;
 pub mod limits;
 mod normalise;

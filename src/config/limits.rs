@@ -108,6 +108,27 @@ pub const LAME_DUCK_GRACE_PERIOD: Duration = Duration::from_secs(10);
 /// The longest pause between two closes of lame duck.
 pub const LAME_DUCK_CLOSE_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
+// ---- JetStream (spec/cli-and-config.md §7.7) ----
+
+/// API requests that may wait at one turn (`jetstream.request_queue_limit`). Over it: all that
+/// wait are dropped without an answer, advisory `API.LIMIT_REACHED`.
+pub const API_REQUESTS_MAX: usize = 10_000;
+
+/// Open atomic batches of one stream (`jetstream.limits.batch.max_inflight_per_stream`). Over it:
+/// error 10210.
+pub const BATCHES_PER_STREAM_MAX: usize = 50;
+
+/// Open atomic batches of the server (`jetstream.limits.batch.max_inflight_total`). Over it: error
+/// 10210.
+pub const BATCHES_MAX: usize = 1000;
+
+/// Messages of one atomic batch (`jetstream.limits.batch.max_msgs`). Over it: error 10199, the
+/// batch is abandoned.
+pub const BATCH_MESSAGES_MAX: usize = 1000;
+
+/// Silence after which a batch is abandoned (`jetstream.limits.batch.timeout`).
+pub const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+
 // ---- Reading ----
 
 /// Bytes in one pooled read chunk.

@@ -102,6 +102,9 @@ pub struct Options {
     /// Key and value pairs shown in monitoring.
     pub server_metadata: BTreeMap<String, String>,
 
+    /// JetStream, switched on or not.
+    pub jetstream: JetStream,
+
     /// The configuration file as it was named.
     pub config_file: Option<PathBuf>,
     /// `sha256:…` of the configuration; empty without a file.
@@ -121,6 +124,94 @@ pub struct Corewire {
     pub profile: ProfileName,
     /// What that profile says.
     pub tuning: Tuning,
+}
+
+/// The block `jetstream`, `-js` and `-sd`. spec/cli-and-config.md §7.7
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JetStream {
+    /// Whether there is JetStream at all.
+    pub enabled: bool,
+    /// Refuse API requests with unknown fields.
+    pub strict: bool,
+    /// Where streams are kept, in a folder `jetstream` of its own; see [`JetStream::folder`].
+    pub store_dir: Option<PathBuf>,
+    /// Bytes of all memory streams.
+    pub memory_max: Option<u64>,
+    /// Bytes of all file streams.
+    pub file_max: Option<u64>,
+    /// When what was written is flushed.
+    pub flush: Flush,
+    /// The name of this JetStream among others.
+    pub domain: Option<String>,
+    /// API requests that may wait.
+    pub requests_max: usize,
+    /// Information requests that may wait; [`JetStream::requests_max`] when not set.
+    pub info_requests_max: Option<usize>,
+    /// The most `max_ack_pending` of a consumer.
+    pub ack_pending_max: Option<u32>,
+    /// Messages that one pull request may ask for.
+    pub request_batch_max: Option<u32>,
+    /// The longest `duplicate_window` of a stream.
+    pub duplicate_window_max: Option<Duration>,
+    /// Batches under way.
+    pub batches: Batches,
+}
+
+/// `jetstream.limits.batch`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// Open batches of one stream.
+    pub per_stream_max: usize,
+    /// Open batches of the whole server.
+    pub total_max: usize,
+    /// Messages of one batch.
+    pub messages_max: usize,
+    /// Silence after which a batch is abandoned.
+    pub timeout: Duration,
+}
+
+/// When files are flushed (`sync_interval`). An ack means durable unless the operator chose
+/// otherwise (design §6); nats-server's default is two minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flush {
+    /// Before anything is acknowledged.
+    #[default]
+    Always,
+    /// So often; acknowledged before.
+    Every(Duration),
+}
+
+impl JetStream {
+    /// The folder with everything in it: `<store_dir>/jetstream`.
+    pub fn folder(&self) -> PathBuf {
+        let temporary = || std::env::temp_dir().join("nats");
+        self.store_dir.clone().unwrap_or_else(temporary).join("jetstream")
+    }
+}
+
+impl Default for JetStream {
+    fn default() -> JetStream {
+        JetStream {
+            enabled: false,
+            strict: true,
+            store_dir: None,
+            memory_max: None,
+            file_max: None,
+            flush: Flush::Always,
+            domain: None,
+            requests_max: limits::API_REQUESTS_MAX,
+            info_requests_max: None,
+            ack_pending_max: None,
+            request_batch_max: None,
+            duplicate_window_max: None,
+            batches: Batches {
+                per_stream_max: limits::BATCHES_PER_STREAM_MAX,
+                total_max: limits::BATCHES_MAX,
+                messages_max: limits::BATCH_MESSAGES_MAX,
+                timeout: limits::BATCH_TIMEOUT,
+            },
+        }
+    }
 }
 
 /// A port to listen on.
@@ -281,6 +372,7 @@ impl Default for Options {
             disable_sublist_cache: false,
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
+            jetstream: JetStream::default(),
             config_file: None,
             config_digest: String::new(),
             corewire: Corewire::default(),

@@ -187,6 +187,15 @@ pub enum ValueError {
     /// Not a syslog address.
     #[error("\"{0}\" is no syslog address; expected udp://, tcp:// or unix://")]
     SyslogAddress(String),
+    /// Not a number of bytes.
+    #[error("\"{0}\" is no size; expected a number, as it is or with K, M, G or T")]
+    Size(String),
+    /// A storage directory in two places.
+    #[error("Duplicate 'store_dir' configuration")]
+    StoreDirTwice,
+    /// A domain that is no token.
+    #[error("invalid domain name, must not contain '.', '*', '>' or white space")]
+    Domain,
     /// A bcrypt hash.
     #[error("bcrypt hashes are known to NATS but not built yet in Corewire; use the plain text")]
     Bcrypt,

@@ -10,6 +10,7 @@ use crate::authorization::AUTHORIZATION;
 use crate::declaration::Reload::{Applies, NeedsRestart};
 use crate::declaration::{BareNumber, Declaration, Kind, Off};
 use crate::draft::Draft;
+use crate::jetstream;
 use crate::known;
 use crate::limits;
 use crate::options::{SlowSubscriber, WriteTimeout};
@@ -492,12 +493,25 @@ pub static TOP_LEVEL: &[Declaration] = &[
     not_built("allow_non_tls", Off::False, "Accept clients without TLS too"),
     not_built("ocsp", Off::False, "OCSP stapling").with(known::OCSP),
     not_built("ocsp_cache", Off::False, "Cache of OCSP answers").with(known::OCSP_CACHE),
-    not_built("store_dir", Off::Never, "Set the storage directory").or(&["storedir"]),
+    built(
+        "store_dir",
+        "",
+        NeedsRestart,
+        "Set the storage directory",
+        Kind::Text(jetstream::store_dir),
+    )
+    .or(&["storedir"]),
     not_built("default_js_domain", Off::Empty, "JetStream domains of accounts"),
     not_built("cluster", Off::Empty, "Routes to other servers").with(known::CLUSTER),
     not_built("gateway", Off::Empty, "Links to other clusters").with(known::GATEWAY),
     not_built("leafnodes", Off::Empty, "Leafnode connections").or(&["leaf"]).with(known::LEAFNODES),
-    not_built("jetstream", Off::Disabled, "Enable JetStream functionality").with(known::JETSTREAM),
+    built(
+        "jetstream",
+        "",
+        NeedsRestart,
+        "Enable JetStream functionality",
+        Kind::Toggled(|d, on| d.options.jetstream.enabled = on, jetstream::JETSTREAM),
+    ),
     not_built("websocket", Off::Empty, "Clients over websocket").or(&["ws"]).with(known::WEBSOCKET),
     not_built("mqtt", Off::Empty, "Clients that speak MQTT").with(known::MQTT),
     built("corewire", "", NeedsRestart, "Corewire's own options", Kind::Block(COREWIRE)),
@@ -532,6 +546,7 @@ pub fn find(path: &str) -> Option<&'static Declaration> {
     let (block, key) = match path.split_once('.') {
         Some(("authorization", key)) => (AUTHORIZATION, key),
         Some(("corewire", key)) => (COREWIRE, key),
+        Some(("jetstream", key)) => (jetstream::JETSTREAM, key),
         Some(_) => return None,
         None => (TOP_LEVEL, path),
     };

@@ -4,7 +4,9 @@ use super::*;
 use crate::apply;
 use crate::authorization::USER;
 use crate::declaration::{Inside, Known, Status};
-use crate::options::{Advertise, Auth, Corewire, Options, Port, Secret, User};
+use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
+use crate::options::{Advertise, Auth, Batches, Corewire, Flush, JetStream, Options, Port};
+use crate::options::{Secret, User};
 use crate::parser::{self, Files};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem};
@@ -49,6 +51,14 @@ http: "localhost:8222", http_base_path: "nats/"
 server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
 authorization { users: [{user: a, password: b}, {username: c}], timeout: 0.5 }
 corewire { cores: "3,0-1", profile: throughput }
+jetstream {
+  store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
+  request_queue_limit: 4, info_queue_limit: 5
+  limits {
+    max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s"
+    batch { max_inflight_per_stream: 9, max_inflight_total: 10, max_msgs: 11, timeout: "12s" }
+  }
+}
 "#;
 
 #[test]
@@ -98,6 +108,26 @@ fn every_option_that_is_built_is_set() {
         disable_sublist_cache: true,
         server_tags: vec!["aa b".into(), "x:y".into()],
         server_metadata: [("Key".into(), "Value".into())].into(),
+        jetstream: JetStream {
+            enabled: true,
+            strict: false,
+            store_dir: Some("/s".into()),
+            memory_max: Some(1000),
+            file_max: Some(2 << 30),
+            flush: Flush::Every(Duration::from_secs(3)),
+            domain: Some("hub".into()),
+            requests_max: 4,
+            info_requests_max: Some(5),
+            ack_pending_max: Some(6),
+            request_batch_max: Some(7),
+            duplicate_window_max: Some(Duration::from_secs(8)),
+            batches: Batches {
+                per_stream_max: 9,
+                total_max: 10,
+                messages_max: 11,
+                timeout: Duration::from_secs(12),
+            },
+        },
         config_file: None,
         config_digest: String::new(),
         corewire: Corewire {
@@ -111,9 +141,10 @@ fn every_option_that_is_built_is_set() {
 
 #[test]
 fn the_file_of_everything_names_every_option() {
-    let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter().chain(COREWIRE));
+    let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter());
+    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(BATCH);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
-        let other = ["host", "port", "http_port"].contains(&declaration.key);
+        let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));
         let block = lower.contains(&format!("{} {{", declaration.key));
         assert!(other || named || block, "{}", declaration.key);
@@ -155,8 +186,22 @@ fn a_large_payload_is_warned_of_in_the_log_only() {
     assert!(Options::default().log_warnings().is_empty());
 }
 
-fn each_block() -> [(&'static str, &'static [Declaration]); 3] {
-    [("", TOP_LEVEL), ("authorization", AUTHORIZATION), ("corewire", COREWIRE)]
+fn each_block() -> [(&'static str, &'static [Declaration]); 6] {
+    [
+        ("", TOP_LEVEL),
+        ("authorization", AUTHORIZATION),
+        ("corewire", COREWIRE),
+        ("jetstream", JETSTREAM),
+        ("jetstream.limits", LIMITS),
+        ("jetstream.limits.batch", BATCH),
+    ]
+}
+
+/// `line` inside the block at that path.
+fn inside_block(path: &str, line: &str) -> String {
+    path.rsplit('.')
+        .filter(|block| !block.is_empty())
+        .fold(line.to_owned(), |text, block| format!("{block} {{ {text} }}"))
 }
 
 #[test]
@@ -165,10 +210,13 @@ fn declared_defaults_are_the_defaults_of_the_options() {
         for declaration in table.iter().filter(|declaration| !declaration.default.is_empty()) {
             for name in declaration.names() {
                 let line = format!("{name}: {}", declaration.default);
-                let text = if block.is_empty() { line } else { format!("{block} {{ {line} }}") };
+                let text = inside_block(block, &line);
                 let (draft, found) = read(&text);
                 assert_eq!(found.errors, [], "{text}");
-                assert_eq!(draft.options, Draft::default().options, "{text}");
+                let mut expected = Draft::default().options;
+                // A block enables.
+                expected.jetstream.enabled = block.starts_with("jetstream");
+                assert_eq!(draft.options, expected, "{text}");
             }
         }
     }
@@ -213,9 +261,8 @@ fn every_option_that_is_not_built_is_refused_by_name_with_all_inside_it_known() 
             for name in declaration.names() {
                 let line = format!("{name}: {}", on(inside));
                 let text = match block {
-                    "" => line,
                     "users" => format!("authorization {{ users: [{{ user: a\n{line} }}] }}"),
-                    block => format!("{block} {{ {line} }}"),
+                    block => inside_block(block, &line),
                 };
                 let (_, found) = read(&text);
                 let problems: Vec<_> = found.errors.iter().map(|found| &found.problem).collect();
@@ -226,4 +273,49 @@ fn every_option_that_is_not_built_is_refused_by_name_with_all_inside_it_known() 
             }
         }
     }
+}
+
+#[test]
+fn jetstream_is_switched_on_by_a_boolean_a_word_or_a_block() {
+    let enabled = |text: &str| {
+        let (draft, found) = read(text);
+        assert_eq!(found.errors, [], "{text}");
+        draft.options.jetstream.enabled
+    };
+    for on in ["jetstream: true", "jetstream: Enabled", "jetstream {}", "jetstream { strict: no }"]
+    {
+        assert!(enabled(on), "{on}");
+    }
+    for off in
+        ["jetstream: false", "jetstream: disabled", "jetstream { enabled: false }", "port: 1"]
+    {
+        assert!(!enabled(off), "{off}");
+    }
+}
+
+#[test]
+fn sizes_of_jetstream_are_numbers_or_texts() {
+    let max = |value: &str| {
+        let (draft, found) = read(&format!("jetstream {{ max_mem: {value} }}"));
+        (draft.options.jetstream.memory_max, found.errors.len())
+    };
+    assert_eq!(max("10"), (Some(10), 0));
+    assert_eq!(max("1MB"), (Some(1 << 20), 0));
+    assert_eq!(max("\"3k\""), (Some(3 << 10), 0));
+    assert_eq!(max("\"1T\""), (Some(1 << 40), 0));
+    assert_eq!(max("0"), (Some(0), 0));
+    assert_eq!(max("-1"), (None, 0));
+    assert_eq!(max("\"much\"").1, 1);
+    assert_eq!(max("\"99999999999T\"").1, 1);
+}
+
+#[test]
+fn a_storage_directory_is_named_once() {
+    let (_, found) = read("store_dir: \"/a\"\njetstream { store_dir: \"/b\" }");
+    let [error] = &found.errors[..] else { panic!("{found:?}") };
+    assert!(error.problem.to_string().contains("Duplicate 'store_dir' configuration"));
+    let (draft, _) = read("jetstream { sync: always, store: \"/a\" }");
+    assert_eq!(draft.options.jetstream.flush, Flush::Always);
+    assert_eq!(draft.options.jetstream.folder(), Path::new("/a/jetstream"));
+    assert_eq!(read("jetstream { domain: \"a.b\" }").1.errors.len(), 1);
 }
