@@ -410,6 +410,7 @@ fn core(
         placing: None,
         connections_max: u64::from(limits::CONNECTIONS_MAX),
         idle: Idle::Park,
+        services: Vec::new(),
         log,
     })
 }

@@ -47,8 +47,32 @@ id!(
     /// still under way can never name another group.
     QueueId(u32)
 );
+id!(
+    /// A subscriber inside the server, numbered by its shard.
+    ServiceId(u16)
+);
 
 impl AccountId {
     /// The account of every connection that named no other: `$G`.
     pub const GLOBAL: AccountId = AccountId(0);
+    /// The account in which the server speaks of itself, until the operator names another: `$SYS`.
+    pub const SYSTEM: AccountId = AccountId(1);
+}
+
+impl ConnSlot {
+    /// The first of the slots that stand for services instead of connections.
+    const SERVICES: u32 = u32::MAX - u16::MAX as u32;
+
+    /// The slot that stands for a service where a connection's would.
+    pub const fn of_service(service: ServiceId) -> ConnSlot {
+        ConnSlot(ConnSlot::SERVICES + service.0 as u32)
+    }
+
+    /// The service that it stands for; `None` for a connection's slot.
+    pub const fn service(self) -> Option<ServiceId> {
+        match self.0.checked_sub(ConnSlot::SERVICES) {
+            Some(number) => Some(ServiceId(number as u16)),
+            None => None,
+        }
+    }
 }

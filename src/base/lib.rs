@@ -24,7 +24,7 @@ pub mod time;
 
 pub use counters::{Counter, Counters, Timing};
 pub use histogram::Distribution;
-pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ShardId, SubKey};
+pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ServiceId, ShardId, SubKey};
 pub use log::{Level, Log, Verbosity};
 pub use shard_set::{SHARDS_MAX, ShardSet};
 pub use time::Now;

@@ -310,6 +310,7 @@ fn parts(
         placing: accepts.then(|| Placing::new(common.counters.clone())),
         connections_max: u64::from(options.max_connections),
         idle: tuning::idle(&options.corewire.tuning),
+        services: Vec::new(),
         log: common.outside.log.clone(),
     }
 }

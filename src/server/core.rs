@@ -14,7 +14,7 @@ use protocol::{CloseReason, ErrorText};
 use ring::Drained;
 use runtime::clock::Clock;
 use runtime::network::{Event, Network, Socket, Wait};
-use shard::Shard;
+use shard::{Service, ServiceTurn, Shard};
 
 use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
 use crate::placing::Placing;
@@ -75,6 +75,8 @@ pub struct Parts<N, C> {
     pub connections_max: u64,
     /// What it does when idle.
     pub idle: Idle,
+    /// What it runs beside its connections.
+    pub services: Vec<Box<dyn Service>>,
     /// Where it logs.
     pub log: base::Log,
 }
@@ -151,7 +153,10 @@ impl<N: Network, C: Clock> Core<N, C> {
     fn work(&mut self) {
         self.handle_events();
         self.handle_commands();
-        let Parts { net, shard, connections, .. } = &mut self.parts;
+        let Parts { net, shard, connections, services, .. } = &mut self.parts;
+        for service in services {
+            service.turn(&mut ServiceTurn { shard, now: self.now });
+        }
         let mut turn = Turn { net, shard, now: self.now };
         connections.stall_publishers(&mut turn);
         let resumed = connections.resume_paused(&mut turn);
@@ -169,9 +174,12 @@ impl<N: Network, C: Clock> Core<N, C> {
 
     /// Sleeps only when nothing is left to do, and for no longer than the next deadline.
     fn choose_wait(&mut self) -> Wait {
-        let Parts { shard, connections, commands, idle, clock, .. } = &mut self.parts;
+        let Parts { shard, connections, services, commands, idle, clock, .. } = &mut self.parts;
         let quiet_ns = self.now.mono_ns.saturating_sub(self.last_event_ns);
-        let work = shard.has_work() || connections.has_unsent() || connections.may_resume(shard);
+        let work = shard.has_work()
+            || connections.has_unsent()
+            || connections.may_resume(shard)
+            || services.iter().any(|service| service.has_work());
         if work || idle.looks_again(quiet_ns) || !shard.prepare_sleep() {
             return Wait::Poll;
         }
@@ -183,9 +191,9 @@ impl<N: Network, C: Clock> Core<N, C> {
         // What is asked for now leaves as the core lies down.
         shard.out(now.mono_ns);
         count_turn(shard.counters(), &mut self.effort, self.now, now);
-        let deadlines =
-            [connections.next_deadline_ns(), self.listen_again_ns, self.shutdown_until_ns];
-        match deadlines.into_iter().flatten().min() {
+        let own = [connections.next_deadline_ns(), self.listen_again_ns, self.shutdown_until_ns];
+        let theirs = services.iter().filter_map(|service| service.next_deadline_ns());
+        match own.into_iter().flatten().chain(theirs).min() {
             Some(at_ns) => match at_ns.saturating_sub(now.mono_ns) {
                 0 => {
                     shard.woke();

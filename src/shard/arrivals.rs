@@ -58,7 +58,7 @@ impl Shard {
     ) {
         self.interest(frame.account);
         let interest = &mut self.interests[frame.account.index()];
-        let subject = message.publish().subject();
+        let subject = message.matched();
         let subs = &self.subscriptions;
         let plan = self.arrived_memo.plan(frame.account, interest, subs, subject, &[]);
         let MessageFrame { origin: shard, publisher: slot, echo, .. } = frame;
@@ -125,19 +125,18 @@ impl Receive for Shard {
                 self.arrived_batch(Origin::There { shard: from, slot: publisher }, account, wires);
             }
             DataRecord::Stall(publisher) => self.stalled.push(publisher),
-            DataRecord::Message { frame, picks, layout, wire } => {
+            DataRecord::Message { frame, picks, address, layout, wire } => {
                 self.arrived(Arrival { since_ns: frame.since_ns, via: Via::Ring });
-                match payload {
-                    None => {
-                        let publish = Publish::from_layout(wire, layout);
-                        self.arrived_message(frame, picks, &mut Message::borrowed(&publish));
-                    }
-                    Some(shared) => {
-                        let wire = shared.clone();
-                        let publish = Publish::from_layout(&wire, layout);
-                        self.arrived_message(frame, picks, &mut Message::over(&publish, shared));
-                    }
+                let wire = payload.as_deref().unwrap_or(wire);
+                let publish = Publish::from_layout(wire, layout);
+                let mut message = match &payload {
+                    None => Message::borrowed(&publish),
+                    Some(shared) => Message::over(&publish, shared.clone()),
+                };
+                if !address.is_empty() {
+                    message = message.addressed_to(address);
                 }
+                self.arrived_message(frame, picks, &mut message);
             }
         }
     }

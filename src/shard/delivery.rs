@@ -59,8 +59,8 @@ impl Shard {
         {
             return Delivered::No;
         }
-        let Some(outbox) = self.outboxes[connection.index()].as_mut() else {
-            return Delivered::No;
+        let Some(Some(outbox)) = self.outboxes.get_mut(connection.index()) else {
+            return self.deliver_to_service(key, origin, message);
         };
         if !outbox.is_open() {
             return Delivered::No;

@@ -2,10 +2,13 @@
 //! is no version; numbers are in native byte order.
 //!
 //! ```text
-//! data lane, message (24 bytes, picks, the publish's layout and wire):
-//!   0      1       2         4         8           12     13     14       16      24    24 + 4n
-//!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ since │ picks │ rest │
+//! data lane, message (28 bytes, picks, address, the publish's layout and wire):
+//!   0      1       2         4         8           12     13     14       16      24          28
+//!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ since │ address a │
+//!   28      28 + 4n   28 + 4n + a
+//!   │ picks │ address │ rest │
 //!          since: when the message came, monotonic nanoseconds; picks: u32 each
+//!          address: the subject that decides who gets it; empty when it is the message's own
 //!          rest: layout (16), wire
 //!          (the wire is absent when it travels beside the record as refcounted bytes)
 //! data lane, batch: small messages of one publisher that only plain subscriptions get
@@ -29,7 +32,7 @@ const KIND_BATCH: u8 = 3;
 /// The fixed part at the front of an interest record.
 const PLAIN_LEN: usize = 16;
 /// The fixed part at the front of a message record.
-const MESSAGE_HEAD_LEN: usize = 24;
+const MESSAGE_HEAD_LEN: usize = 28;
 /// A publish's layout: four numbers.
 const LAYOUT_LEN: usize = 16;
 
@@ -62,14 +65,15 @@ pub enum Plain {
 }
 
 impl MessageFrame {
-    /// The record's length with these picks and `wire_len` bytes inline.
-    pub fn len(picks: usize, wire_len: usize) -> usize {
-        MESSAGE_HEAD_LEN + picks * 4 + LAYOUT_LEN + wire_len
+    /// The record's length with this body.
+    pub fn len(body: &MessageBody<'_>) -> usize {
+        let MessageBody { picks, address, wire, .. } = body;
+        MESSAGE_HEAD_LEN + picks.len() * 4 + address.len() + LAYOUT_LEN + wire.len()
     }
 
-    /// Writes the record into `record`, which is of just that length. `wire` is empty when the
-    /// bytes travel beside it.
-    pub fn write(&self, picks: &[QueueId], layout: Layout, wire: &[u8], record: &mut [u8]) {
+    /// Writes the record into `record`, which is of just that length.
+    pub fn write(&self, body: &MessageBody<'_>, record: &mut [u8]) {
+        let MessageBody { picks, address, layout, wire } = *body;
         record[0] = KIND_MESSAGE;
         record[1] = (self.plain == Plain::Yes).into();
         record[2..4].copy_from_slice(&(picks.len() as u16).to_ne_bytes());
@@ -79,10 +83,13 @@ impl MessageFrame {
         record[13] = (self.echo == Echo::On).into();
         record[14..16].copy_from_slice(&self.origin.0.to_ne_bytes());
         record[16..24].copy_from_slice(&self.since_ns.to_ne_bytes());
+        record[24..28].copy_from_slice(&(address.len() as u32).to_ne_bytes());
         let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at_mut(picks.len() * 4);
         for (bytes, pick) in pick_bytes.chunks_exact_mut(4).zip(picks) {
             bytes.copy_from_slice(&pick.0.to_ne_bytes());
         }
+        let (address_bytes, rest) = rest.split_at_mut(address.len());
+        address_bytes.copy_from_slice(address);
         let (layout_bytes, wire_bytes) = rest.split_at_mut(LAYOUT_LEN);
         let Layout { subject_len, reply_len, header_len, body } = layout;
         let numbers = [subject_len, reply_len, header_len, body];
@@ -91,6 +98,19 @@ impl MessageFrame {
         }
         wire_bytes.copy_from_slice(wire);
     }
+}
+
+/// What follows the fixed part of a message record.
+#[derive(Clone, Copy)]
+pub struct MessageBody<'a> {
+    /// The queue groups, in the receiver's numbering, of which one member gets it.
+    pub picks: &'a [QueueId],
+    /// The subject that decides who gets it; empty when it is the message's own.
+    pub address: &'a [u8],
+    /// The publish's layout.
+    pub layout: Layout,
+    /// Its bytes; empty when they travel beside the record.
+    pub wire: &'a [u8],
 }
 
 /// Length of a batch's fixed part.
@@ -123,6 +143,8 @@ pub enum DataRecord<'a> {
         frame: MessageFrame,
         /// The queue groups, in the receiver's numbering, of which one member gets it.
         picks: Picks<'a>,
+        /// The subject that decides who gets it; empty when it is the message's own.
+        address: &'a [u8],
         /// The publish's layout.
         layout: Layout,
         /// Its bytes; empty when they came beside the record.
@@ -163,6 +185,7 @@ impl<'a> DataRecord<'a> {
         debug_assert_eq!(record[0], KIND_MESSAGE);
         let picks = usize::from(u16::from_ne_bytes([record[2], record[3]]));
         let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at(picks * 4);
+        let (address, rest) = rest.split_at(u32_at(record, 24) as usize);
         let (layout_bytes, wire) = rest.split_at(LAYOUT_LEN);
         DataRecord::Message {
             frame: MessageFrame {
@@ -175,6 +198,7 @@ impl<'a> DataRecord<'a> {
                 since_ns: u64_at(record, 16),
             },
             picks: Picks(pick_bytes),
+            address,
             layout: Layout {
                 subject_len: u32_at(layout_bytes, 0),
                 reply_len: u32_at(layout_bytes, 4),

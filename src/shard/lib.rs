@@ -22,6 +22,7 @@
 //! | `arrivals.rs` | what other shards send: interest, messages, stalls |
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
+//! | `service.rs` | subscribers inside the server, and their mailboxes |
 //! | `outbox.rs` | bounded bytes for one connection |
 //! | `dwell.rs` | when the messages came that are being delivered |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
@@ -38,11 +39,13 @@ mod look_ahead;
 mod message;
 mod outbox;
 mod publish;
+mod service;
 mod shard;
 mod subscriptions;
 
 pub use message::Message;
 pub use outbox::Outbox;
 pub use publish::{Echo, Published, Publisher, Reached};
+pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn};
 pub use shard::{Settings, Shard};
 pub use subscriptions::{SubscribeOutcome, Subscription};

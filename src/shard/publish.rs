@@ -4,13 +4,13 @@
 //! A message is matched once. Every plain subscription here gets it; each other shard with
 //! interest gets one frame, with the queue picks that fell on its members.
 
-use base::{AccountId, ConnSlot, Counter, QueueId, ShardId, ShardSet};
+use base::{AccountId, ConnSlot, Counter, QueueId, ServiceId, ShardId, ShardSet};
 use protocol::MessageParts;
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
 use crate::delivery::{Delivered, Origin};
-use crate::frame::{MessageFrame, Plain};
+use crate::frame::{MessageBody, MessageFrame, Plain};
 use crate::message::Message;
 use crate::shard::Shard;
 
@@ -60,17 +60,33 @@ pub enum Reached {
 }
 
 impl Shard {
-    /// Publishes a message to everyone with interest.
+    /// Publishes a connection's message to everyone with interest.
     #[inline]
     pub fn publish(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
-        let publish = message.publish();
         self.tally.in_msgs += 1;
-        self.tally.in_bytes += publish.total_len() as u64;
+        self.tally.in_bytes += message.publish().total_len() as u64;
+        self.route(publisher, message)
+    }
+
+    /// Publishes a service's message to everyone with interest.
+    pub fn publish_for(
+        &mut self,
+        service: ServiceId,
+        account: AccountId,
+        message: &mut Message<'_>,
+    ) -> Published {
+        let slot = ConnSlot::of_service(service);
+        self.route(&Publisher { slot, account, echo: Echo::On }, message)
+    }
+
+    #[inline]
+    fn route(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
+        let publish = message.publish();
         self.interest(publisher.account);
         let interest = &mut self.interests[publisher.account.index()];
         let (subs, ahead) = (&self.subscriptions, message.ahead());
         let memo = &mut self.published_memo;
-        let plan = memo.plan(publisher.account, interest, subs, publish.subject(), ahead);
+        let plan = memo.plan(publisher.account, interest, subs, message.matched(), ahead);
         if plan.is_empty() {
             return Published::here(Reached::Nobody);
         }
@@ -115,7 +131,8 @@ impl Shard {
             return Published::here(reached);
         }
         let wire = message.publish().wire();
-        if self.picks.is_empty() && wire.len() <= config::limits::INLINE_PAYLOAD_MAX {
+        let is_small = wire.len() <= config::limits::INLINE_PAYLOAD_MAX;
+        if self.picks.is_empty() && is_small && message.address().is_none() {
             for shard in targets {
                 self.add_to_batch(shard, publisher, wire);
             }
@@ -187,9 +204,11 @@ impl Shard {
             false => (wire, None),
             true => (&wire[..0], Some(message.share())),
         };
-        let len = MessageFrame::len(picks.len(), inline.len());
+        let address = message.address().unwrap_or_default();
+        let body = MessageBody { picks, address, layout, wire: inline };
+        let len = MessageFrame::len(&body);
         let sent = self.mesh.outgoing.send_data(to, len, payload, |record| {
-            frame.write(picks, layout, inline, record);
+            frame.write(&body, record);
         });
         self.note_sent(to, sent);
     }

@@ -15,6 +15,7 @@ use crate::batch::Batch;
 use crate::dwell::{Arrival, Dwell, Via};
 use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
+use crate::service::Mailbox;
 use crate::subscriptions::Subscriptions;
 
 /// Subscriptions of closed connections that one turn removes at most.
@@ -63,6 +64,7 @@ pub struct Shard {
     pub(crate) interests: Vec<Interest>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) outboxes: Vec<Option<Outbox>>,
+    pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) settings: Settings,
     pub(crate) random: fastrand::Rng,
     pub(crate) tally: Tally,
@@ -93,6 +95,7 @@ impl Shard {
             interests: Vec::new(),
             subscriptions: Subscriptions::default(),
             outboxes: Vec::new(),
+            mailboxes: Vec::new(),
             settings,
             random: fastrand::Rng::with_seed(seed),
             tally: Tally::default(),
@@ -316,7 +319,7 @@ impl Shard {
 
     /// Whether this shard has something to do that no event will announce.
     pub fn has_work(&self) -> bool {
-        !self.reaping.is_empty() || !self.dirty.is_empty()
+        !self.reaping.is_empty() || !self.dirty.is_empty() || self.has_letters()
     }
 
     /// Says that this core is about to sleep; see [`MeshEnd::prepare_sleep`].

@@ -113,6 +113,25 @@ impl Shard {
         if self.find(connection, sid).is_some() {
             return SubscribeOutcome::Known;
         }
+        let key = self.insert_subscription(connection, account, subject, queue, sid);
+        let subscriptions = &self.subscriptions;
+        let outbox = self.outboxes[connection.index()].as_mut().expect("attached");
+        outbox.sids.insert_unique(subscriptions.hash(sid), key, |&key| {
+            subscriptions.hash(&subscriptions.get(key).expect("live").sid)
+        });
+        SubscribeOutcome::Added
+    }
+
+    /// Puts a subscription to a valid subject into the table and the index, and tells the other
+    /// shards.
+    pub(crate) fn insert_subscription(
+        &mut self,
+        connection: ConnSlot,
+        account: AccountId,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) -> SubKey {
         let key = self.subscriptions.reserve();
         let inserted = self.interest(account).insert_local(subject, queue, key);
         let (handle, change) = inserted.expect("the subject was checked");
@@ -126,13 +145,8 @@ impl Shard {
         });
         self.subscriptions.patterns[key.index()] =
             Pattern { subject: subject.into(), queue: queue.map(Into::into) };
-        let subscriptions = &self.subscriptions;
-        let outbox = self.outboxes[connection.index()].as_mut().expect("attached");
-        outbox.sids.insert_unique(subscriptions.hash(sid), key, |&key| {
-            subscriptions.hash(&subscriptions.get(key).expect("live").sid)
-        });
         self.tell(account, change, subject, queue);
-        SubscribeOutcome::Added
+        key
     }
 
     /// Ends a subscription, at once or once `max` messages were delivered since SUB. An unknown
@@ -163,7 +177,7 @@ impl Shard {
         let Subscriptions { slots, patterns, .. } = &self.subscriptions;
         (places.start..places.end.min(slots.len())).filter_map(|at| {
             let sub = slots[at].as_ref()?;
-            let outbox = self.outboxes[sub.connection.index()].as_ref()?;
+            let outbox = self.outboxes.get(sub.connection.index())?.as_ref()?;
             outbox.is_open().then(|| sub.snapshot(outbox.cid(), &patterns[at]))
         })
     }

@@ -7,6 +7,7 @@ mod lifetime;
 mod oracle;
 mod order;
 mod queues;
+mod services;
 mod simulation;
 mod slow;
 mod speech;

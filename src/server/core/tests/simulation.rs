@@ -22,7 +22,7 @@ use runtime::Clock;
 use runtime::clock::SimulatedClock;
 use runtime::network::Wait;
 use runtime::simulated::{Reading, SimulatedClient, SimulatedHost, SimulatedNetwork};
-use shard::Shard;
+use shard::{Service, Shard};
 
 use super::speech::{Heard, Message, hear};
 use crate::command::Command;
@@ -57,11 +57,14 @@ pub struct Setup {
     pub cores: usize,
     pub rings: Sizes,
     pub options: Options,
+    /// What runs beside the connections of a shard.
+    pub services: fn(&mut Shard) -> Vec<Box<dyn Service>>,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { cores: 3, rings: tiny_rings(), options: Options::default() }
+        let options = Options::default();
+        Setup { cores: 3, rings: tiny_rings(), options, services: |_| Vec::new() }
     }
 }
 
@@ -167,15 +170,13 @@ impl Simulation {
         let limits = settings::of_connections(options);
         let clients = settings::of_clients(options, info);
         let counters = Arc::clone(&self.counters[id.index()]);
+        let seed = self.random.u64(..);
+        let mut shard = Shard::new(end, settings::of_shards(options, None), counters, seed);
+        let services = (setup.services)(&mut shard);
         Core::new(Parts {
             net,
             clock: self.clock.clone(),
-            shard: Shard::new(
-                end,
-                settings::of_shards(options, None),
-                counters,
-                self.random.u64(..),
-            ),
+            shard,
             connections: Connections::new(limits, outside.clone()),
             clients: Rc::new(clients),
             commands,
@@ -183,6 +184,7 @@ impl Simulation {
             placing: (id == ShardId(0)).then(|| Placing::new(self.counters.clone())),
             connections_max: u64::from(options.max_connections),
             idle: Idle::Park,
+            services,
             log: outside.log.clone(),
         })
     }

@@ -17,7 +17,7 @@ const MESSAGE_LEN: usize = 1000;
 /// Rings that never fill, so that only the subscriber can be at fault.
 fn setup(slow: SlowSubscriber) -> Setup {
     let options = Options { slow_subscriber: slow, max_pending: PENDING_MAX, ..Options::default() };
-    Setup { cores: CORES, rings: Sizes::default(), options }
+    Setup { cores: CORES, rings: Sizes::default(), options, ..Setup::default() }
 }
 
 /// A server with a subscriber of `a` on each core, one that stopped reading on a random core, and
