@@ -19,6 +19,8 @@
 //! | `trie.rs` | wildcard patterns by token |
 //! | `group.rs`, `queue_name.rs` | queue groups by pattern, and their names |
 //! | `members.rs`, `remote.rs` | who hangs on a pattern or group: here, and on other shards |
+//! | `transform.rs` | from one subject to another: mappings, imports, streams |
+//! | `transform/function.rs` | the functions of a transform's destination |
 //! | `slab.rs`, `table.rs` | records by slot, slots by hash |
 //! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; no server calls them |
 
@@ -37,7 +39,9 @@ mod queue_name;
 mod remote;
 mod slab;
 mod table;
+pub mod transform;
 mod trie;
 
 pub use interest::{CachePolicy, Change, Interest, InterestStats, InvalidSubject, LocalHandle};
 pub use plan::{Plan, QueuePlan, RemoteMembers};
+pub use transform::{Transform, TransformError, TransformUse};
