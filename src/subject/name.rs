@@ -68,6 +68,20 @@ pub fn matches(pattern: &[u8], subject: &[u8]) -> bool {
     published.next().is_none()
 }
 
+/// Whether some subject matches both of two valid subscription subjects.
+#[must_use]
+pub fn overlap(one: &[u8], other: &[u8]) -> bool {
+    let (mut one, mut other) = (tokens(one), tokens(other));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(b">"), Some(_)) | (Some(_), Some(b">")) => return true,
+            (Some(a), Some(b)) if a == b || a == b"*" || b == b"*" => {}
+            _ => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +104,27 @@ mod tests {
         }
         for bad in ["", "a..b", "*", ">", "a.*.b", "a.>", "a.>.b"] {
             assert!(!is_valid_literal(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_when_a_subject_matches_both() {
+        let table = [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a.*", "*.b", true),
+            ("a.*", "a", false),
+            ("a.>", "a", false),
+            ("a.>", "*.b.c", true),
+            (">", "a.b", true),
+            ("a.*.c", "a.b.*", true),
+            ("a.*.c", "a.b.d", false),
+            ("a.b.>", "a.*", false),
+            ("a.>", "b.>", false),
+        ];
+        for (one, other, expected) in table {
+            assert_eq!(overlap(one.as_bytes(), other.as_bytes()), expected, "{one} and {other}");
+            assert_eq!(overlap(other.as_bytes(), one.as_bytes()), expected, "{other} and {one}");
         }
     }
 
