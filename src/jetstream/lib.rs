@@ -13,9 +13,16 @@
 //! | file or folder | what |
 //! |---|---|
 //! | `error.rs` | every error code of the API with its description, declared once |
-//! | `config/` | the stream configuration: fields, defaults, rules of create and update |
+//! | `request_json.rs` | request bodies: JSON into a typed request, strictly or leniently |
+//! | `wire_time.rs` | points in time as JetStream writes them |
+//! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
 //! | `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
 
 pub mod error;
+pub mod request_json;
+pub mod stream_config;
+pub mod wire_time;
 
 pub use error::{ApiError, ErrorCode};
+pub use stream_config::StreamConfig;
+pub use wire_time::WireTime;

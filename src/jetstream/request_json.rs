@@ -1,0 +1,112 @@
+//! Request bodies: JSON into a typed request, strictly or leniently.
+//!
+//! Strict (the default since 2.12) refuses a field that nobody knows, by name; lenient hands the
+//! names back, to be logged. In both, `null` is the same as a field that is left out, as in Go.
+//! Source: spec/jetstream.md §1 Strict JSON.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{ApiError, ErrorCode};
+
+/// What to do with a field that the request does not have (`jetstream.strict`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Refuse the request: 10025.
+    Strict,
+    /// Take it, and say what was ignored.
+    Lenient,
+}
+
+/// A request, and what in it was ignored.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    /// The request.
+    pub request: T,
+    /// The first unknown field; `None` when all were known.
+    pub ignored: Option<String>,
+}
+
+/// Reads a request from `body`. An error is 10025 with the reason.
+pub fn decode<T: DeserializeOwned>(
+    body: &[u8],
+    strictness: Strictness,
+) -> Result<Decoded<T>, ApiError> {
+    let invalid = |reason: &dyn std::fmt::Display| ApiError::with(ErrorCode::InvalidJson, reason);
+    let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    drop_nulls(&mut value);
+    let mut ignored = None;
+    let request = serde_ignored::deserialize(value, |path| {
+        let name = path.to_string();
+        let field = name.rsplit('.').next().unwrap_or_default().to_owned();
+        ignored.get_or_insert(field);
+    })
+    .map_err(|error: serde_json::Error| invalid(&error))?;
+    match ignored {
+        // spec/jetstream.md §1: `invalid JSON: json: unknown field "x"`
+        Some(field) if strictness == Strictness::Strict => {
+            Err(invalid(&format_args!("json: unknown field \"{field}\"")))
+        }
+        ignored => Ok(Decoded { request, ignored }),
+    }
+}
+
+/// Removes fields whose value is `null`, at any depth that the parser lets through.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        n: i64,
+    }
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(default)]
+    struct Request {
+        name: String,
+        inner: Option<Inner>,
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name_or_handed_back() {
+        for (body, field) in
+            [(r#"{"name":"a","x":1}"#, "x"), (r#"{"inner":{"n":1,"deep":[{}]}}"#, "deep")]
+        {
+            let error = decode::<Request>(body.as_bytes(), Strictness::Strict).unwrap_err();
+            let said = format!("invalid JSON: json: unknown field \"{field}\"");
+            assert_eq!((error.code, error.err_code), (400, 10025));
+            assert_eq!(error.description, said);
+            let lenient = decode::<Request>(body.as_bytes(), Strictness::Lenient).unwrap();
+            assert_eq!(lenient.ignored.as_deref(), Some(field));
+        }
+    }
+
+    #[test]
+    fn null_is_the_same_as_absent() {
+        let decoded: Decoded<Request> =
+            decode(br#"{"name":null,"inner":{"n":null}}"#, Strictness::Strict).unwrap();
+        assert_eq!(decoded.request, Request { name: String::new(), inner: Some(Inner { n: 0 }) });
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for body in ["", "{", "[1", r#"{"name":3}"#, "\u{7f}"] {
+            let error = decode::<Request>(body.as_bytes(), Strictness::Lenient).unwrap_err();
+            assert!(error.is(ErrorCode::InvalidJson), "{body}: {error}");
+            assert!(error.description.starts_with("invalid JSON: "), "{error}");
+        }
+    }
+}
