@@ -16,13 +16,17 @@
 //! | `request_json.rs` | request bodies: JSON into a typed request, strictly or leniently |
 //! | `wire_time.rs` | points in time as JetStream writes them |
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
-//! | `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
+//! | `outlet.rs` | what leaves a stream or a consumer |
+//! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
 
 pub mod error;
+pub mod outlet;
 pub mod request_json;
+pub mod stream;
 pub mod stream_config;
 pub mod wire_time;
 
 pub use error::{ApiError, ErrorCode};
+pub use outlet::{Outlet, Token};
 pub use stream_config::StreamConfig;
 pub use wire_time::WireTime;
