@@ -1,0 +1,41 @@
+//! Streams' messages, on disk and in memory: what one core stores, finds and gives back.
+//!
+//! One [`Storage`] holds all streams of one core and never leaves it. A stream is a compact index
+//! in memory ([`Stream`]) over bodies that lie in an arena or in the core's append-only log; both
+//! answer alike. This room knows sequences, subjects, sizes and times; it never knows limits,
+//! consumers' rules or the API, does no I/O, reads no clock and is never async: what the disk
+//! must do comes out as requests, and what is not in memory yet is [`Read::Pending`].
+//!
+//! Invariants: a sequence is never used twice; what is removed is never returned; all a stream
+//! knows about its messages (subject, size, time, place) is known without reading the disk.
+//!
+//! | file | what |
+//! |---|---|
+//! | `storage.rs` | [`Storage`]: one core's streams; append, read, remove, purge |
+//! | `stream.rs` | [`Stream`]: questions about one stream, none of which reads the disk |
+//! | `seq.rs` | sequences |
+//! | `message.rs` | a message coming in, and one read |
+//! | `state.rs` | what a stream and a subject look like in numbers |
+//! | `filter.rs` | a set of subjects, wildcards included, to look for |
+//! | `blocks.rs` | the messages in order: subject, size, time and place of each |
+//! | `subjects.rs` | the subjects of a stream: how many messages, first and last |
+//! | `arena.rs` | bodies in memory |
+//! | `expiry.rs` | messages with a time to live |
+
+mod arena;
+mod blocks;
+mod expiry;
+mod filter;
+mod message;
+mod seq;
+mod state;
+mod storage;
+mod stream;
+mod subjects;
+
+pub use filter::Filter;
+pub use message::{Incoming, Message, Read, Waiter};
+pub use seq::Seq;
+pub use state::{StreamState, SubjectState};
+pub use storage::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, Storage, StreamId};
+pub use stream::{Known, Stream};
