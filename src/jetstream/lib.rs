@@ -17,8 +17,10 @@
 //! | `wire_time.rs` | points in time as JetStream writes them |
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
 //! | `outlet.rs` | what leaves a stream or a consumer |
+//! | `api.rs`, `api/` | what may be asked on `$JS.API.>`, one file per request |
 //! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
 
+pub mod api;
 pub mod error;
 pub mod outlet;
 pub mod request_json;
@@ -27,6 +29,6 @@ pub mod stream_config;
 pub mod wire_time;
 
 pub use error::{ApiError, ErrorCode};
-pub use outlet::{Outlet, Token};
+pub use outlet::{Outlet, Purpose, Token};
 pub use stream_config::StreamConfig;
 pub use wire_time::WireTime;

@@ -8,8 +8,81 @@ use base::AccountId;
 use protocol::MessageParts;
 
 /// Who a letter is for, and what it is about: given when subscribing, found in the letter.
+///
+/// ```text
+/// 63       32 31      24 23          0
+/// │  stream  │  purpose │  index    │
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(pub u64);
+
+/// What a stream's letter is about, and what the token's index counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Purpose {
+    /// A message to be stored, on one of the stream's subjects. Index 0.
+    Publish = 0,
+    /// `$JS.API.DIRECT.GET.<stream>` or with a subject appended. Index 0.
+    DirectGet = 1,
+    /// `$JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>`. Index: the consumer's place.
+    PullRequest = 2,
+    /// `$JS.ACK.<stream>.<consumer>.>`. Index: the consumer's place.
+    Ack = 3,
+    /// `$JS.FC.<stream>.<consumer>.*`. Index: the consumer's place.
+    FlowControl = 4,
+    /// What a mirror or source delivers. Index: which source.
+    Source = 5,
+    /// `$JS.SNAPSHOT.ACK.<stream>.<id>.>`. Index: which snapshot.
+    SnapshotAck = 6,
+    /// Chunks of a stream that is restored. Index 0.
+    Restore = 7,
+    /// What the service asks for itself; no stream sees these.
+    Service = 8,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 9] = [
+        Purpose::Publish,
+        Purpose::DirectGet,
+        Purpose::PullRequest,
+        Purpose::Ack,
+        Purpose::FlowControl,
+        Purpose::Source,
+        Purpose::SnapshotAck,
+        Purpose::Restore,
+        Purpose::Service,
+    ];
+}
+
+impl Token {
+    /// The highest index.
+    pub const INDEX_MAX: u32 = (1 << 24) - 1;
+
+    /// A token of the stream at `stream` in its core's table.
+    #[must_use]
+    pub const fn new(stream: u32, purpose: Purpose, index: u32) -> Token {
+        assert!(index <= Token::INDEX_MAX, "an index has 24 bits");
+        Token(((stream as u64) << 32) | ((purpose as u64) << 24) | index as u64)
+    }
+
+    /// The stream's place in its core's table.
+    #[must_use]
+    pub const fn stream(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// What the letter is about.
+    #[must_use]
+    pub fn purpose(self) -> Purpose {
+        Purpose::ALL[(self.0 >> 24) as usize & 0xff]
+    }
+
+    /// What [`Purpose`] says that it counts.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0 as u32 & Token::INDEX_MAX
+    }
+}
 
 /// The way out.
 pub trait Outlet {
@@ -28,4 +101,22 @@ pub trait Outlet {
 
     /// Ends every subscription that was made with `token`.
     fn unsubscribe(&mut self, token: Token);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_keeps_its_three_parts() {
+        for purpose in Purpose::ALL {
+            for (stream, index) in [(0, 0), (7, Token::INDEX_MAX), (u32::MAX, 1)] {
+                let token = Token::new(stream, purpose, index);
+                assert_eq!(
+                    (token.stream(), token.purpose(), token.index()),
+                    (stream, purpose, index)
+                );
+            }
+        }
+    }
 }
