@@ -28,7 +28,8 @@ thread_local! {
 /// A fixed-size piece of memory, filled front to back.
 ///
 /// `0 <= len <= memory.len()` always; what lies behind `len` is left over from earlier use.
-#[derive(Debug)]
+/// The default has no memory and no room.
+#[derive(Debug, Default)]
 pub struct WriteChunk {
     memory: Box<[u8]>,
     len: usize,

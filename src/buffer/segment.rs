@@ -28,15 +28,6 @@ impl Segment {
         Segment { source: Source::Shared(bytes), sent: 0 }
     }
 
-    /// The chunk, to append to, unless the bytes are shared.
-    #[inline]
-    pub fn chunk_mut(&mut self) -> Option<&mut WriteChunk> {
-        match &mut self.source {
-            Source::Chunk(chunk) => Some(chunk),
-            Source::Shared(_) => None,
-        }
-    }
-
     /// What is still to be sent.
     #[inline]
     pub fn unsent(&self) -> &[u8] {

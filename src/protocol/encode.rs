@@ -31,11 +31,18 @@ pub struct Delivery<'a> {
     /// As many bytes as `verb` has, then the subject.
     head: &'a [u8],
     sid: &'a [u8],
+    /// What stands between sid and `rest` when headers are left out.
+    stripped: Option<Stripped<'a>>,
+    /// What follows, to the last CRLF.
+    rest: &'a [u8],
+}
+
+/// The reply and size of a message whose headers are left out.
+#[derive(Clone, Copy, Debug)]
+struct Stripped<'a> {
     /// ` reply`, or nothing.
     reply: &'a [u8],
     size: SizeField,
-    /// What follows, to the last CRLF.
-    rest: &'a [u8],
 }
 
 impl<'a> Delivery<'a> {
@@ -48,8 +55,7 @@ impl<'a> Delivery<'a> {
             (true, HeaderSupport::Supported) => b"HMSG ",
             (true, HeaderSupport::Unsupported) => return Delivery::stripped(publish, sid),
         };
-        let (head, reply, rest) = (publish.head(), &[][..], publish.tail());
-        Delivery { verb, head, sid, reply, size: SizeField::IN_REST, rest }
+        Delivery { verb, head: publish.head(), sid, stripped: None, rest: publish.tail() }
     }
 
     /// A message with headers for a receiver without: MSG with the reduced size.
@@ -62,8 +68,7 @@ impl<'a> Delivery<'a> {
             verb: b"MSG ",
             head: &publish.head()[1..],
             sid,
-            reply,
-            size: SizeField::of(publish.payload().len()),
+            stripped: Some(Stripped { reply, size: SizeField::of(publish.payload().len()) }),
             rest: &publish.body()[headers.len()..],
         }
     }
@@ -72,8 +77,11 @@ impl<'a> Delivery<'a> {
     #[expect(clippy::len_without_is_empty, reason = "a delivery is never empty")]
     #[inline]
     pub fn len(&self) -> usize {
-        let start_len = self.head.len() + 1 + self.sid.len();
-        start_len + self.reply.len() + self.size.as_bytes().len() + self.rest.len()
+        let whole = self.head.len() + 1 + self.sid.len() + self.rest.len();
+        match &self.stripped {
+            None => whole,
+            Some(stripped) => whole + stripped.reply.len() + stripped.size.as_bytes().len(),
+        }
     }
 
     /// The bytes in order: verb, subject, space, sid, reply and size (both empty unless headers
@@ -81,7 +89,11 @@ impl<'a> Delivery<'a> {
     #[inline]
     pub fn pieces(&self) -> [&[u8]; 7] {
         let subject = &self.head[self.verb.len()..];
-        [self.verb, subject, b" ", self.sid, self.reply, self.size.as_bytes(), self.rest]
+        let (reply, size) = match &self.stripped {
+            None => (&[][..], &[][..]),
+            Some(stripped) => (stripped.reply, stripped.size.as_bytes()),
+        };
+        [self.verb, subject, b" ", self.sid, reply, size, self.rest]
     }
 
     /// The last piece, from the publish itself: what a caller may send without copying.
@@ -95,18 +107,17 @@ impl<'a> Delivery<'a> {
     #[inline]
     pub fn write_start(&self, out: &mut [u8]) -> usize {
         // The verb has the length of the publish's own, so both go in one copy.
-        let mut at = self.head.len();
-        out[..at].copy_from_slice(self.head);
+        let at = put(out, 0, self.head);
         out[..self.verb.len()].copy_from_slice(self.verb);
         out[at] = b' ';
-        at += 1;
-        for piece in [self.sid, self.reply, self.size.as_bytes()] {
-            if !piece.is_empty() {
-                out[at..at + piece.len()].copy_from_slice(piece);
-                at += piece.len();
+        let at = put(out, at + 1, self.sid);
+        match &self.stripped {
+            None => at,
+            Some(stripped) => {
+                let at = put(out, at, stripped.reply);
+                put(out, at, stripped.size.as_bytes())
             }
         }
-        at
     }
 
     /// Writes the whole to the start of `out`, which must hold [`Delivery::len`] bytes, and
@@ -114,8 +125,7 @@ impl<'a> Delivery<'a> {
     #[inline]
     pub fn write_to(&self, out: &mut [u8]) -> usize {
         let at = self.write_start(out);
-        out[at..at + self.rest.len()].copy_from_slice(self.rest);
-        at + self.rest.len()
+        put(out, at, self.rest)
     }
 
     /// Appends the whole.
@@ -126,7 +136,39 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// ` N CRLF` where it is not the publisher's own bytes; empty where it is.
+/// Copies `piece` to `out[at..]`, which must hold it, and returns where it ends there.
+///
+/// Pieces are short as a rule: two copies of a fixed size that overlap in the middle are a few
+/// instructions, where a copy of any length is a call.
+#[inline(always)]
+fn put(out: &mut [u8], at: usize, piece: &[u8]) -> usize {
+    let end = at + piece.len();
+    let out = &mut out[at..end];
+    match piece.len() {
+        0 => {}
+        1..4 => {
+            for (to, from) in out.iter_mut().zip(piece) {
+                *to = *from;
+            }
+        }
+        4..8 => put_ends::<4>(out, piece),
+        8..16 => put_ends::<8>(out, piece),
+        16..=32 => put_ends::<16>(out, piece),
+        33..=64 => put_ends::<32>(out, piece),
+        _ => out.copy_from_slice(piece),
+    }
+    end
+}
+
+/// Copies the first and the last `N` bytes of a piece of `N` to `2 N`.
+#[inline(always)]
+fn put_ends<const N: usize>(out: &mut [u8], piece: &[u8]) {
+    let last = piece.len() - N;
+    out[..N].copy_from_slice(&piece[..N]);
+    out[last..].copy_from_slice(&piece[last..last + N]);
+}
+
+/// ` N CRLF`, where it is not the publisher's own bytes.
 #[derive(Clone, Copy, Debug)]
 struct SizeField {
     bytes: [u8; SizeField::LEN_MAX],
@@ -137,12 +179,9 @@ impl SizeField {
     /// A space, the digits of a 64-bit number and CRLF.
     const LEN_MAX: usize = 1 + 20 + 2;
 
-    /// The size stands in the rest.
-    const IN_REST: SizeField = SizeField { bytes: [0; SizeField::LEN_MAX], len: 0 };
-
     fn of(size: usize) -> SizeField {
         use std::io::Write;
-        let mut field = SizeField::IN_REST;
+        let mut field = SizeField { bytes: [0; SizeField::LEN_MAX], len: 0 };
         let mut free = &mut field.bytes[..];
         write!(free, " {size}\r\n").expect("a 64-bit number fits");
         let left = free.len();

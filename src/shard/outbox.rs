@@ -28,7 +28,10 @@ pub struct Outbox {
     cid: ClientId,
     state: State,
     headers: HeaderSupport,
+    /// What is full, and what is shared, in order.
     segments: VecDeque<Segment>,
+    /// What is being filled; comes after all of these.
+    filling: WriteChunk,
     queued_bytes: usize,
     under_way_bytes: usize,
     /// What the core's gauge has of this outbox.
@@ -61,6 +64,7 @@ impl Outbox {
             state: State::Open,
             headers: HeaderSupport::Unsupported,
             segments: VecDeque::new(),
+            filling: WriteChunk::default(),
             queued_bytes: 0,
             under_way_bytes: 0,
             counted_bytes: 0,
@@ -127,7 +131,7 @@ impl Outbox {
     /// Whether nothing waits to be handed to the network.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.is_empty() && self.filling.bytes().is_empty()
     }
 
     /// How many subscriptions the connection has.
@@ -160,6 +164,7 @@ impl Outbox {
     pub(crate) fn append_shared(&mut self, delivery: &Delivery<'_>, rest: Bytes) -> Appended {
         let len = delivery.len();
         delivery.write_start(self.claim(len - rest.len()));
+        self.set_filled_aside();
         self.segments.push_back(Segment::shared(rest));
         self.appended(len)
     }
@@ -167,12 +172,10 @@ impl Outbox {
     /// The next `len` bytes, contiguous, to be filled.
     #[inline]
     fn claim(&mut self, len: usize) -> &mut [u8] {
-        let fits = |chunk: &&mut WriteChunk| chunk.room() >= len;
-        if self.segments.back_mut().and_then(Segment::chunk_mut).filter(fits).is_none() {
-            self.add_chunk(len);
+        if self.filling.room() < len {
+            self.begin_chunk(len);
         }
-        let chunk = self.segments.back_mut().and_then(Segment::chunk_mut);
-        chunk.expect("the last segment is a chunk with room").claim(len)
+        self.filling.claim(len)
     }
 
     #[inline]
@@ -181,6 +184,7 @@ impl Outbox {
         if self.pending_bytes() > self.pending_max && self.state == State::Open {
             self.state = State::Overflowed;
             self.segments = VecDeque::new();
+            self.filling = WriteChunk::default();
             self.queued_bytes = 0;
             return Appended::Overflowed;
         }
@@ -192,18 +196,29 @@ impl Outbox {
 
     /// A small chunk for a connection that gets little, large ones for one in a flood.
     #[cold]
-    fn add_chunk(&mut self, len: usize) {
-        let room = match self.segments.back_mut().and_then(Segment::chunk_mut) {
+    fn begin_chunk(&mut self, len: usize) {
+        let room = match self.filling.bytes().is_empty() {
             // It is full: there is much to send.
-            Some(_) => len.max(buffer::chunk::SMALL_BYTES + 1),
+            false => len.max(buffer::chunk::SMALL_BYTES + 1),
             // The first, or one between two shared payloads.
-            None => len,
+            true => len,
         };
-        self.segments.push_back(Segment::chunk(WriteChunk::with_room(room)));
+        self.set_filled_aside();
+        self.filling = WriteChunk::with_room(room);
+    }
+
+    /// Ends the chunk that is being filled, if it holds anything.
+    #[inline]
+    fn set_filled_aside(&mut self) {
+        if !self.filling.bytes().is_empty() {
+            let filled = std::mem::take(&mut self.filling);
+            self.segments.push_back(Segment::chunk(filled));
+        }
     }
 
     /// The queued segments, to be handed to the network; they count as under way from now on.
     pub fn take(&mut self) -> &mut VecDeque<Segment> {
+        self.set_filled_aside();
         self.under_way_bytes += self.queued_bytes;
         self.queued_bytes = 0;
         &mut self.segments
