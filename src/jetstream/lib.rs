@@ -18,9 +18,11 @@
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
 //! | `outlet.rs` | what leaves a stream or a consumer |
 //! | `api.rs`, `api/` | what may be asked on `$JS.API.>`, one file per request |
+//! | `consumer.rs`, `consumer/` | one consumer: configuration, delivery, acknowledgements |
 //! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
 
 pub mod api;
+pub mod consumer;
 pub mod error;
 pub mod outlet;
 pub mod request_json;
