@@ -203,6 +203,60 @@ pub const CONFIG_MEMORY_MAX: usize = 256 * MIB;
 /// Bytes in a profile. Over it: the profile is rejected.
 pub const PROFILE_BYTES_MAX: usize = 64 * KIB;
 
+// ---- JetStream streams (spec/jetstream.md §3, §5, §6) ----
+
+/// Bytes in the name of a stream or consumer. Over it: the request is refused, 10052 or 10102.
+pub const JS_NAME_MAX: usize = 255;
+
+/// Bytes in a description. Over it: the request is refused.
+pub const JS_DESCRIPTION_MAX: usize = 4096;
+
+/// Bytes in keys and values of metadata together. Over it: the request is refused.
+pub const JS_METADATA_MAX: usize = 128 * KIB;
+
+/// The highest `num_replicas`. Over it: the request is refused.
+pub const JS_REPLICAS_MAX: i64 = 5;
+
+/// The shortest `max_age` and `duplicate_window`. Below it: the request is refused.
+pub const JS_AGE_MIN: Duration = Duration::from_millis(100);
+
+/// The `duplicate_window` of a stream that names none.
+pub const JS_DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// The shortest `subject_delete_marker_ttl` and `Nats-TTL`. Below it: refused.
+pub const JS_TTL_MIN: Duration = Duration::from_secs(1);
+
+/// Bytes in a stored message's header block. Over it: the publish is refused, 10097.
+pub const JS_HEADER_BYTES_MAX: usize = 65_535;
+
+/// Bytes in a batch's id. Over it: the message is refused, 10179 or 10207.
+pub const JS_BATCH_ID_MAX: usize = 64;
+
+/// Messages in one atomic batch. Over it: the batch is abandoned, 10199.
+pub const JS_BATCH_MESSAGES_MAX: u64 = 1000;
+
+/// Atomic batches under way in one stream. Over it: a new one is refused, 10210.
+pub const JS_BATCHES_PER_STREAM_MAX: usize = 50;
+
+/// Fast batches under way in one stream. Over it: a new one is refused, 10211.
+pub const JS_FAST_BATCHES_PER_STREAM_MAX: usize = 1000;
+
+/// Silence after which a batch is abandoned.
+pub const JS_BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The flow of a fast batch that asks for none.
+pub const JS_FAST_BATCH_FLOW: i64 = 10;
+
+/// The highest flow of a fast batch. Above it: cut to it.
+pub const JS_FAST_BATCH_FLOW_MAX: i64 = 65_535;
+
+/// Messages of one stream that wait for a read from disk before they can be judged (counters).
+/// Over it: the publish is refused, 10167.
+pub const JS_INGEST_QUEUE_MAX: usize = 10_000;
+
+/// Subjects that one direct get may find with `multi_last`. Over it: 413 Too Many Results.
+pub const JS_MULTI_GET_SUBJECTS_MAX: usize = 1024;
+
 // ---- What must hold between them ----
 
 const _: () = {

@@ -32,5 +32,5 @@ pub mod wire_time;
 
 pub use error::{ApiError, ErrorCode};
 pub use outlet::{Outlet, Purpose, Token};
-pub use stream_config::StreamConfig;
+pub use stream_config::{API_LEVEL, StreamConfig};
 pub use wire_time::WireTime;

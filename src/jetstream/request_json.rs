@@ -32,9 +32,21 @@ pub fn decode<T: DeserializeOwned>(
     body: &[u8],
     strictness: Strictness,
 ) -> Result<Decoded<T>, ApiError> {
+    decode_with(body, strictness, &[])
+}
+
+/// The same, where fields named in `beside` are known and read by the caller.
+pub fn decode_with<T: DeserializeOwned>(
+    body: &[u8],
+    strictness: Strictness,
+    beside: &[&str],
+) -> Result<Decoded<T>, ApiError> {
     let invalid = |reason: &dyn std::fmt::Display| ApiError::with(ErrorCode::InvalidJson, reason);
     let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
     drop_nulls(&mut value);
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !beside.contains(&name.as_str()));
+    }
     let mut ignored = None;
     let request = serde_ignored::deserialize(value, |path| {
         let name = path.to_string();

@@ -1,11 +1,28 @@
 //! The stream configuration: its fields, its defaults, and every rule of create and update.
 //!
-//! Control path only: a configuration is read, checked and kept; a stream's hot path works with
-//! what it derives from it once. Source: spec/jetstream.md §3.
+//! Control path only: a configuration is read ([`decode_request`]), completed and checked
+//! ([`for_create`], [`for_update`], [`fit_among`]) and kept; a stream's hot path works with what
+//! it derives from it once. Source: spec/jetstream.md §3.
 
+mod create;
 mod fields;
+mod level;
+mod neighbours;
+mod request;
+mod sources_rules;
+mod update;
 
+#[cfg(test)]
+mod tests;
+
+pub use create::{Pedantry, ServerLimits, for_create, is_valid_asset_name};
 pub use fields::{
     Compression, ConsumerLimits, Discard, ExternalStream, PersistMode, Placement, Republish,
     Retention, SourceConsumer, Storage, StreamConfig, StreamSource, SubjectTransform, UNLIMITED,
 };
+pub use level::{
+    API_LEVEL, remove_dynamic, required_by_stream, serves, stamp_answer, stamp_stored,
+};
+pub use neighbours::fit_among;
+pub use request::{StreamRequest, decode_request};
+pub use update::for_update;
