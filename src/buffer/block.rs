@@ -115,6 +115,19 @@ impl Block {
         unsafe { std::slice::from_raw_parts_mut(self.memory.start.as_ptr().add(start), len) }
     }
 
+    /// The room, for the kernel to write to: its start and its length.
+    pub fn spare(&mut self) -> (*mut u8, usize) {
+        let room = self.room();
+        // SAFETY: `len <= capacity`, so the pointer stays within the allocation or at its end.
+        (unsafe { self.memory.start.as_ptr().add(self.len) }, room)
+    }
+
+    /// Counts `len` bytes of the room, which must fit, as written: the kernel filled them.
+    pub fn filled(&mut self, len: usize) {
+        // Never uninitialised: the memory was zeroed at first.
+        self.claim(len);
+    }
+
     /// Appends bytes that must fit.
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) {

@@ -53,6 +53,8 @@ pub enum Event {
     Doorbell,
     /// The control thread rang: look into the command queue.
     Control,
+    /// Operations of the disk have completed: see [`crate::Disk::take_completed`].
+    Disk,
 }
 
 /// Why nothing more will be received.

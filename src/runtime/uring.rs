@@ -6,6 +6,7 @@
 //! queued, runs the deferred completions, and is the one place where the core sleeps. Glommio's
 //! own ring descriptors are watched, so a glommio task that becomes ready ends the sleep.
 
+mod disk;
 mod read_buffers;
 mod sockets;
 mod tuning;
@@ -23,6 +24,7 @@ use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
+use self::disk::DiskState;
 use self::read_buffers::ReadBuffers;
 use self::sockets::{Receive, SendMessage, SocketState, Wanted};
 use crate::host::HostError;
@@ -53,10 +55,11 @@ enum About {
     Control,
     Executor,
     Alarm,
+    Disk,
 }
 
 impl About {
-    const ALL: [About; 11] = [
+    const ALL: [About; 12] = [
         About::Nothing,
         About::Receive,
         About::Send,
@@ -68,6 +71,7 @@ impl About {
         About::Control,
         About::Executor,
         About::Alarm,
+        About::Disk,
     ];
 
     fn with(self, value: u32) -> u64 {
@@ -123,6 +127,7 @@ pub struct Uring {
     spare_messages: Vec<Box<SendMessage>>,
     alarm: Option<Alarm>,
     alarms_set: u32,
+    disk: DiskState,
 }
 
 /// The timer that ends a sleep at the latest.
@@ -173,6 +178,7 @@ impl Uring {
             spare_messages: Vec::new(),
             alarm: None,
             alarms_set: 0,
+            disk: DiskState::default(),
         };
         uring.watch(uring.control.eventfd.as_raw_fd(), About::Control.with(0));
         for index in 0..uring.executor_fds.len() {
@@ -209,7 +215,8 @@ impl Uring {
     fn push(&mut self, entry: Entry) {
         loop {
             // SAFETY: what the entry points at stands until its completion: sockets, segments and
-            // send messages live in `self.sockets`, which outlives the ring's use of them.
+            // send messages live in `self.sockets`, paths and blocks in `self.disk`, and both outlive
+            // the ring's use of them.
             let pushed = unsafe { self.ring.submission().push(&entry) };
             if pushed.is_ok() {
                 return;
@@ -343,6 +350,7 @@ impl Uring {
                     self.alarm = None;
                 }
             }
+            About::Disk => self.disk_completed(value, result, events),
             About::Executor | About::Nothing => {}
         }
     }
@@ -566,6 +574,7 @@ impl ring::Doorbell for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
+        self.finish_disk();
         for socket in self.sockets.iter().flatten() {
             close_descriptor(socket.fd);
         }

@@ -263,7 +263,7 @@ impl<N: Network, C: Clock> Core<N, C> {
                 self.listen_again_ns = Some(now.mono_ns + ACCEPT_PAUSE_NS);
             }
             Event::Doorbell => shard.counters().add(Counter::DoorbellsIn, 1),
-            Event::Control => {}
+            Event::Control | Event::Disk => {}
         }
     }
 

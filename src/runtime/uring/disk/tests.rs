@@ -1,0 +1,94 @@
+//! A real file over a real ring, in a folder of its own that goes with the test.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use buffer::{BLOCK_ALIGN, Block};
+
+use super::*;
+use crate::Files as _;
+use crate::network::{Network as _, Wait};
+use crate::system_files::SystemFiles;
+use crate::uring::UringOptions;
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn folder(name: &str) -> Folder {
+    let path = std::env::temp_dir().join(format!("corewire-disk-{name}-{}", std::process::id()));
+    SystemFiles.make_folder(&path).unwrap();
+    Folder(path)
+}
+
+fn ring() -> Uring {
+    Uring::new(UringOptions { read_chunk_bytes: 4096, read_chunks: 8 }, Vec::new()).unwrap()
+}
+
+fn run(net: &mut Uring, operation: Operation) -> Result<Done, DiskError> {
+    net.submit(DiskToken(9), operation);
+    let (mut events, mut completed) = (Vec::new(), Vec::new());
+    while completed.is_empty() {
+        net.turn(Wait::Forever, &mut events);
+        net.take_completed(&mut completed);
+    }
+    let completion: Completion = completed.pop().unwrap();
+    assert!(matches!(events.last(), Some(Event::Disk)));
+    assert_eq!(completion.token, DiskToken(9));
+    completion.result
+}
+
+#[test]
+fn a_file_is_made_written_read_and_removed() {
+    let folder = folder("life");
+    let mut net = ring();
+    let path: Rc<Path> = folder.0.join("a.seg").into();
+    let open = |opening| Operation::Open { path: Rc::clone(&path), opening };
+    assert_eq!(run(&mut net, open(Opening::Existing)).unwrap_err(), DiskError::Name);
+    let Ok(Done::Opened(file)) = run(&mut net, open(Opening::New)) else { panic!("not opened") };
+    assert_eq!(run(&mut net, open(Opening::New)).unwrap_err(), DiskError::Name);
+    let mut block = Block::new(2 * BLOCK_ALIGN);
+    block.claim(2 * BLOCK_ALIGN).fill(7);
+    let bytes = block.freeze();
+    let durability = Durability::AtCompletion;
+    run(&mut net, Operation::Write { file, offset: 0, bytes, durability }).unwrap();
+    run(&mut net, Operation::Flush { file }).unwrap();
+    run(&mut net, Operation::FlushFolder { path: folder.0.as_path().into() }).unwrap();
+    let into = Block::new(4 * BLOCK_ALIGN);
+    let read = Operation::Read { file, offset: BLOCK_ALIGN as u64, into };
+    let Ok(Done::Read(found)) = run(&mut net, read) else { panic!("not read") };
+    assert_eq!(found.bytes(), [7; BLOCK_ALIGN], "up to the end of the file");
+    let entry = SystemFiles.list(&folder.0).unwrap().pop().unwrap();
+    assert_eq!((&*entry.path, entry.len), (&*path, 2 * BLOCK_ALIGN as u64));
+    run(&mut net, Operation::Close { file }).unwrap();
+    run(&mut net, Operation::Remove { path }).unwrap();
+    assert!(SystemFiles.list(&folder.0).unwrap().is_empty());
+}
+
+#[test]
+fn a_ring_that_goes_waits_for_its_disk() {
+    let folder = folder("end");
+    let mut net = ring();
+    let path: Rc<Path> = folder.0.join("a.seg").into();
+    let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
+    let Ok(Done::Opened(file)) = run(&mut net, open) else { panic!("not opened") };
+    let mut block = Block::new(BLOCK_ALIGN);
+    block.claim(BLOCK_ALIGN).fill(3);
+    let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
+    net.submit(DiskToken(1), Operation::Write { file, offset: 0, bytes, durability });
+    drop(net);
+    let mut found = [0; 2 * BLOCK_ALIGN];
+    assert_eq!(SystemFiles.read_at(&path, 0, &mut found).unwrap(), BLOCK_ALIGN);
+    assert_eq!(found[..BLOCK_ALIGN], [3; BLOCK_ALIGN]);
+}
+
+#[test]
+fn direct_io_has_a_block_that_memory_can_have() {
+    let folder = folder("block");
+    let bytes = SystemFiles.block_bytes(&folder.0);
+    assert!(bytes.is_power_of_two() && (512..=BLOCK_ALIGN).contains(&bytes), "{bytes}");
+}
