@@ -13,7 +13,9 @@ use std::rc::Rc;
 use base::{ConnSlot, ShardId};
 use buffer::Segment;
 
+use crate::disk::{Completion, Disk, DiskToken, Operation};
 use crate::network::{Event, Network, ReadChunk, ReceiveEnd, Socket, Wait};
+use crate::simulated_disk::SimulatedDisk;
 
 /// One end of a simulated connection, by the number of its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +60,7 @@ enum Arrival {
 struct Core {
     events: VecDeque<Event>,
     chunks: Vec<Option<Vec<u8>>>,
+    disk: SimulatedDisk,
 }
 
 #[derive(Default)]
@@ -185,7 +188,13 @@ impl SimulatedHost {
 
     /// Whether something came for a core since its last turn.
     pub fn has_events(&self, shard: ShardId) -> bool {
-        !self.world.borrow().cores[shard.index()].events.is_empty()
+        let core = &self.world.borrow().cores[shard.index()];
+        !core.events.is_empty() || core.disk.under_way() > 0
+    }
+
+    /// A core's disk: what is under way completes with the core's next turn.
+    pub fn disk(&self, shard: ShardId) -> SimulatedDisk {
+        self.world.borrow().cores[shard.index()].disk.clone()
     }
 
     /// Rings a core as the control thread does.
@@ -270,6 +279,10 @@ impl Network for SimulatedNetwork {
     fn turn(&mut self, _wait: Wait, events: &mut Vec<Event>) {
         let mut world = self.world.borrow_mut();
         let core = &mut world.cores[self.shard.index()];
+        if core.disk.under_way() > 0 {
+            core.disk.complete_all();
+            events.push(Event::Disk);
+        }
         for event in core.events.drain(..) {
             if let Event::Received(_, chunk) = &event {
                 let bytes = core.chunks[usize::from(chunk.id)].take().expect("filled before");
@@ -360,6 +373,16 @@ impl Network for SimulatedNetwork {
             peer.under_way.clear();
             world.cores[shard.index()].events.push_back(Event::Closed(slot));
         });
+    }
+}
+
+impl Disk for SimulatedNetwork {
+    fn submit(&mut self, token: DiskToken, operation: Operation) {
+        self.world.borrow_mut().cores[self.shard.index()].disk.submit(token, operation);
+    }
+
+    fn take_completed(&mut self, into: &mut Vec<Completion>) {
+        self.world.borrow_mut().cores[self.shard.index()].disk.take_completed(into);
     }
 }
 

@@ -12,6 +12,7 @@ use crossbeam_channel::Receiver;
 use monitor::{Fanout, SubscriptionPage};
 use protocol::{CloseReason, ErrorText};
 use ring::Drained;
+use runtime::Disk;
 use runtime::clock::Clock;
 use runtime::network::{Event, Network, Socket, Wait};
 use shard::{Service, ServiceTurn, Shard};
@@ -105,7 +106,7 @@ enum Effort {
     Counted,
 }
 
-impl<N: Network, C: Clock> Core<N, C> {
+impl<N: Network + Disk, C: Clock> Core<N, C> {
     /// A core that has not turned yet.
     pub fn new(mut parts: Parts<N, C>) -> Core<N, C> {
         let now = parts.clock.read();
@@ -155,7 +156,7 @@ impl<N: Network, C: Clock> Core<N, C> {
         self.handle_commands();
         let Parts { net, shard, connections, services, .. } = &mut self.parts;
         for service in services {
-            service.turn(&mut ServiceTurn { shard, now: self.now });
+            service.turn(&mut ServiceTurn { shard, now: self.now, disk: net });
         }
         let mut turn = Turn { net, shard, now: self.now };
         connections.stall_publishers(&mut turn);

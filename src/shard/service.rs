@@ -11,6 +11,7 @@
 use base::{AccountId, ConnSlot, Now, ServiceId, ShardId, SubKey};
 use bytes::Bytes;
 use protocol::{Layout, Publish};
+use runtime::Disk;
 
 use crate::delivery::{Delivered, Origin};
 use crate::message::Message;
@@ -37,6 +38,8 @@ pub struct ServiceTurn<'a> {
     pub shard: &'a mut Shard,
     /// The time of this turn.
     pub now: Now,
+    /// This core's disk. Its completions go to the one service that uses it.
+    pub disk: &'a mut dyn Disk,
 }
 
 /// Who published a letter.

@@ -61,7 +61,7 @@ fn what_was_flushed_stays_and_what_was_not_may_be_torn() {
     }
     run(&mut disk, write(2, Durability::AtFlush)).unwrap();
     let mut turn = false;
-    let mut alternating = || std::mem::replace(&mut turn, true) == false;
+    let mut alternating = || !std::mem::replace(&mut turn, true);
     assert_eq!(first_bytes(&disk.crash(&mut alternating)), Some(vec![1, 2]), "torn");
     run(&mut disk, Operation::Flush { file: FileId(0) }).unwrap();
     assert_eq!(first_bytes(&disk.crash(&mut || true)), Some(vec![2, 2]));

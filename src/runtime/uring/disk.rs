@@ -209,14 +209,8 @@ impl Uring {
 
 impl Disk for Uring {
     fn submit(&mut self, token: DiskToken, operation: Operation) {
-        let mut under_way = UnderWay {
-            token,
-            operation,
-            moved: 0,
-            path: None,
-            buffered: false,
-            folder: None,
-        };
+        let mut under_way =
+            UnderWay { token, operation, moved: 0, path: None, buffered: false, folder: None };
         let mut refused = None;
         match &under_way.operation {
             Operation::Open { path, .. } | Operation::Remove { path } => match c_string(path) {
