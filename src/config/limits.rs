@@ -50,6 +50,9 @@ pub const CONNECTIONS_MAX: u32 = 65_536;
 /// the oldest is dropped.
 pub const CLOSED_CLIENTS_MAX: usize = 10_000;
 
+/// Subscriptions listed with a connection that ended. Beyond it they are only counted.
+pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 256;
+
 /// Time between a CONNECT that is due and its arrival (`authorization.timeout`). Over it:
 /// `-ERR 'Authentication Timeout'` and close.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
 use base::{ClientId, ConnSlot, Counter, Level, Log, Now};
+use config::limits;
 use config::options::WriteTimeout;
 use crossbeam_channel::Sender;
 use protocol::CloseReason;
@@ -241,7 +242,9 @@ impl Connections {
         connection.state = State::Closing { until_ns, finished_sending: false };
         connection.partial = Partial::default();
         self.open -= 1;
-        if let Some(connection) = self.snapshot(turn.shard, slot) {
+        if let Some(mut connection) = self.snapshot(turn.shard, slot) {
+            connection.subscriptions_list =
+                turn.shard.subscriptions_of(slot, limits::CLOSED_SUBSCRIPTIONS_MAX);
             let stop_ns = turn.now.wall_ns;
             let reason = reason.as_str();
             // Monitoring that cannot keep up misses a closed connection; the shard does not wait.

@@ -4,14 +4,18 @@ use std::rc::Rc;
 
 use base::Counter;
 use hyper::StatusCode;
+use serde::Serialize;
 
 use crate::endpoint::{Cost, Endpoint, RequestCounts};
 use crate::params::{BadRequest, Params};
 use crate::process::Process;
-use crate::reply::Reply;
-use crate::source::Source;
+use crate::reply::{Layout, Reply};
+use crate::source::{AccountFacts, Source};
 use crate::text::now_ns;
-use crate::{connz, healthz, metrics, root, subsz, switched_off, varz};
+use crate::{
+    accountz, accstatz, connz, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz, subsz,
+    switched_off, varz,
+};
 
 /// Everything that outlives a request. Control thread only.
 pub(crate) struct Desk<S> {
@@ -26,11 +30,23 @@ pub(crate) struct Scene<'a, S> {
     pub(crate) source: &'a S,
     pub(crate) requests: &'a RequestCounts,
     pub(crate) process: &'a Process,
+    /// How JSON is laid out.
+    pub(crate) layout: Layout,
     /// The moment of the request, nanoseconds since the Unix epoch.
     pub(crate) now_ns: u64,
 }
 
 impl<S: Source> Scene<'_, S> {
+    /// JSON, laid out as the asker expects it.
+    pub(crate) fn json(&self, value: &impl Serialize) -> Reply {
+        Reply::json(self.layout, value)
+    }
+
+    /// An account that exists.
+    pub(crate) fn account(&self, name: &str) -> Option<AccountFacts> {
+        self.source.accounts().iter().find(|account| account.name == name).cloned()
+    }
+
     /// A counter over all shards. Wraps as the counters do.
     pub(crate) fn total(&self, counter: Counter) -> u64 {
         let shards = self.source.shards().iter();
@@ -72,15 +88,28 @@ impl<S: Source> Desk<S> {
             return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n");
         };
         self.requests.count(endpoint);
-        let scene = Scene {
+        let params = Params::parse(query);
+        let scene = self.scene(Layout::Indented);
+        let answered = match params.callback() {
+            Ok(None) => ask(endpoint, &scene, &params).await,
+            Ok(Some(callback)) => {
+                ask(endpoint, &scene, &params).await.map(|reply| reply.wrapped(callback))
+            }
+            Err(bad_callback) => Err(bad_callback),
+        };
+        answered.unwrap_or_else(|bad_request| {
+            Reply::text(StatusCode::BAD_REQUEST, bad_request.to_string())
+        })
+    }
+
+    /// What an endpoint sees now.
+    pub(crate) fn scene(&self, layout: Layout) -> Scene<'_, S> {
+        Scene {
             source: &*self.source,
             requests: &self.requests,
             process: &self.process,
+            layout,
             now_ns: now_ns(),
-        };
-        match ask(endpoint, &scene, &Params::parse(query)).await {
-            Ok(reply) => reply,
-            Err(bad_request) => Reply::text(StatusCode::BAD_REQUEST, bad_request.to_string()),
         }
     }
 }
@@ -90,23 +119,42 @@ async fn ask<S: Source>(
     scene: &Scene<'_, S>,
     params: &Params<'_>,
 ) -> Result<Reply, BadRequest> {
-    match endpoint {
-        Endpoint::Root => Ok(root::answer(&scene.source.facts())),
-        Endpoint::Varz => Ok(varz::answer(scene)),
-        Endpoint::Connz => connz::answer(scene, params).await,
-        Endpoint::Subsz => subsz::answer(scene, params).await,
-        Endpoint::Healthz => healthz::answer(&scene.source.health(), params),
-        Endpoint::Metrics => Ok(metrics::answer(scene)),
-        Endpoint::Routez => switched_off::routez(scene, params),
-        Endpoint::Gatewayz => switched_off::gatewayz(scene, params),
-        Endpoint::Leafz => switched_off::leafz(scene, params),
-        Endpoint::Jsz => switched_off::jsz(scene, params),
-        Endpoint::Raftz => Ok(switched_off::raftz()),
-        Endpoint::Accountz => switched_off::accountz(scene, params),
-        Endpoint::Accstatz | Endpoint::Ipqueuesz | Endpoint::Stacksz | Endpoint::Expvars => {
-            Ok(switched_off::not_built_yet())
+    Ok(match endpoint {
+        Endpoint::Root => root::answer(&scene.source.facts()),
+        Endpoint::Varz => varz::answer(scene),
+        Endpoint::Connz => connz::answer(scene, &connz::Request::from_query(params)?).await?,
+        Endpoint::Subsz => subsz::answer(scene, &subsz::Request::from_query(params)?).await,
+        Endpoint::Healthz => {
+            healthz::answer(&scene.source.health(), &healthz::Request::from_query(params)?)
         }
-    }
+        Endpoint::Metrics => metrics::answer(scene).await,
+        Endpoint::Routez => {
+            switched_off::check_routez(params)?;
+            switched_off::routez(scene)
+        }
+        Endpoint::Gatewayz => {
+            switched_off::check_gatewayz(params)?;
+            switched_off::gatewayz(scene)
+        }
+        Endpoint::Leafz => {
+            switched_off::check_leafz(params)?;
+            switched_off::leafz(scene)
+        }
+        Endpoint::Jsz => {
+            jsz::check(params)?;
+            jsz::answer(scene)
+        }
+        Endpoint::Raftz => switched_off::raftz(),
+        Endpoint::Accountz => {
+            accountz::answer(scene, &accountz::Request::from_query(params)).await?
+        }
+        Endpoint::Accstatz => {
+            accstatz::answer(scene, &accstatz::Request::from_query(params)?).await
+        }
+        Endpoint::Ipqueuesz => ipqueuesz::answer(scene, &ipqueuesz::Request::from_query(params)?),
+        Endpoint::Stacksz => stacksz::answer(),
+        Endpoint::Expvars => expvars::answer(scene),
+    })
 }
 
 #[cfg(test)]

@@ -5,9 +5,14 @@ use std::rc::Rc;
 
 use base::snapshot::ClosedSnapshot;
 
+use crate::source::UsageByAccount;
+
 /// Subscriptions that the ring lists over all its connections. Beyond it the oldest connections
 /// lose their lists, not their other figures, so that memory stays bounded.
 pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 65_536;
+
+/// The reasons of connections that did not keep up.
+const SLOW: [&str; 2] = ["Slow Consumer (Pending Bytes)", "Slow Consumer (Write Deadline)"];
 
 /// The last `max_closed_clients` connections that ended, oldest first. Control thread only.
 #[derive(Debug)]
@@ -18,16 +23,25 @@ pub struct ClosedRing {
     unlisted: usize,
     /// Subscriptions listed in all entries. At most [`CLOSED_SUBSCRIPTIONS_MAX`] after a push.
     listed: usize,
+    /// What all that ended did, the forgotten ones included.
+    usage: Rc<UsageByAccount>,
 }
 
 impl ClosedRing {
     /// An empty ring of at most `closed_max` connections.
     pub fn new(closed_max: usize) -> ClosedRing {
-        ClosedRing { closed: VecDeque::new(), closed_max, unlisted: 0, listed: 0 }
+        ClosedRing {
+            closed: VecDeque::new(),
+            closed_max,
+            unlisted: 0,
+            listed: 0,
+            usage: Rc::default(),
+        }
     }
 
     /// Remembers a connection, forgetting the oldest when the ring is full.
     pub fn push(&mut self, closed: ClosedSnapshot) {
+        self.count(&closed);
         if self.closed_max == 0 {
             return;
         }
@@ -45,6 +59,19 @@ impl ClosedRing {
     /// All of them, oldest first. Cheap: the entries are shared.
     pub fn all(&self) -> Vec<Rc<ClosedSnapshot>> {
         self.closed.iter().cloned().collect()
+    }
+
+    /// What the connections that ended did, by account. Nothing that is forgotten is missing.
+    pub fn usage(&self) -> Rc<UsageByAccount> {
+        Rc::clone(&self.usage)
+    }
+
+    fn count(&mut self, closed: &ClosedSnapshot) {
+        let connection = &closed.connection;
+        let usage = Rc::make_mut(&mut self.usage);
+        let usage = usage.entry(connection.account.clone()).or_default();
+        usage.add_traffic(connection);
+        usage.slow_consumers += u64::from(SLOW.contains(&closed.reason));
     }
 
     fn drop_oldest_lists(&mut self) {
@@ -105,9 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_of_none_remembers_none() {
+    fn a_ring_of_none_remembers_none_but_counts() {
         let mut ring = ClosedRing::new(0);
-        ring.push(closed(1, 0));
+        for reason in ["Client Closed", SLOW[0], SLOW[1]] {
+            let mut one = ClosedSnapshot { reason, ..closed(1, 0) };
+            one.connection.in_msgs = 2;
+            one.connection.out_bytes = 5;
+            ring.push(one);
+        }
         assert!(ring.all().is_empty());
+        let usage = ring.usage()["$G"];
+        assert_eq!((usage.received.msgs, usage.sent.bytes, usage.slow_consumers), (6, 15, 2));
+        assert_eq!(usage.connections, 0);
     }
 }

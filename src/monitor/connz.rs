@@ -1,11 +1,11 @@
 //! `/connz`: who is connected, or was (spec/monitoring.md §4).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use base::ClientId;
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Scene;
 use crate::params::{BadRequest, Paging, Params};
@@ -23,27 +23,29 @@ const SUBSCRIPTIONS_LISTED_MAX: usize = 262_144;
 
 pub(crate) async fn answer<S: Source>(
     scene: &Scene<'_, S>,
-    params: &Params<'_>,
+    request: &Request,
 ) -> Result<Reply, BadRequest> {
-    let request = Request::parse(params)?;
     let facts = scene.source.facts();
     let paging = request.paging;
-    let known = |name: &str| facts.accounts.iter().any(|account| account == name);
-    if request.account.is_some_and(|name| !known(name)) {
+    if request.account.as_deref().is_some_and(|name| scene.account(name).is_none()) {
         // spec/monitoring.md §4: an unknown account returns an empty object, not an error.
-        return Ok(Reply::json(&Connz::empty(paging, scene.now_ns)));
+        return Ok(scene.json(&Connz::empty(paging, scene.now_ns)));
     }
     let open = match request.state {
         State::Open | State::All => scene.source.connections().await,
-        State::Closed => Vec::new(),
+        State::Closed | State::Neither => Vec::new(),
     };
     let closed = match request.state {
         State::Closed | State::All => scene.source.closed(),
-        State::Open => Vec::new(),
+        State::Open | State::Neither => Vec::new(),
     };
-    let mut rows = rows(&open, &closed, request.account);
+    let mut rows = rows(&open, &closed, request.account.as_deref());
     let total = rows.len();
     rows.retain(|row| request.admits(row));
+    if let Some(filter) = &request.filter_subject {
+        let listening = holders_of(scene.source, filter, request.account.as_deref()).await;
+        rows.retain(|row| row.listens(filter, &listening));
+    }
     order::sort(&mut rows, request.sort, scene.now_ns);
     // One connection that is asked for by its id stands on the first page.
     let offset = if request.cid.is_some() { 0 } else { paging.offset };
@@ -52,11 +54,9 @@ pub(crate) async fn answer<S: Source>(
         Lists::None => HashMap::new(),
         Lists::Subjects | Lists::Details => lists_of(scene.source, &page).await,
     };
-    let connections: Vec<ConnInfo<'_>> = page
-        .iter()
-        .map(|row| ConnInfo::of(row, &request, row.list(&lists), scene.now_ns))
-        .collect();
-    Ok(Reply::json(&Connz::of(&facts, paging, total, connections, scene.now_ns)))
+    let connections: Vec<ConnInfo<'_>> =
+        page.iter().map(|row| ConnInfo::of(row, request, row.list(&lists), scene.now_ns)).collect();
+    Ok(scene.json(&Connz::of(&facts, paging, total, connections, scene.now_ns)))
 }
 
 /// Which connections are looked at.
@@ -65,6 +65,8 @@ enum State {
     Open,
     Closed,
     All,
+    /// A number that means nothing: nothing is in it.
+    Neither,
 }
 
 /// What is said of their subscriptions.
@@ -82,60 +84,128 @@ enum Names {
     Shown,
 }
 
-/// The parameters, checked.
-struct Request<'a> {
+/// What a system request may ask for (spec/monitoring.md §13, ConnzOptions).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    sort: String,
+    auth: bool,
+    subscriptions: bool,
+    subscriptions_detail: bool,
+    offset: i64,
+    limit: i64,
+    cid: u64,
+    mqtt_client: String,
+    state: i64,
+    user: String,
+    acc: String,
+    filter_subject: String,
+}
+
+/// What is asked for, checked.
+pub(crate) struct Request {
     sort: Sort,
     names: Names,
     lists: Lists,
     paging: Paging,
     cid: Option<ClientId>,
     state: State,
-    user: Option<&'a str>,
-    account: Option<&'a str>,
-    mqtt_client: Option<&'a str>,
+    user: Option<String>,
+    account: Option<String>,
+    mqtt_client: Option<String>,
+    filter_subject: Option<String>,
 }
 
-impl<'a> Request<'a> {
+impl Request {
     // The order of the checks is nats-server's: it decides which of two errors is told.
-    fn parse(params: &'a Params<'_>) -> Result<Request<'a>, BadRequest> {
+    pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
         let names = if params.boolean("auth")? { Names::Shown } else { Names::Hidden };
         let lists = match params.text("subs").to_ascii_lowercase().as_str() {
             "detail" => Lists::Details,
             _ if params.boolean("subs")? => Lists::Subjects,
             _ => Lists::None,
         };
-        let mut paging = params.paging()?;
-        let cid = Some(params.uint("cid")?).filter(|&cid| cid > 0).map(ClientId);
-        if cid.is_some() {
-            paging.limit = 1;
-        }
+        let paging = params.paging()?;
+        let cid = params.uint("cid")?;
         let state = state(params.text("state"))?;
-        let sort = Sort::named(params.text("sort"))?;
-        if let Some(option) = sort.closed_only()
-            && state != State::Closed
-        {
-            return Err(BadRequest::SortNeedsClosed(option));
-        }
-        Ok(Request {
-            sort,
+        let text = |key| params.some_text(key).map(str::to_owned);
+        Request {
+            sort: Sort::Cid,
             names,
             lists,
             paging,
-            cid,
+            cid: Some(cid).filter(|&cid| cid > 0).map(ClientId),
             state,
-            user: params.some_text("user"),
-            account: params.some_text("acc"),
-            mqtt_client: params.some_text("mqtt_client"),
-        })
+            user: text("user"),
+            account: text("acc"),
+            mqtt_client: text("mqtt_client"),
+            filter_subject: None,
+        }
+        .sorted(params.text("sort"))
+    }
+
+    pub(crate) fn from_options(options: Options) -> Result<Request, BadRequest> {
+        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        let request = Request {
+            sort: Sort::Cid,
+            names: if options.auth { Names::Shown } else { Names::Hidden },
+            lists: match options {
+                Options { subscriptions_detail: true, .. } => Lists::Details,
+                Options { subscriptions: true, .. } => Lists::Subjects,
+                _ => Lists::None,
+            },
+            paging: Paging::of(options.offset, options.limit),
+            cid: Some(options.cid).filter(|&cid| cid > 0).map(ClientId),
+            // spec/monitoring.md §13: 0 open, 1 closed, 2 all.
+            state: match options.state {
+                0 => State::Open,
+                1 => State::Closed,
+                2 => State::All,
+                _ => State::Neither,
+            },
+            user: text(options.user),
+            account: text(options.acc),
+            mqtt_client: text(options.mqtt_client),
+            filter_subject: text(options.filter_subject),
+        }
+        .sorted(&options.sort)?;
+        if request.filter_subject.is_some() && request.account.is_none() {
+            return Err(BadRequest::FilterNeedsAccount);
+        }
+        if request.filter_subject.as_ref().is_some_and(|filter| !is_subject(filter)) {
+            return Err(BadRequest::FilterSubject);
+        }
+        Ok(request)
+    }
+
+    /// Only those of one account.
+    pub(crate) fn of_account(mut self, name: &str) -> Request {
+        self.account = Some(name.to_owned());
+        self
+    }
+
+    fn sorted(mut self, by: &str) -> Result<Request, BadRequest> {
+        self.sort = Sort::named(by)?;
+        if self.cid.is_some() {
+            self.paging.limit = 1;
+        }
+        match self.sort.closed_only() {
+            Some(option) if self.state != State::Closed => Err(BadRequest::SortNeedsClosed(option)),
+            _ => Ok(self),
+        }
     }
 
     fn admits(&self, row: &Row<'_>) -> bool {
         let connection = row.connection;
         self.cid.is_none_or(|cid| connection.cid == cid)
-            && self.user.is_none_or(|user| connection.authorized_user == user)
+            && self.user.as_ref().is_none_or(|user| connection.authorized_user == *user)
             // No connection speaks MQTT yet.
             && self.mqtt_client.is_none()
     }
+}
+
+fn is_subject(text: &str) -> bool {
+    subject::name::is_valid_subscription(text.as_bytes())
 }
 
 fn state(text: &str) -> Result<State, BadRequest> {
@@ -158,6 +228,18 @@ struct Row<'a> {
 type ListsByCid = HashMap<ClientId, Vec<SubscriptionSnapshot>>;
 
 impl Row<'_> {
+    /// Whether a subscription of its overlaps with `filter`.
+    fn listens(&self, filter: &str, listening: &HashSet<ClientId>) -> bool {
+        let overlaps =
+            |subject: &str| subject::name::overlap(subject.as_bytes(), filter.as_bytes());
+        match self.end {
+            Some(closed) => {
+                closed.connection.subscriptions_list.iter().any(|one| overlaps(&one.subject))
+            }
+            None => listening.contains(&self.connection.cid),
+        }
+    }
+
     /// The moment up to which it lived.
     fn until_ns(&self, now_ns: u64) -> u64 {
         self.end.map_or(now_ns, |closed| closed.stop_ns)
@@ -185,6 +267,22 @@ fn rows<'a>(
         .collect()
 }
 
+/// The open connections with a subscription that overlaps with `filter`.
+async fn holders_of<S: Source>(
+    source: &S,
+    filter: &str,
+    account: Option<&str>,
+) -> HashSet<ClientId> {
+    let query = SubscriptionQuery {
+        account: account.map(str::to_owned),
+        overlapping: Some(filter.to_owned()),
+        take: SUBSCRIPTIONS_LISTED_MAX,
+        ..SubscriptionQuery::default()
+    };
+    let found = source.subscriptions(query).await.subscriptions;
+    found.into_iter().map(|subscription| subscription.cid).collect()
+}
+
 /// The subscriptions of the page's open connections: asked for after paging, so that their number
 /// follows the page and not the server.
 async fn lists_of<S: Source>(source: &S, page: &[Row<'_>]) -> ListsByCid {
@@ -196,11 +294,9 @@ async fn lists_of<S: Source>(source: &S, page: &[Row<'_>]) -> ListsByCid {
         return lists;
     }
     let query = SubscriptionQuery {
-        account: None,
-        test: None,
         held_by: Some(cids),
-        skip: 0,
         take: SUBSCRIPTIONS_LISTED_MAX,
+        ..SubscriptionQuery::default()
     };
     for subscription in source.subscriptions(query).await.subscriptions {
         lists.entry(subscription.cid).or_default().push(subscription);
@@ -295,7 +391,7 @@ struct ConnInfo<'a> {
 impl<'a> ConnInfo<'a> {
     fn of(
         row: &Row<'a>,
-        request: &Request<'_>,
+        request: &Request,
         list: &'a [SubscriptionSnapshot],
         now_ns: u64,
     ) -> ConnInfo<'a> {

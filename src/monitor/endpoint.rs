@@ -69,7 +69,9 @@ impl Endpoint {
     /// What an answer costs.
     pub(crate) fn cost(self) -> Cost {
         match self {
-            Endpoint::Connz | Endpoint::Subsz => Cost::Heavy,
+            Endpoint::Connz | Endpoint::Subsz | Endpoint::Accountz | Endpoint::Accstatz => {
+                Cost::Heavy
+            }
             _ => Cost::Light,
         }
     }

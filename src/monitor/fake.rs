@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
-use base::{ClientId, Counters, ShardId};
+use base::{AccountId, ClientId, Counters, ShardId};
 
-use crate::source::{Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery};
+use crate::ClosedRing;
+use crate::source::{
+    AccountFacts, Health, IndexFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
+    SubscriptionQuery, UsageByAccount,
+};
 
 /// What each core of a full server took, each twice, nanoseconds.
 pub const TIMES_NS: [u64; 4] = [400, 1024, 3_000_000, 60_000_000_000];
@@ -22,7 +26,8 @@ pub struct FakeServer {
     pub connections: Vec<ConnectionSnapshot>,
     pub closed: Vec<Rc<ClosedSnapshot>>,
     pub subscriptions: Vec<SubscriptionSnapshot>,
-    pub fanout: Fanout,
+    pub index: IndexFigures,
+    pub accounts: Rc<[AccountFacts]>,
     pub health: Health,
 }
 
@@ -59,8 +64,28 @@ impl Source for FakeServer {
         page
     }
 
-    async fn fanout(&self) -> Fanout {
-        self.fanout
+    async fn index(&self, account: Option<AccountId>) -> IndexFigures {
+        match account {
+            Some(AccountId(2)) | None => self.index,
+            Some(_) => IndexFigures::default(),
+        }
+    }
+
+    async fn refresh(&self) {}
+
+    fn accounts(&self) -> Rc<[AccountFacts]> {
+        Rc::clone(&self.accounts)
+    }
+
+    fn past_usage(&self) -> Rc<UsageByAccount> {
+        let mut ring = ClosedRing::new(0);
+        self.closed.iter().for_each(|closed| ring.push(ClosedSnapshot::clone(closed)));
+        ring.usage()
+    }
+
+    fn queues(&self) -> Vec<QueueDepth> {
+        let depth = |name: &str, pending| QueueDepth { name: name.into(), pending };
+        vec![depth("Commands to core 0", 0), depth("Commands to core 1", 3)]
     }
 
     fn health(&self) -> Health {
@@ -81,7 +106,8 @@ impl FakeServer {
             connections: Vec::new(),
             closed: Vec::new(),
             subscriptions: Vec::new(),
-            fanout: Fanout::default(),
+            index: IndexFigures::default(),
+            accounts: accounts(&["$G", "$SYS"]),
             health: Health::Ok,
         }
     }
@@ -90,6 +116,7 @@ impl FakeServer {
     pub fn full() -> FakeServer {
         let mut server = FakeServer::idle();
         server.facts = Rc::new(full_facts());
+        server.accounts = accounts(&["$G", "$SYS", "A"]);
         server.shards.iter().for_each(|shard| count_everything(shard));
         server.connections = vec![full_connection(4), full_connection(5)];
         server.closed = vec![Rc::new(ClosedSnapshot {
@@ -104,6 +131,15 @@ impl FakeServer {
             vec![subscription(4, "a.*"), subscription(5, "a.b"), subscription(5, "c")];
         server
     }
+}
+
+fn accounts(names: &[&str]) -> Rc<[AccountFacts]> {
+    let account = |(id, name): (usize, &&str)| AccountFacts {
+        id: AccountId(id as u32),
+        name: (*name).into(),
+        update_ns: START_NS,
+    };
+    names.iter().enumerate().map(account).collect()
 }
 
 /// A server with defaults.
@@ -129,7 +165,6 @@ pub fn facts() -> ServerFacts {
         cores: 2,
         start_ns: START_NS,
         config_load_ns: START_NS,
-        accounts: vec!["$G".into()],
         ..ServerFacts::default()
     }
 }
@@ -144,7 +179,6 @@ fn full_facts() -> ServerFacts {
         config_digest: "sha256:00".into(),
         tags: vec!["t".into()],
         metadata: [("k".into(), "v".into())].into(),
-        accounts: vec!["$G".into(), "A".into(), "$SYS".into()],
         system_account: Some("$SYS".into()),
         ..facts()
     }
@@ -170,6 +204,10 @@ fn full_connection(cid: u64) -> ConnectionSnapshot {
         authorized_user: "u".into(),
         account: "A".into(),
         subscriptions: 1,
+        in_msgs: 7,
+        in_bytes: 70,
+        out_msgs: 9,
+        out_bytes: 90,
         ..connection(cid)
     }
 }

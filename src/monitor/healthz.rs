@@ -1,48 +1,87 @@
 //! `/healthz`: whether the server can do its work (spec/monitoring.md §11).
 
 use hyper::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
 use crate::source::Health;
 
-/// The switches that only say where to stop; there is no JetStream to look at yet.
-const STOPS: [&str; 4] = ["js-server-only", "js-enabled", "js-enabled-only", "js-meta-only"];
+/// What a system request may ask for (spec/monitoring.md §13, HealthzOptions). The switches that
+/// only say where to stop are not looked at: there is no JetStream to look at yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    account: String,
+    stream: String,
+    consumer: String,
+    details: bool,
+}
 
-pub(crate) fn answer(health: &Health, params: &Params<'_>) -> Result<Reply, BadRequest> {
-    for switch in STOPS {
-        params.boolean(switch)?;
-    }
-    let details = if params.boolean("details")? { Details::List } else { Details::Single };
-    // Stream needs account, consumer needs stream: else 400.
-    for (key, needed) in [("stream", "account"), ("consumer", "stream")] {
-        if params.some_text(key).is_some() && params.some_text(needed).is_none() {
-            let text = BadRequest::Incomplete(key, needed).to_string();
-            let fault = Fault { kind: "BAD_REQUEST", text: &text };
-            return Ok(failed(StatusCode::BAD_REQUEST, "error", &fault, details));
+/// What is asked for.
+pub(crate) struct Request {
+    options: Options,
+    code: Code,
+}
+
+/// Whether the status stands in the body, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// It is HTTP's.
+    Outside,
+    /// spec/monitoring.md §11: only in the system service's answer.
+    Inside,
+}
+
+impl Request {
+    pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
+        for switch in ["js-server-only", "js-enabled", "js-enabled-only", "js-meta-only"] {
+            params.boolean(switch)?;
         }
+        let text = |key| params.text(key).to_owned();
+        let options = Options {
+            account: text("account"),
+            stream: text("stream"),
+            consumer: text("consumer"),
+            details: params.boolean("details")?,
+        };
+        Ok(Request { options, code: Code::Outside })
     }
-    Ok(match health {
-        Health::Ok => Reply::compact_json(StatusCode::OK, &Status::ok()),
+
+    pub(crate) fn from_options(options: Options) -> Request {
+        Request { options, code: Code::Inside }
+    }
+
+    /// What is missing beside something that needs it.
+    fn incomplete(&self) -> Option<&'static str> {
+        let Options { account, stream, consumer, .. } = &self.options;
+        if !stream.is_empty() && account.is_empty() {
+            return Some("account must not be empty when checking stream health");
+        }
+        let lonely = !consumer.is_empty() && stream.is_empty();
+        lonely.then_some("stream must not be empty when checking consumer health")
+    }
+}
+
+pub(crate) fn answer(health: &Health, request: &Request) -> Reply {
+    if let Some(text) = request.incomplete() {
+        let fault = Fault { kind: "BAD_REQUEST", text };
+        return failed(StatusCode::BAD_REQUEST, "error", &fault, request);
+    }
+    match health {
+        Health::Ok => {
+            let status = Status { status: "ok", status_code: None, error: None, errors: None };
+            told(StatusCode::OK, status, request)
+        }
         Health::NotListening => {
             let fault = Fault { kind: "CONNECTION", text: "not listening for client connections" };
-            failed(StatusCode::INTERNAL_SERVER_ERROR, "error", &fault, details)
+            failed(StatusCode::INTERNAL_SERVER_ERROR, "error", &fault, request)
         }
         Health::Unavailable(text) => {
             let fault = Fault { kind: "CONNECTION", text };
-            failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &fault, details)
+            failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &fault, request)
         }
-    })
-}
-
-/// How what is wrong is told.
-#[derive(Clone, Copy)]
-enum Details {
-    /// As `error`.
-    Single,
-    /// As `errors`, with kinds.
-    List,
+    }
 }
 
 #[derive(Serialize)]
@@ -57,28 +96,38 @@ struct Fault<'a> {
 struct Status<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<[&'a Fault<'a>; 1]>,
 }
 
-impl Status<'_> {
-    fn ok() -> Status<'static> {
-        Status { status: "ok", error: None, errors: None }
-    }
+fn failed(code: StatusCode, status: &'static str, fault: &Fault<'_>, request: &Request) -> Reply {
+    let (error, errors) = match request.options.details {
+        false => (Some(fault.text), None),
+        true => (None, Some([fault])),
+    };
+    told(code, Status { status, status_code: None, error, errors }, request)
 }
 
-fn failed(code: StatusCode, status: &'static str, fault: &Fault<'_>, details: Details) -> Reply {
-    let (error, errors) = match details {
-        Details::Single => (Some(fault.text), None),
-        Details::List => (None, Some([fault])),
-    };
-    Reply::compact_json(code, &Status { status, error, errors })
+fn told(code: StatusCode, mut status: Status<'_>, request: &Request) -> Reply {
+    status.status_code = (request.code == Code::Inside).then_some(code.as_u16());
+    Reply::compact_json(code, &status)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_service_shows_the_code() {
+        let request = || Request::from_options(Options { details: true, ..Options::default() });
+        let body = |health| String::from_utf8(answer(&health, &request()).body).unwrap();
+        assert_eq!(body(Health::Ok), r#"{"status":"ok","status_code":200}"#);
+        let failed = body(Health::Unavailable("disk failed".into()));
+        assert!(failed.starts_with(r#"{"status":"unavailable","status_code":503,"errors":["#));
+    }
 
     #[test]
     fn each_state_has_its_status_and_body() {
@@ -106,7 +155,10 @@ mod tests {
                 &Health::Ok,
                 "stream=s",
                 400,
-                r#"{"status":"error","error":"stream needs account to be named too"}"#,
+                concat!(
+                    r#"{"status":"error","#,
+                    r#""error":"account must not be empty when checking stream health"}"#
+                ),
             ),
             (
                 &Health::Ok,
@@ -114,16 +166,17 @@ mod tests {
                 400,
                 concat!(
                     r#"{"status":"error","errors":[{"type":"BAD_REQUEST","#,
-                    r#""error":"consumer needs stream to be named too"}]}"#
+                    r#""error":"stream must not be empty when checking consumer health"}]}"#
                 ),
             ),
         ];
         for (health, query, status, body) in cases {
-            let reply = answer(health, &Params::parse(query)).unwrap();
+            let request = Request::from_query(&Params::parse(query)).unwrap();
+            let reply = answer(health, &request);
             assert_eq!(reply.status.as_u16(), status, "{query}");
             assert_eq!(String::from_utf8(reply.body).unwrap(), body);
         }
-        let error = answer(&Health::Ok, &Params::parse("js-enabled=x")).unwrap_err();
+        let error = Request::from_query(&Params::parse("js-enabled=x")).err().unwrap();
         assert_eq!(
             error.to_string(),
             "Error decoding boolean for 'js-enabled': strconv.ParseBool: parsing \"x\": \

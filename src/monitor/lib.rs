@@ -18,19 +18,27 @@
 //! | `answer.rs` | from path and query to a reply |
 //! | `params.rs` | query parameters and the texts of their errors |
 //! | `reply.rs` | status, type, bytes |
-//! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `healthz.rs` `metrics.rs` | one endpoint each |
+//! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
+//! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
 //! | `switched_off.rs` | endpoints whose feature is not built |
 //! | `process.rs` | memory and processor time from `/proc` |
 //! | `text.rs` | times and durations as text |
 //! | `fake.rs` | a server that is not there, for tests |
 
+#![expect(dead_code, reason = "the system services, which come next, ask by options")]
+
+mod accountz;
+mod accstatz;
 mod answer;
 mod closed;
 mod connz;
 mod endpoint;
+mod expvars;
 #[cfg(test)]
 mod fake;
 mod healthz;
+mod ipqueuesz;
+mod jsz;
 mod metrics;
 mod params;
 mod process;
@@ -39,6 +47,7 @@ mod root;
 mod serve;
 mod slow_reader;
 mod source;
+mod stacksz;
 mod subsz;
 mod switched_off;
 mod text;
@@ -46,4 +55,7 @@ mod varz;
 
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
 pub use serve::{HTTP_CONNECTIONS_MAX, serve};
-pub use source::{Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery};
+pub use source::{
+    AccountFacts, AccountUsage, Fanout, Health, IndexFigures, QueueDepth, ServerFacts, Source,
+    SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
+};

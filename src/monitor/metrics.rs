@@ -24,7 +24,8 @@ const COARSE_LOG2: u32 = 24;
 /// The longest bound: 17 s.
 const LONGEST_LOG2: u32 = 34;
 
-pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
+pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
+    scene.source.refresh().await;
     let facts = scene.source.facts();
     let mut own = Registry::with_prefix("corewire");
     own.register_collector(Box::new(Cores { shards: scene.source.shards().to_vec() }));

@@ -63,11 +63,20 @@ impl<'a> Params<'a> {
 
     /// `offset` and `limit` as they apply: negative offsets are 0, limits below 1 are 1024.
     pub(crate) fn paging(&self) -> Result<Paging, BadRequest> {
-        // spec/monitoring.md §2: limit (1024).
-        const LIMIT: usize = 1024;
-        let offset = usize::try_from(self.int("offset")?).unwrap_or(0);
-        let limit = usize::try_from(self.int("limit")?).unwrap_or(0);
-        Ok(Paging { offset, limit: if limit == 0 { LIMIT } else { limit } })
+        Ok(Paging::of(self.int("offset")?, self.int("limit")?))
+    }
+
+    /// The name of the function that a JSONP answer calls.
+    pub(crate) fn callback(&self) -> Result<Option<&str>, BadRequest> {
+        const LEN_MAX: usize = 128;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_$.".contains(&byte);
+        match self.some_text("callback") {
+            // nats-server takes anything, so that a link may carry code.
+            Some(name) if name.len() > LEN_MAX || !name.bytes().all(is_plain) => {
+                Err(BadRequest::Callback)
+            }
+            name => Ok(name),
+        }
     }
 }
 
@@ -76,6 +85,17 @@ impl<'a> Params<'a> {
 pub(crate) struct Paging {
     pub(crate) offset: usize,
     pub(crate) limit: usize,
+}
+
+impl Paging {
+    /// As both apply: negative offsets are 0, limits below 1 are 1024.
+    pub(crate) fn of(offset: i64, limit: i64) -> Paging {
+        // spec/monitoring.md §2: limit (1024).
+        const LIMIT: usize = 1024;
+        let offset = usize::try_from(offset).unwrap_or(0);
+        let limit = usize::try_from(limit).ok().filter(|&limit| limit > 0);
+        Paging { offset, limit: limit.unwrap_or(LIMIT) }
+    }
 }
 
 /// Why a number was refused.
@@ -104,27 +124,17 @@ impl Fault {
 /// A request that cannot be answered, by its sender's fault: HTTP 400 with this text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BadRequest {
-    Boolean {
-        key: &'static str,
-        value: String,
-    },
-    Int {
-        key: &'static str,
-        value: String,
-        fault: Fault,
-    },
-    Uint {
-        key: &'static str,
-        value: String,
-        fault: Fault,
-    },
+    Boolean { key: &'static str, value: String },
+    Int { key: &'static str, value: String, fault: Fault },
+    Uint { key: &'static str, value: String, fault: Fault },
     State(String),
     Sort(String),
     SortNeedsClosed(&'static str),
     TestSubject(String),
     UnknownAccount(String),
-    /// `.0` needs `.1` beside it.
-    Incomplete(&'static str, &'static str),
+    FilterNeedsAccount,
+    FilterSubject,
+    Callback,
 }
 
 // spec/monitoring.md §1, errors. The texts are those that nats-server 2.9.10 answers.
@@ -155,9 +165,11 @@ impl fmt::Display for BadRequest {
                 write!(f, "invalid test subject, must be valid publish subject: {subject}")
             }
             BadRequest::UnknownAccount(account) => write!(f, "Account {account} does not exist"),
-            BadRequest::Incomplete(key, missing) => {
-                write!(f, "{key} needs {missing} to be named too")
+            BadRequest::FilterNeedsAccount => {
+                f.write_str("filter by subject only valid with account filtering")
             }
+            BadRequest::FilterSubject => f.write_str("invalid filter subject"),
+            BadRequest::Callback => f.write_str("invalid callback name"),
         }
     }
 }

@@ -47,6 +47,12 @@ impl Process {
         resident_pages(&statm).unwrap_or(0) * self.units.page_bytes
     }
 
+    /// Mapped memory in bytes; 0 when the kernel does not say.
+    pub(crate) fn mapped_bytes(&self) -> u64 {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        mapped_pages(&statm).unwrap_or(0) * self.units.page_bytes
+    }
+
     /// Processor time of all threads so far, in seconds; 0 when the kernel does not say.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -90,6 +96,11 @@ fn units(auxv: &[u8]) -> KernelUnits {
     units
 }
 
+/// The first field of `/proc/self/statm`.
+fn mapped_pages(statm: &str) -> Option<u64> {
+    statm.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The second field of `/proc/self/statm`.
 fn resident_pages(statm: &str) -> Option<u64> {
     statm.split_ascii_whitespace().nth(1)?.parse().ok()
@@ -112,6 +123,7 @@ mod tests {
     #[test]
     fn reads_the_kernels_formats() {
         assert_eq!(resident_pages("1000 250 80 1 0 60 0\n"), Some(250));
+        assert_eq!(mapped_pages("1000 250 80 1 0 60 0\n"), Some(1000));
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 31 11 0 0 20 0 1 0 100 0 0";
         assert_eq!(cpu_ticks(stat), Some(42));
         let words = [AT_PAGESZ, 16_384, AT_CLKTCK, 1_000, 0, 0];

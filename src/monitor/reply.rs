@@ -11,10 +11,20 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
+/// How JSON is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Indented by two spaces, as HTTP answers are (spec/monitoring.md §1).
+    Indented,
+    /// On one line, as answers of the system services are.
+    Compact,
+}
+
 /// What the body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Json,
+    JavaScript,
     Html,
     Text,
     Metrics,
@@ -25,6 +35,7 @@ impl Content {
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Content::Json => "application/json",
+            Content::JavaScript => "application/javascript",
             Content::Html => "text/html; charset=utf-8",
             Content::Text => "text/plain; charset=utf-8",
             Content::Metrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -33,9 +44,13 @@ impl Content {
 }
 
 impl Reply {
-    /// 200 with JSON, indented by two spaces (spec/monitoring.md §1).
-    pub(crate) fn json(value: &impl Serialize) -> Reply {
-        Reply::of(StatusCode::OK, Content::Json, serde_json::to_vec_pretty(value))
+    /// 200 with JSON.
+    pub(crate) fn json(layout: Layout, value: &impl Serialize) -> Reply {
+        let body = match layout {
+            Layout::Indented => serde_json::to_vec_pretty(value),
+            Layout::Compact => serde_json::to_vec(value),
+        };
+        Reply::of(StatusCode::OK, Content::Json, body)
     }
 
     /// JSON on one line, for `/healthz`.
@@ -46,6 +61,18 @@ impl Reply {
     /// A plain text.
     pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
         Reply { status, content: Content::Text, body: text.into().into_bytes() }
+    }
+
+    /// The same as the argument of a call of `callback`, when it is JSON (JSONP).
+    pub(crate) fn wrapped(mut self, callback: &str) -> Reply {
+        if self.content == Content::Json {
+            let mut body = format!("{callback}(").into_bytes();
+            body.append(&mut self.body);
+            body.push(b')');
+            self.content = Content::JavaScript;
+            self.body = body;
+        }
+        self
     }
 
     fn of(status: StatusCode, content: Content, body: serde_json::Result<Vec<u8>>) -> Reply {

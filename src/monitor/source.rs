@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
-use base::{ClientId, Counters};
+use base::{AccountId, ClientId, Counters};
 
 /// The server as monitoring sees it. All calls come from the control thread; the futures need not
 /// be `Send` and may be dropped at any await (a client that hangs up): nothing may be left locked.
@@ -29,8 +29,20 @@ pub trait Source {
     /// changes, so that paging works. See [`SubscriptionQuery`] for how to visit the shards.
     fn subscriptions(&self, query: SubscriptionQuery) -> impl Future<Output = SubscriptionPage>;
 
-    /// How wide messages fan out, summed over the match caches of all shards.
-    fn fanout(&self) -> impl Future<Output = Fanout>;
+    /// What the interest indexes of all shards count, of one account or of all.
+    fn index(&self, account: Option<AccountId>) -> impl Future<Output = IndexFigures>;
+
+    /// Brings those counters of the shards up to date that they do not count themselves.
+    fn refresh(&self) -> impl Future<Output = ()>;
+
+    /// The accounts that exist, `$G` first. Cheap: called for many requests.
+    fn accounts(&self) -> Rc<[AccountFacts]>;
+
+    /// What the connections that ended did, by account.
+    fn past_usage(&self) -> Rc<UsageByAccount>;
+
+    /// The queues towards and inside the control thread.
+    fn queues(&self) -> Vec<QueueDepth>;
 
     /// Whether the server can do its work now.
     fn health(&self) -> Health;
@@ -101,21 +113,116 @@ pub struct ServerFacts {
     pub tags: Vec<String>,
     /// Key and value pairs from the configuration.
     pub metadata: BTreeMap<String, String>,
-    /// The accounts that exist, `$G` included.
-    pub accounts: Vec<String>,
     /// The system account's name, where there is one.
     pub system_account: Option<String>,
+}
+
+/// An account, as far as it does not change between two configuration reloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// When it was last changed, nanoseconds since the Unix epoch.
+    pub update_ns: u64,
+}
+
+/// Messages and bytes one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages.
+    pub msgs: u64,
+    /// Bytes of headers and payload.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// Adds another's figures.
+    pub fn add(&mut self, msgs: u64, bytes: u64) {
+        self.msgs += msgs;
+        self.bytes += bytes;
+    }
+}
+
+/// What an account's connections are and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountUsage {
+    /// Clients connected now.
+    pub connections: u64,
+    /// Their subscriptions.
+    pub subscriptions: u64,
+    /// Delivered to clients since the start.
+    pub sent: Traffic,
+    /// Published by clients since the start.
+    pub received: Traffic,
+    /// Clients closed because they did not keep up.
+    pub slow_consumers: u64,
+}
+
+impl AccountUsage {
+    /// Adds what a connection did, whether it is open or was.
+    pub fn add_traffic(&mut self, connection: &ConnectionSnapshot) {
+        self.sent.add(connection.out_msgs, connection.out_bytes);
+        self.received.add(connection.in_msgs, connection.in_bytes);
+    }
+}
+
+/// Usage by the account's name.
+pub type UsageByAccount = BTreeMap<String, AccountUsage>;
+
+/// What waits in one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// What it is for.
+    pub name: String,
+    /// Entries that wait.
+    pub pending: usize,
+}
+
+/// What interest indexes count. Several shards' figures add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexFigures {
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Subjects in the match caches.
+    pub cached: u64,
+    /// Subscriptions ever inserted.
+    pub inserts: u64,
+    /// Subscriptions ever removed.
+    pub removes: u64,
+    /// Subjects matched, answered from the cache or not.
+    pub matches: u64,
+    /// Those of them that the cache answered.
+    pub cache_hits: u64,
+    /// How wide messages fan out.
+    pub fanout: Fanout,
+}
+
+impl IndexFigures {
+    /// Adds another shard's figures.
+    pub fn add(&mut self, other: IndexFigures) {
+        self.subscriptions += other.subscriptions;
+        self.cached += other.cached;
+        self.inserts += other.inserts;
+        self.removes += other.removes;
+        self.matches += other.matches;
+        self.cache_hits += other.cache_hits;
+        self.fanout.add(other.fanout);
+    }
 }
 
 /// Which subscriptions are wanted. A shard answers with [`SubscriptionPage::gather`]; whoever
 /// visits several shards passes [`SubscriptionQuery::rest`] to the next and
 /// [`SubscriptionPage::append`]s what it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionQuery {
     /// Only those of this account.
     pub account: Option<String>,
     /// Only those that a message on this valid literal subject reaches.
     pub test: Option<String>,
+    /// Only those that some message reaches which a subscription to this subject gets too.
+    pub overlapping: Option<String>,
     /// Only those of these connections, ascending.
     pub held_by: Option<Vec<ClientId>>,
     /// How many admitted ones to pass over first.
@@ -133,6 +240,10 @@ impl SubscriptionQuery {
                 .test
                 .as_ref()
                 .is_none_or(|test| subject::name::matches(subject, test.as_bytes()))
+            && self
+                .overlapping
+                .as_ref()
+                .is_none_or(|other| subject::name::overlap(subject, other.as_bytes()))
     }
 
     /// What remains to be asked of the next shard after `page`.

@@ -1,58 +1,130 @@
 //! `/subsz`, `/subscriptionsz`: the interest index and who is subscribed (spec/monitoring.md §8).
 
-use base::Counter;
 use base::snapshot::SubscriptionSnapshot;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Scene;
-use crate::params::{BadRequest, Params};
+use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
-use crate::source::{Fanout, Source, SubscriptionQuery};
+use crate::source::{IndexFigures, Source, SubscriptionQuery};
 use crate::text::rfc3339;
 
-pub(crate) async fn answer<S: Source>(
-    scene: &Scene<'_, S>,
-    params: &Params<'_>,
-) -> Result<Reply, BadRequest> {
-    let with_list = params.boolean("subs")?;
-    let paging = params.paging()?;
-    let test = params.some_text("test");
-    if let Some(subject) = test
-        && !subject::name::is_valid_literal(subject.as_bytes())
-    {
-        return Err(BadRequest::TestSubject(subject.into()));
+/// What a system request may ask for (spec/monitoring.md §13, SubszOptions).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    offset: i64,
+    limit: i64,
+    subscriptions: bool,
+    account: String,
+    test: String,
+}
+
+/// What is asked for, checked.
+pub(crate) struct Request {
+    frame: Frame,
+    list: List,
+    paging: Paging,
+    test: Option<String>,
+    account: Option<String>,
+}
+
+/// Whether the index's figures stand alone when no subscription is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// Seen of nats-server 2.9.10 over HTTP: they do.
+    WhenListed,
+    /// Seen of its system service: they never do.
+    Always,
+}
+
+/// Whether the subscriptions themselves are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Hidden,
+    Shown,
+}
+
+impl Request {
+    pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
+        Request {
+            frame: Frame::WhenListed,
+            list: if params.boolean("subs")? { List::Shown } else { List::Hidden },
+            paging: params.paging()?,
+            test: params.some_text("test").map(str::to_owned),
+            account: params.some_text("acc").map(str::to_owned),
+        }
+        .checked()
     }
+
+    pub(crate) fn from_options(options: Options) -> Result<Request, BadRequest> {
+        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        Request {
+            frame: Frame::Always,
+            list: if options.subscriptions { List::Shown } else { List::Hidden },
+            paging: Paging::of(options.offset, options.limit),
+            test: text(options.test),
+            account: text(options.account),
+        }
+        .checked()
+    }
+
+    /// One account's subscriptions, shown.
+    pub(crate) fn of_account(mut self, name: &str) -> Request {
+        self.account = Some(name.to_owned());
+        self.list = List::Shown;
+        self
+    }
+
+    fn checked(self) -> Result<Request, BadRequest> {
+        match &self.test {
+            Some(subject) if !subject::name::is_valid_literal(subject.as_bytes()) => {
+                Err(BadRequest::TestSubject(subject.clone()))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
     let facts = scene.source.facts();
-    let account = params.some_text("acc");
-    if account.is_some_and(|name| !facts.accounts.iter().any(|known| known == name)) {
+    let account = request.account.as_deref().map(|name| scene.account(name));
+    let (figures, listed) = match account {
         // nats-server answers an unknown account with an empty index.
-        return Ok(Reply::json(&Stats::default()));
-    }
-    let stats = Stats::of(scene, scene.source.fanout().await);
-    if !with_list {
-        return Ok(Reply::json(&stats));
-    }
-    let query = SubscriptionQuery {
-        account: account.map(Into::into),
-        test: test.map(Into::into),
-        held_by: None,
-        skip: paging.offset,
-        take: paging.limit,
+        Some(None) => (IndexFigures::default(), Vec::new()),
+        account => {
+            let id = account.flatten().map(|account| account.id);
+            (scene.source.index(id).await, list(scene.source, request).await)
+        }
     };
-    let listed = scene.source.subscriptions(query).await.subscriptions;
-    if listed.is_empty() {
-        // Seen of nats-server 2.9.10: without a list the index's figures stand alone.
-        return Ok(Reply::json(&stats));
+    let stats = IndexStats::of(&figures);
+    if listed.is_empty() && request.frame == Frame::WhenListed {
+        return scene.json(&stats);
     }
-    Ok(Reply::json(&Subsz {
+    scene.json(&Subsz {
         server_id: &facts.server_id,
         now: rfc3339(scene.now_ns),
         stats,
         total: listed.len(),
-        offset: paging.offset,
-        limit: paging.limit,
+        offset: request.paging.offset,
+        limit: request.paging.limit,
         subscriptions_list: listed.iter().map(SubDetail::with_account).collect(),
-    }))
+    })
+}
+
+/// The subscriptions on the page that is asked for.
+async fn list<S: Source>(source: &S, request: &Request) -> Vec<SubscriptionSnapshot> {
+    if request.list == List::Hidden {
+        return Vec::new();
+    }
+    let query = SubscriptionQuery {
+        account: request.account.clone(),
+        test: request.test.clone(),
+        skip: request.paging.offset,
+        take: request.paging.limit,
+        ..SubscriptionQuery::default()
+    };
+    source.subscriptions(query).await.subscriptions
 }
 
 /// `total` counts the page, as nats-server does.
@@ -61,17 +133,18 @@ struct Subsz<'a> {
     server_id: &'a str,
     now: String,
     #[serde(flatten)]
-    stats: Stats,
+    stats: IndexStats,
     total: usize,
     offset: usize,
     limit: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list: Vec<SubDetail<'a>>,
 }
 
-/// SublistStats. Inserts, removes and matches are added up over the shards, each of which holds
-/// a replica: one subscription is inserted on every core.
+/// SublistStats, added up over the shards. Each subscription is counted where it lives; a message
+/// is matched on the core of its publisher and again on every other core that it goes to.
 #[derive(Serialize, Default)]
-struct Stats {
+pub(crate) struct IndexStats {
     num_subscriptions: u64,
     num_cache: u64,
     num_inserts: u64,
@@ -82,16 +155,16 @@ struct Stats {
     avg_fanout: f64,
 }
 
-impl Stats {
-    fn of<S: Source>(scene: &Scene<'_, S>, fanout: Fanout) -> Stats {
-        let matches = scene.total(Counter::IndexMatches);
-        Stats {
-            num_subscriptions: scene.total(Counter::Subscriptions),
-            num_cache: scene.total(Counter::IndexCacheEntries),
-            num_inserts: scene.total(Counter::IndexInserts),
-            num_removes: scene.total(Counter::IndexRemoves),
-            num_matches: matches,
-            cache_hit_rate: ratio(scene.total(Counter::IndexCacheHits), matches),
+impl IndexStats {
+    pub(crate) fn of(figures: &IndexFigures) -> IndexStats {
+        let fanout = figures.fanout;
+        IndexStats {
+            num_subscriptions: figures.subscriptions,
+            num_cache: figures.cached,
+            num_inserts: figures.inserts,
+            num_removes: figures.removes,
+            num_matches: figures.matches,
+            cache_hit_rate: ratio(figures.cache_hits, figures.matches),
             max_fanout: fanout.widest,
             avg_fanout: ratio(fanout.deliveries, fanout.subjects),
         }

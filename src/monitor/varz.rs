@@ -15,7 +15,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
     let totals = Totals::of(scene);
     let slow_consumer_stats = ByKind::clients(totals.slow_consumers);
     let stale_connection_stats = ByKind::clients(totals.stale_connections);
-    Reply::json(&Varz {
+    scene.json(&Varz {
         identity: Identity::of(&facts),
         limits: Limits::of(&facts),
         moment: Moment::of(scene, &facts),

@@ -11,11 +11,11 @@ use std::sync::mpsc as std_mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::snapshot::ClosedSnapshot;
-use base::{Counters, Level, Log};
+use base::{AccountId, Counters, Level, Log};
 use config::options::{Port, WriteTimeout};
 use config::{Options, limits, version};
 use connection::{Connections, Outside};
-use monitor::{ClosedRing, ServerFacts};
+use monitor::{AccountFacts, ClosedRing, ServerFacts};
 use ring::MeshEnd;
 use runtime::host::{self, HostError};
 use runtime::layout::Layout;
@@ -165,8 +165,10 @@ async fn start(
     log.say(Level::Info, "Server is ready");
     let cores = Rc::new(Cores::new(handles));
     let gather = Rc::new(Gather {
+        accounts: accounts(&facts).into(),
         facts: Rc::new(facts),
         cores: Rc::clone(&cores),
+        closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
         listening: Cell::new(true),
         log: log.clone(),
@@ -176,7 +178,7 @@ async fn start(
         Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
     };
     let options = Rc::new(Options::clone(&options));
-    let control = Control { options, log, writer, cores, gather, closed, http, ended, signals };
+    let control = Control { options, log, writer, cores, gather, http, ended, signals };
     Ok(control.run().await)
 }
 
@@ -357,7 +359,17 @@ fn facts(
         config_digest: options.config_digest.clone(),
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.clone(),
-        accounts: vec![String::from("$G")],
+        system_account: Some(String::from("$SYS")),
         ..ServerFacts::default()
     }
+}
+
+/// The accounts that exist without being configured.
+fn accounts(facts: &ServerFacts) -> [AccountFacts; 2] {
+    let account = |id, name: &str| AccountFacts {
+        id,
+        name: name.to_owned(),
+        update_ns: facts.config_load_ns,
+    };
+    [account(AccountId::GLOBAL, "$G"), account(AccountId::SYSTEM, "$SYS")]
 }

@@ -1,8 +1,8 @@
 //! What the control thread asks of a core. A core handles a few each turn, every one bounded.
 
-use base::ConnSlot;
 use base::snapshot::ConnectionSnapshot;
-use monitor::{Fanout, SubscriptionPage, SubscriptionQuery};
+use base::{AccountId, ConnSlot};
+use monitor::{IndexFigures, SubscriptionPage, SubscriptionQuery};
 use tokio::sync::oneshot;
 
 /// Commands that may wait for one core.
@@ -18,8 +18,8 @@ pub enum Command {
     Connections(Page<(), Vec<ConnectionSnapshot>>),
     /// Show subscriptions.
     Subscriptions(Page<SubscriptionQuery, SubscriptionPage>),
-    /// Say how wide messages fan out.
-    Fanout(oneshot::Sender<Fanout>),
+    /// Say what the index of one account, or all of them, counts.
+    Index(Option<AccountId>, oneshot::Sender<IndexFigures>),
     /// Copy what the index counts into the shared counters.
     RefreshCounters(oneshot::Sender<()>),
     /// Accept no more connections.

@@ -9,10 +9,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::snapshot::ClosedSnapshot;
 use base::{Counter, Level, Log};
 use config::{Options, limits};
-use crossbeam_channel::Receiver;
 use log_writer::LogWriter;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,8 +36,6 @@ pub struct Control {
     pub cores: Rc<Cores>,
     /// What monitoring asks.
     pub gather: Rc<Gather>,
-    /// Connections that ended.
-    pub closed: Receiver<ClosedSnapshot>,
     /// The monitoring listener, if there is one.
     pub http: Option<TcpListener>,
     /// Cores that ended, and whether they did so as they should.
@@ -129,7 +125,7 @@ impl Control {
                         break End::Failed;
                     }
                 }
-                _ = closed_interval.tick() => self.take_closed(),
+                _ = closed_interval.tick() => self.gather.take_closed(),
             }
         };
         self.shut_down(end).await;
@@ -138,13 +134,6 @@ impl Control {
 
     fn trapped(&self, name: &str) {
         self.log.say(Level::Debug, format!("Trapped {name:?} signal"));
-    }
-
-    fn take_closed(&self) {
-        let mut ring = self.gather.closed.borrow_mut();
-        for closed in self.closed.try_iter() {
-            ring.push(closed);
-        }
     }
 
     /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace

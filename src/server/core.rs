@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::{ClientId, ConnSlot, Counter, Counters, Level, Now, Timing};
+use base::{AccountId, ClientId, ConnSlot, Counter, Counters, Level, Now, Timing};
 use client::Client;
 use connection::{Connections, Rest, Turn};
 use crossbeam_channel::Receiver;
-use monitor::{Fanout, SubscriptionPage};
+use monitor::{Fanout, IndexFigures, SubscriptionPage};
 use protocol::{CloseReason, ErrorText};
 use ring::Drained;
 use runtime::Disk;
@@ -337,13 +337,8 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let next = (until < turn.shard.subscription_places()).then_some(until);
                 page.reply(found, next);
             }
-            Command::Fanout(answer) => {
-                let mut fanout = Fanout::default();
-                for width in turn.shard.fanouts() {
-                    let width = width as u64;
-                    fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
-                }
-                let _ = answer.send(fanout);
+            Command::Index(account, answer) => {
+                let _ = answer.send(index_figures(turn.shard, account));
             }
             Command::RefreshCounters(done) => {
                 turn.shard.publish_index_stats();
@@ -379,6 +374,25 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         if let Some(until_ns) = self.shutdown_until_ns {
             self.ended = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
         }
+    }
+}
+
+/// What the index of one account, or all of them, counts on this core.
+fn index_figures(shard: &Shard, account: Option<AccountId>) -> IndexFigures {
+    let mut fanout = Fanout::default();
+    for width in shard.fanouts(account) {
+        let width = width as u64;
+        fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
+    }
+    let stats = shard.index_stats(account);
+    IndexFigures {
+        subscriptions: stats.subscriptions as u64,
+        cached: stats.cache_plans as u64,
+        inserts: stats.inserts,
+        removes: stats.removes,
+        matches: stats.plans,
+        cache_hits: stats.cache_hits,
+        fanout,
     }
 }
 

@@ -46,6 +46,11 @@ impl Cores {
         self.handles.len()
     }
 
+    /// Commands that wait for one core.
+    pub fn waiting(&self, core: usize) -> usize {
+        self.handles[core].commands.len()
+    }
+
     /// The counters of all cores.
     pub fn counters(&self) -> &[Arc<Counters>] {
         &self.counters

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
-use base::{Counters, Log};
+use base::{AccountId, Counters, Log};
+use crossbeam_channel::Receiver;
 use monitor::{
-    ClosedRing, Fanout, Health, ServerFacts, Source, SubscriptionPage, SubscriptionQuery,
+    AccountFacts, ClosedRing, Health, IndexFigures, QueueDepth, ServerFacts, Source,
+    SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
 
 use crate::command::Command;
@@ -20,12 +22,26 @@ pub struct Gather {
     pub facts: Rc<ServerFacts>,
     /// The cores.
     pub cores: Rc<Cores>,
+    /// The accounts.
+    pub accounts: Rc<[AccountFacts]>,
+    /// Connections that ended and are not in `closed` yet.
+    pub closed_inbox: Receiver<ClosedSnapshot>,
     /// Connections that ended.
     pub closed: RefCell<ClosedRing>,
     /// Whether clients are still listened for.
     pub listening: Cell<bool>,
     /// The log.
     pub log: Log,
+}
+
+impl Gather {
+    /// Takes over what the cores told of connections that ended.
+    pub fn take_closed(&self) {
+        let mut ring = self.closed.borrow_mut();
+        for closed in self.closed_inbox.try_iter() {
+            ring.push(closed);
+        }
+    }
 }
 
 impl Source for Gather {
@@ -52,6 +68,7 @@ impl Source for Gather {
     }
 
     fn closed(&self) -> Vec<Rc<ClosedSnapshot>> {
+        self.take_closed();
         self.closed.borrow().all()
     }
 
@@ -73,16 +90,40 @@ impl Source for Gather {
         all
     }
 
-    async fn fanout(&self) -> Fanout {
-        let mut all = Fanout::default();
+    async fn index(&self, account: Option<AccountId>) -> IndexFigures {
+        let mut all = IndexFigures::default();
         for core in 0..self.cores.len() {
-            // The index's own counters are copied on the same occasion.
-            self.cores.ask(core, Command::RefreshCounters).await;
-            if let Some(fanout) = self.cores.ask(core, Command::Fanout).await {
-                all.add(fanout);
+            let asked = self.cores.ask(core, |answer| Command::Index(account, answer));
+            if let Some(figures) = asked.await {
+                all.add(figures);
             }
         }
         all
+    }
+
+    async fn refresh(&self) {
+        for core in 0..self.cores.len() {
+            self.cores.ask(core, Command::RefreshCounters).await;
+        }
+    }
+
+    fn accounts(&self) -> Rc<[AccountFacts]> {
+        Rc::clone(&self.accounts)
+    }
+
+    fn past_usage(&self) -> Rc<UsageByAccount> {
+        self.take_closed();
+        self.closed.borrow().usage()
+    }
+
+    fn queues(&self) -> Vec<QueueDepth> {
+        let cores = (0..self.cores.len()).map(|core| QueueDepth {
+            name: format!("Commands to core {core}"),
+            pending: self.cores.waiting(core),
+        });
+        let closed =
+            QueueDepth { name: "Closed connections".into(), pending: self.closed_inbox.len() };
+        cores.chain([closed]).collect()
     }
 
     fn health(&self) -> Health {

@@ -300,21 +300,40 @@ impl Shard {
     /// Copies what the index counts into the shared counters. For the control thread; not every
     /// turn.
     pub fn publish_index_stats(&mut self) {
-        let mut total = subject::InterestStats::default();
-        for interest in &self.interests {
-            let stats = interest.stats();
-            total.inserts += stats.inserts;
-            total.removes += stats.removes;
-            total.plans += stats.plans;
-            total.cache_hits += stats.cache_hits;
-            total.cache_plans += stats.cache_plans;
-        }
+        let total = self.index_stats(None);
         let counters = &self.counters;
         counters.set(Counter::IndexInserts, total.inserts);
         counters.set(Counter::IndexRemoves, total.removes);
         counters.set(Counter::IndexMatches, total.plans);
         counters.set(Counter::IndexCacheHits, total.cache_hits);
         counters.set(Counter::IndexCacheEntries, total.cache_plans as u64);
+    }
+
+    /// What the index of one account, or all of them, counts; not its sizes.
+    pub fn index_stats(&self, account: Option<AccountId>) -> subject::InterestStats {
+        let mut total = subject::InterestStats::default();
+        for interest in self.interests_of(account) {
+            let stats = interest.stats();
+            total.subscriptions += stats.subscriptions;
+            total.inserts += stats.inserts;
+            total.removes += stats.removes;
+            total.plans += stats.plans;
+            total.cache_hits += stats.cache_hits;
+            total.cache_plans += stats.cache_plans;
+        }
+        total
+    }
+
+    /// One account's index, or all of them.
+    pub(crate) fn interests_of(
+        &self,
+        account: Option<AccountId>,
+    ) -> impl Iterator<Item = &Interest> + '_ {
+        let range = match account {
+            None => 0..self.interests.len(),
+            Some(id) => id.index()..(id.index() + 1).min(self.interests.len()),
+        };
+        self.interests.get(range).unwrap_or_default().iter()
     }
 
     /// Whether this shard has something to do that no event will announce.

@@ -182,14 +182,28 @@ impl Shard {
         })
     }
 
+    /// The first `max` subscriptions of a connection, in no order, for the memory of it when it
+    /// is gone.
+    pub fn subscriptions_of(&self, slot: ConnSlot, max: usize) -> Vec<SubscriptionSnapshot> {
+        let Some(outbox) = self.outboxes.get(slot.index()).and_then(Option::as_ref) else {
+            return Vec::new();
+        };
+        let listed = outbox.sids.iter().take(max).filter_map(|&key| {
+            let sub = self.subscriptions.get(key)?;
+            Some(sub.snapshot(outbox.cid(), &self.subscriptions.patterns[key.index()]))
+        });
+        listed.collect()
+    }
+
     /// How many places the table has.
     pub fn subscription_places(&self) -> usize {
         self.subscriptions.slots.len()
     }
 
-    /// How many subscriptions each cached subject reaches, for monitoring.
-    pub fn fanouts(&self) -> impl Iterator<Item = usize> + '_ {
-        self.interests.iter().flat_map(|interest| interest.fanouts())
+    /// How many subscriptions each cached subject of an account, or of all, reaches, for
+    /// monitoring.
+    pub fn fanouts(&self, account: Option<AccountId>) -> impl Iterator<Item = usize> + '_ {
+        self.interests_of(account).flat_map(|interest| interest.fanouts())
     }
 
     fn find(&self, connection: ConnSlot, sid: &[u8]) -> Option<SubKey> {

@@ -1,6 +1,7 @@
 //! The monitoring port against `spec/monitoring.md`: rows F07, F09, H01, H02, H03, H07,
 //! H10, M03, M04, R06.
 
+mod beside;
 mod fields;
 
 use harness::{Server, get, keys_in_order, until};

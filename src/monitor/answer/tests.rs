@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::fake::{self, FakeServer, START_NS};
-use crate::source::{Fanout, Health};
+use crate::source::{Fanout, Health, IndexFigures};
 
 mod fields;
 
@@ -306,10 +306,12 @@ fn subsz_has_exactly_nats_servers_fields() {
 #[test]
 fn subsz_counts_tests_and_pages() {
     let mut server = FakeServer::idle();
-    server.fanout = Fanout { subjects: 4, deliveries: 6, widest: 3 };
-    server.shards[0].set(Counter::IndexMatches, 3);
-    server.shards[1].set(Counter::IndexMatches, 1);
-    server.shards[1].set(Counter::IndexCacheHits, 1);
+    server.index = IndexFigures {
+        matches: 4,
+        cache_hits: 1,
+        fanout: Fanout { subjects: 4, deliveries: 6, widest: 3 },
+        ..IndexFigures::default()
+    };
     let subsz = json(server, "/subsz");
     assert_eq!(subsz["num_matches"], 4);
     assert_eq!(subsz["cache_hit_rate"], 0.25);
@@ -424,12 +426,70 @@ fn features_that_are_off_answer_as_nats_server_does_without_them() {
     assert_eq!(json(server(), "/gatewayz?accs=1")["outbound_gateways"], serde_json::json!({}));
     assert_eq!(json(server(), "/leafz")["leafs"], Value::Null);
     assert_eq!(json(server(), "/jsz?accounts=1")["disabled"], true);
-    assert_eq!(json(server(), "/accountz")["accounts"], serde_json::json!(["$G"]));
     assert_eq!(get(server(), "/raftz"), (404, "No Raft nodes registered".into()));
-    for target in ["/accstatz", "/accountz?acc=%24G", "/ipqueuesz", "/stacksz", "/debug/vars"] {
-        assert_eq!(get(server(), target), (404, "this endpoint is not built yet\n".into()));
-    }
     assert_eq!(get(server(), "/foo"), (404, "404 page not found\n".into()));
+}
+
+#[test]
+fn accounts_are_listed_and_shown_one_by_one() {
+    let accountz = json(FakeServer::full(), "/accountz");
+    check(&accountz, fields::ACCOUNTZ, Optional::AllBut(&["account_detail"]));
+    assert_eq!(accountz["accounts"], serde_json::json!(["$G", "$SYS", "A"]));
+    let accountz = json(FakeServer::full(), "/accountz?acc=A");
+    check(&accountz, fields::ACCOUNTZ, Optional::AllBut(&["accounts"]));
+    let detail = &accountz["account_detail"];
+    check(detail, fields::ACCOUNT_INFO, Optional::AllBut(&["is_system"]));
+    assert_eq!(detail["client_connections"], 2);
+    let system = &json(FakeServer::full(), "/accountz?acc=$SYS")["account_detail"];
+    check(system, fields::ACCOUNT_INFO, Optional::All);
+    assert_eq!(system["is_system"], true);
+}
+
+#[test]
+fn account_figures_add_up_what_is_and_what_was() {
+    let statz = |target: &str| json(FakeServer::full(), target)["account_statz"].clone();
+    let used = statz("/accstatz");
+    assert_eq!(used.as_array().map(Vec::len), Some(1), "{used}");
+    let own = &used[0];
+    check(own, fields::ACCOUNT_STAT, Optional::All);
+    assert_eq!((&own["acc"], &own["conns"]), (&"A".into(), &2.into()));
+    assert_eq!(own["num_subscriptions"], 2);
+    // Two that are open and one that was.
+    assert_eq!(own["received"], serde_json::json!({ "msgs": 3 * 7, "bytes": 3 * 70 }));
+    assert_eq!(own["sent"], serde_json::json!({ "msgs": 3 * 9, "bytes": 3 * 90 }));
+    assert_eq!(statz("/accstatz?unused=1").as_array().map(Vec::len), Some(3));
+    let all = json(FakeServer::idle(), "/accstatz");
+    check(&all, fields::ACCOUNT_STATZ, Optional::All);
+    assert_eq!(all["account_statz"], serde_json::json!([]));
+}
+
+#[test]
+fn queues_are_shown_when_something_waits_in_them() {
+    let queues = |target: &str| get(FakeServer::idle(), target).1;
+    let waiting = "{\n   \"Commands to core 1\": {\n      \"pending\": 3\n   }\n}";
+    assert_eq!(queues("/ipqueuesz"), waiting);
+    assert_eq!(queues("/ipqueuesz?all=1&queues=core%201"), waiting);
+    assert_eq!(json(FakeServer::idle(), "/ipqueuesz?all=1").as_object().unwrap().len(), 2);
+    assert_eq!(queues("/ipqueuesz?queues=core%200"), "{}");
+}
+
+#[test]
+fn the_variables_of_go_programs_are_there() {
+    let variables = json(FakeServer::idle(), "/debug/vars");
+    assert!(variables["cmdline"].is_array());
+    assert!(variables["memstats"]["Sys"].as_u64() > variables["memstats"]["Alloc"].as_u64());
+}
+
+#[test]
+fn a_callback_gets_json_as_its_argument() {
+    let desk = Desk::new(Rc::new(FakeServer::idle()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let reply = runtime.block_on(desk.answer("/healthz", "callback=a.b_$1"));
+    assert_eq!(reply.content.media_type(), "application/javascript");
+    assert_eq!(reply.body, b"a.b_$1({\"status\":\"ok\"})");
+    let (status, text) = ask_desk(&desk, "/varz?callback=alert(1)");
+    assert_eq!((status, text.as_str()), (400, "invalid callback name"));
+    assert_eq!(ask_desk(&desk, "/raftz?callback=f").1, "No Raft nodes registered");
 }
 
 #[test]
@@ -520,6 +580,7 @@ fn a_page_of_a_query_over_shards_is_the_page_of_the_whole() {
             let query = crate::SubscriptionQuery {
                 account: Some("A".into()),
                 test: Some("a".into()),
+                overlapping: None,
                 held_by,
                 skip,
                 take,

@@ -1,4 +1,4 @@
-//! Over a real socket: headers, methods, hostile and slow clients, and nats-server beside it.
+//! Over a real socket: headers, methods, hostile and slow clients.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -8,8 +8,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::fake::{self, FakeServer};
-
-mod nats_server;
 
 /// Serves `server` on a free port while `client` runs on a thread of its own.
 fn with_server<R: Send + 'static>(

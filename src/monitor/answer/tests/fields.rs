@@ -1,4 +1,4 @@
-//! The field tables of spec/monitoring.md §3, §4 and §8 as data, for the tests.
+//! The field tables of spec/monitoring.md §3, §4, §8 and §9 as data, for the tests.
 
 /// A JSON type, as the specification names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,4 +203,51 @@ pub const SUBSZ: &[Field] = &[
     ("offset", Int, Always),
     ("limit", Int, Always),
     ("subscriptions_list", List, IfSet),
+];
+
+pub const ACCOUNTZ: &[Field] = &[
+    ("server_id", Text, Always),
+    ("now", Time, Always),
+    ("system_account", Text, IfSet),
+    ("accounts", Texts, IfSet),
+    ("account_detail", Object, IfSet),
+];
+
+pub const ACCOUNT_INFO: &[Field] = &[
+    ("account_name", Text, Always),
+    ("update_time", Time, Always),
+    ("is_system", Bool, IfSet),
+    ("expired", Bool, Always),
+    ("complete", Bool, Always),
+    ("jetstream_enabled", Bool, Always),
+    ("leafnode_connections", Int, Always),
+    ("client_connections", Int, Always),
+    ("subscriptions", Int, Always),
+    ("mappings", Object, NotYet),
+    ("exports", List, NotYet),
+    ("imports", List, NotYet),
+    ("jwt", Text, NotYet),
+    ("issuer_key", Text, NotYet),
+    ("name_tag", Text, NotYet),
+    ("tags", Texts, NotYet),
+    ("decoded_jwt", Object, NotYet),
+    ("validation_result_jwt", List, NotYet),
+    ("revoked_user", Map, NotYet),
+    ("sublist_stats", Object, IfSet),
+    ("responses", Map, NotYet),
+];
+
+pub const ACCOUNT_STATZ: &[Field] =
+    &[("server_id", Text, Always), ("now", Time, Always), ("account_statz", List, Always)];
+
+pub const ACCOUNT_STAT: &[Field] = &[
+    ("acc", Text, Always),
+    ("name", Text, Always),
+    ("conns", Int, Always),
+    ("leafnodes", Int, Always),
+    ("total_conns", Int, Always),
+    ("num_subscriptions", Int, Always),
+    ("sent", Object, Always),
+    ("received", Object, Always),
+    ("slow_consumers", Int, Always),
 ];

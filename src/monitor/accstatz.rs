@@ -1,0 +1,148 @@
+//! `/accstatz`: what the connections of each account are and did (spec/monitoring.md §9).
+
+use serde::{Deserialize, Serialize};
+
+use crate::answer::Scene;
+use crate::params::{BadRequest, Params};
+use crate::reply::Reply;
+use crate::source::{AccountUsage, Source, Traffic, UsageByAccount};
+use crate::text::rfc3339;
+
+/// What a system request may ask for (spec/monitoring.md §13, AccountStatzOptions).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    accounts: Vec<String>,
+    include_unused: bool,
+}
+
+/// What is asked for, checked.
+pub(crate) struct Request {
+    /// Only these; all when empty.
+    accounts: Vec<String>,
+    unused: Unused,
+}
+
+/// What becomes of accounts without connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unused {
+    LeftOut,
+    Shown,
+}
+
+impl Unused {
+    fn of(shown: bool) -> Unused {
+        if shown { Unused::Shown } else { Unused::LeftOut }
+    }
+}
+
+impl Request {
+    pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
+        Ok(Request { accounts: Vec::new(), unused: Unused::of(params.boolean("unused")?) })
+    }
+
+    pub(crate) fn from_options(options: Options) -> Request {
+        Request { accounts: options.accounts, unused: Unused::of(options.include_unused) }
+    }
+
+    /// One account only.
+    pub(crate) fn of_account(mut self, name: &str) -> Request {
+        self.accounts = vec![name.to_owned()];
+        self
+    }
+
+    fn admits(&self, name: &str, usage: &AccountUsage) -> bool {
+        (self.accounts.is_empty() || self.accounts.iter().any(|wanted| wanted == name))
+            && (self.unused == Unused::Shown || usage.connections > 0)
+    }
+}
+
+pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
+    scene.json(&statz(scene, request).await)
+}
+
+/// The same, or nothing where no account is in it: servers with nothing to say stay silent.
+pub(crate) async fn answer_if_any<S: Source>(
+    scene: &Scene<'_, S>,
+    request: &Request,
+) -> Option<Reply> {
+    let statz = statz(scene, request).await;
+    (!statz.account_statz.is_empty()).then(|| scene.json(&statz))
+}
+
+async fn statz<S: Source>(scene: &Scene<'_, S>, request: &Request) -> AccountStatz {
+    let usage = usage(scene.source).await;
+    let accounts = scene.source.accounts();
+    let stat_of = |name: &str| {
+        let usage = usage.get(name).copied().unwrap_or_default();
+        request.admits(name, &usage).then(|| AccountStat::of(name, &usage))
+    };
+    AccountStatz {
+        server_id: scene.source.facts().server_id.clone(),
+        now: rfc3339(scene.now_ns),
+        account_statz: accounts.iter().filter_map(|account| stat_of(&account.name)).collect(),
+    }
+}
+
+/// What the connections of every account are and did since the start.
+pub(crate) async fn usage<S: Source>(source: &S) -> UsageByAccount {
+    let mut usage = UsageByAccount::clone(&source.past_usage());
+    for connection in source.connections().await {
+        let usage = usage.entry(connection.account.clone()).or_default();
+        usage.connections += 1;
+        usage.subscriptions += connection.subscriptions;
+        usage.add_traffic(&connection);
+    }
+    usage
+}
+
+#[derive(Serialize)]
+struct AccountStatz {
+    server_id: String,
+    now: String,
+    account_statz: Vec<AccountStat>,
+}
+
+/// One account's figures, here and in the account's own events.
+#[derive(Serialize)]
+pub(crate) struct AccountStat {
+    acc: String,
+    /// The account's name tag, which is its name where nothing else was given.
+    name: String,
+    conns: u64,
+    leafnodes: u64,
+    total_conns: u64,
+    num_subscriptions: u64,
+    sent: DataStats,
+    received: DataStats,
+    slow_consumers: u64,
+}
+
+impl AccountStat {
+    pub(crate) fn of(name: &str, usage: &AccountUsage) -> AccountStat {
+        AccountStat {
+            acc: name.to_owned(),
+            name: name.to_owned(),
+            conns: usage.connections,
+            leafnodes: 0,
+            total_conns: usage.connections,
+            num_subscriptions: usage.subscriptions,
+            sent: DataStats::of(usage.sent),
+            received: DataStats::of(usage.received),
+            slow_consumers: usage.slow_consumers,
+        }
+    }
+}
+
+/// Messages and bytes. Parts for gateways, routes and leafnodes come with them.
+#[derive(Serialize)]
+pub(crate) struct DataStats {
+    msgs: u64,
+    bytes: u64,
+}
+
+impl DataStats {
+    pub(crate) fn of(traffic: Traffic) -> DataStats {
+        DataStats { msgs: traffic.msgs, bytes: traffic.bytes }
+    }
+}
