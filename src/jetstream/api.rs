@@ -9,6 +9,9 @@ pub mod answer;
 pub mod clustered;
 pub mod kind;
 pub mod page;
+pub mod stream_info;
+pub mod stream_list;
+pub mod stream_names;
 
 pub use answer::{Answer, Body};
 pub use kind::{Asked, Kind};

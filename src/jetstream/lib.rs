@@ -18,19 +18,35 @@
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
 //! | `outlet.rs` | what leaves a stream or a consumer |
 //! | `api.rs`, `api/` | what may be asked on `$JS.API.>`, one file per request |
+//! | `service.rs`, `service/` | one core's JetStream: its letters, its streams, its turn |
+//! | `meta.rs`, `meta/` | the registry of all streams, on the first core |
+//! | `note.rs` | what the cores' services tell each other |
+//! | `desk.rs` | what requests are answered with |
+//! | `settings.rs` | what the operator decided |
+//! | `advisory.rs` | what is said on `$JS.EVENT.>` |
 //! | `consumer.rs`, `consumer/` | one consumer: configuration, delivery, acknowledgements |
 //! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
 
+pub mod advisory;
 pub mod api;
 pub mod consumer;
+mod desk;
 pub mod error;
+pub mod meta;
+mod note;
 pub mod outlet;
 pub mod request_json;
+pub mod service;
+pub mod settings;
 pub mod stream;
 pub mod stream_config;
 pub mod wire_time;
 
+pub use api::account_info::AccountLimits;
 pub use error::{ApiError, ErrorCode};
+pub use meta::registry::ServerBounds;
 pub use outlet::{Outlet, Purpose, Token};
+pub use service::JetStream;
+pub use settings::Settings;
 pub use stream_config::{API_LEVEL, StreamConfig};
 pub use wire_time::WireTime;

@@ -31,6 +31,7 @@ use crate::cores::{CoreHandle, Cores};
 use crate::files::{PortsFile, write_pid};
 use crate::gather::Gather;
 use crate::identity::{Identity, toolchain};
+use crate::jetstream;
 use crate::logging;
 use crate::placing::Placing;
 use crate::settings;
@@ -55,6 +56,7 @@ struct Common {
     outside: Outside,
     counters: Vec<Arc<Counters>>,
     next_cid: Arc<AtomicU64>,
+    jetstream: Option<::jetstream::Settings>,
     ended: mpsc::UnboundedSender<CoreEnd>,
 }
 
@@ -137,6 +139,10 @@ async fn start(
     for refused in tuning::socket_options(&options.corewire.tuning).apply(&listener) {
         log.say(Level::Warn, refused.to_string());
     }
+    let jetstream_settings = jetstream::settings(&options, &identity.name, chosen.len());
+    if let Some(settings) = &jetstream_settings {
+        jetstream::say_start(&log, &options, settings);
+    }
     let facts = facts(&options, &identity, address, http_address, &chosen);
     let options = Arc::new(options);
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
@@ -147,6 +153,7 @@ async fn start(
         outside: Outside { log: log.clone(), closed: closed_sender },
         counters: chosen.iter().map(|_| Arc::default()).collect(),
         next_cid: Arc::new(AtomicU64::new(1)),
+        jetstream: jetstream_settings,
         ended: ended_sender,
     };
     let handles = match start_cores(&chosen, listener.into(), common) {
@@ -296,15 +303,21 @@ fn parts(
     accepts: bool,
 ) -> Parts<Uring, SystemClock> {
     let options = &common.options;
+    let log = &common.outside.log;
     let trace = options.trace.then(|| common.outside.log.clone());
     let shard_settings = settings::of_shards(options, trace);
     let limits = settings::of_connections(options);
     let clients = settings::of_clients(options, common.info.clone());
     let counters = Arc::clone(&common.counters[end.shard().index()]);
+    let mut shard = Shard::new(end, shard_settings, counters, fastrand::u64(..));
+    let mut services = Vec::new();
+    if let Some(settings) = &common.jetstream {
+        services.push(jetstream::service(&mut shard, settings.clone(), log.clone()));
+    }
     Parts {
         net,
         clock: SystemClock::default(),
-        shard: Shard::new(end, shard_settings, counters, fastrand::u64(..)),
+        shard,
         connections: Connections::new(limits, common.outside.clone()),
         clients: Rc::new(clients),
         commands,
@@ -312,8 +325,8 @@ fn parts(
         placing: accepts.then(|| Placing::new(common.counters.clone())),
         connections_max: u64::from(options.max_connections),
         idle: tuning::idle(&options.corewire.tuning),
-        services: Vec::new(),
-        log: common.outside.log.clone(),
+        services,
+        log: log.clone(),
     }
 }
 

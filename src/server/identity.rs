@@ -35,6 +35,10 @@ impl Identity {
             headers: !options.no_header_support,
             auth_required: options.auth.is_required(),
             max_payload: options.max_payload as i64,
+            jetstream: options.jetstream.enabled,
+            domain: options.jetstream.domain.clone().unwrap_or_default(),
+            // spec/client-protocol.md §2.3: the API level, with JetStream.
+            api_lvl: if options.jetstream.enabled { u64::from(jetstream::API_LEVEL) } else { 0 },
             ..Info::default()
         }
     }

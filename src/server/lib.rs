@@ -21,6 +21,7 @@
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
 //! | `settings.rs` | the options in the words of the rooms that obey them |
+//! | `jetstream.rs` | JetStream: what is measured, said at start, and run on each core |
 //! | `identity.rs` | who this server is: id, name, INFO |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
@@ -33,6 +34,7 @@ mod cores;
 mod files;
 mod gather;
 mod identity;
+mod jetstream;
 mod logging;
 mod placing;
 mod run;

@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The API level that this server speaks (spec/jetstream.md, opening).
-pub const API_LEVEL: u32 = 5;
+use crate::API_LEVEL;
 
 /// What an account may use; -1 is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,14 +60,20 @@ impl Usage {
 }
 
 /// How often an account asked the API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiStats {
-    /// [`API_LEVEL`]
+    /// [`crate::API_LEVEL`]
     pub level: u32,
     /// Requests.
     pub total: u64,
     /// Those that were answered with an error.
     pub errors: u64,
+}
+
+impl Default for ApiStats {
+    fn default() -> ApiStats {
+        ApiStats { level: API_LEVEL, total: 0, errors: 0 }
+    }
 }
 
 /// The body of the answer.

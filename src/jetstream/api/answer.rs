@@ -4,6 +4,7 @@
 //! writes; they stand at their zero. Source: spec/jetstream.md §1 Envelope.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::api::kind::{Kind, UNKNOWN};
 use crate::{ApiError, ErrorCode};
@@ -22,6 +23,19 @@ impl Body {
             .map_err(|error| ApiError::with(ErrorCode::StreamGeneralError, error))?;
         debug_assert!(json.starts_with(b"{") && json.ends_with(b"}"));
         Ok(Body(json))
+    }
+
+    /// A body that is JSON already.
+    #[must_use]
+    pub fn raw(json: &RawValue) -> Body {
+        Body(json.get().as_bytes().to_vec())
+    }
+
+    /// The body as it travels in a note.
+    #[must_use]
+    pub fn into_raw(self) -> Box<RawValue> {
+        let json = String::from_utf8(self.0).expect("JSON is text");
+        RawValue::from_string(json).expect("a body is JSON")
     }
 
     /// What every deletion answers.

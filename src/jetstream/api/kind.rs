@@ -120,6 +120,27 @@ kinds! {
 /// What every request's subject begins with, where no domain is named.
 pub const PREFIX: &str = "$JS.API.";
 
+/// What the registry listens on behind the prefix: every request, and what can be told to be
+/// none. Pull requests and direct gets are not among it; the stream's core has its own.
+pub const PATTERNS: &[&str] = &[
+    "*",
+    "*.*",
+    "STREAM.*.>",
+    "CONSUMER.CREATE.>",
+    "CONSUMER.DURABLE.>",
+    "CONSUMER.NAMES.>",
+    "CONSUMER.LIST.>",
+    "CONSUMER.INFO.>",
+    "CONSUMER.DELETE.>",
+    "CONSUMER.PAUSE.>",
+    "CONSUMER.RESET.>",
+    "CONSUMER.UNPIN.>",
+    "CONSUMER.LEADER.>",
+    "META.*.>",
+    "SERVER.*.>",
+    "ACCOUNT.*.>",
+];
+
 /// The type of the answer to what nobody knows.
 pub const UNKNOWN: &str = "io.nats.jetstream.api.v1.system_response";
 
@@ -197,6 +218,28 @@ mod tests {
         for (subject, kind, [stream, consumer, filter]) in cases {
             let asked = Asked { kind, stream, consumer, filter };
             assert_eq!(Asked::parse(subject), Some(asked), "{subject}");
+        }
+    }
+
+    #[test]
+    fn every_request_reaches_the_registry_once_and_no_pull_request_does() {
+        let heard = |subject: &str| {
+            let hears =
+                |pattern: &&&str| subject::name::matches(pattern.as_bytes(), subject.as_bytes());
+            PATTERNS.iter().filter(hears).count()
+        };
+        for kind in Kind::ALL {
+            let names = match kind.names() {
+                Names::Nothing => "",
+                Names::Stream | Names::System => ".S",
+                Names::Consumer | Names::ConsumerAndFilter => ".S.c",
+            };
+            let subject = format!("{}{names}", kind.subject());
+            assert_eq!(heard(&subject), 1, "{subject}");
+        }
+        assert_eq!(heard("BOGUS"), 1);
+        for silent in ["CONSUMER.MSG.NEXT.S.c", "DIRECT.GET.S", "DIRECT.GET.S.a.b"] {
+            assert_eq!(heard(silent), 0, "{silent}");
         }
     }
 

@@ -1,0 +1,189 @@
+//! Advisories and metrics: what happened in JetStream, said on `$JS.EVENT.>` in the account that
+//! it happened in, to whoever listens. Where nobody does, nothing is written.
+//!
+//! Source: spec/jetstream.md §16.
+
+use base::AccountId;
+use protocol::MessageParts;
+use serde::Serialize;
+
+use crate::{Outlet, WireTime};
+
+/// What every advisory begins with; the fields of its kind follow.
+#[derive(Serialize)]
+struct Event<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: String,
+    timestamp: WireTime,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+/// Says it on `$JS.EVENT.<subject>`, as `io.nats.jetstream.<kind>`. `wall_ns` is now, nanoseconds
+/// since the Unix epoch.
+pub fn say<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    subject: &str,
+    kind: &str,
+    wall_ns: u64,
+    fields: &impl Serialize,
+) {
+    let subject = format!("$JS.EVENT.{subject}");
+    if !out.has_interest(account, subject.as_bytes()) {
+        return;
+    }
+    let kind = &format!("io.nats.jetstream.{kind}");
+    let timestamp = WireTime::from_wall_ns(wall_ns);
+    let event = Event { kind, id: unique_id(), timestamp, fields };
+    let payload = serde_json::to_vec(&event).expect("an advisory is text and numbers");
+    let subject = subject.as_bytes();
+    out.publish(account, &MessageParts { subject, reply: None, headers: None, payload: &payload });
+}
+
+/// 22 characters that nobody has had before, as in NATS's unique ids.
+#[must_use]
+pub fn unique_id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
+}
+
+/// `ADVISORY.STREAM.<CREATED|DELETED|UPDATED>.<stream>`
+#[derive(Serialize)]
+struct StreamAction<'a> {
+    stream: &'a str,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+}
+
+/// What became of a stream or a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It was made.
+    Created,
+    /// It was deleted.
+    Deleted,
+    /// Its configuration was changed.
+    Updated,
+}
+
+impl Action {
+    const fn in_subject(self) -> &'static str {
+        match self {
+            Action::Created => "CREATED",
+            Action::Deleted => "DELETED",
+            Action::Updated => "UPDATED",
+        }
+    }
+
+    const fn in_body(self) -> &'static str {
+        match self {
+            Action::Created => "create",
+            Action::Deleted => "delete",
+            Action::Updated => "modify",
+        }
+    }
+}
+
+/// A stream was made, changed or deleted.
+pub fn stream_action<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    stream: &str,
+    action: Action,
+    wall_ns: u64,
+    domain: Option<&str>,
+) {
+    let subject = format!("ADVISORY.STREAM.{}.{stream}", action.in_subject());
+    let fields = StreamAction { stream, action: action.in_body(), domain };
+    say(out, account, &subject, "advisory.v1.stream_action", wall_ns, &fields);
+}
+
+#[derive(Serialize)]
+struct ConsumerAction<'a> {
+    stream: &'a str,
+    consumer: &'a str,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+}
+
+/// A consumer was made or deleted.
+pub fn consumer_action<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    (stream, consumer): (&str, &str),
+    action: Action,
+    wall_ns: u64,
+    domain: Option<&str>,
+) {
+    let subject = format!("ADVISORY.CONSUMER.{}.{stream}.{consumer}", action.in_subject());
+    let fields = ConsumerAction { stream, consumer, action: action.in_body(), domain };
+    say(out, account, &subject, "advisory.v1.consumer_action", wall_ns, &fields);
+}
+
+/// Who asked, as far as a service knows it.
+#[derive(Serialize)]
+struct Client<'a> {
+    acc: &'a str,
+    server: &'a str,
+}
+
+#[derive(Serialize)]
+struct ApiAudit<'a> {
+    server: &'a str,
+    client: Client<'a>,
+    subject: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request: &'a str,
+    response: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+}
+
+/// The parties of an API request.
+#[derive(Clone, Copy, Debug)]
+pub struct Parties<'a> {
+    /// The server's name.
+    pub server: &'a str,
+    /// The asker's account's name.
+    pub account: &'a str,
+    /// This JetStream's domain.
+    pub domain: Option<&'a str>,
+}
+
+/// `ADVISORY.API`: a request of the API and its answer.
+pub fn api_audit<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    parties: Parties<'_>,
+    (subject, request, response): (&str, &str, &str),
+    wall_ns: u64,
+) {
+    let Parties { server, account: name, domain } = parties;
+    let client = Client { acc: name, server };
+    let fields = ApiAudit { server, client, subject, request, response, domain };
+    say(out, account, "ADVISORY.API", "advisory.v1.api_audit", wall_ns, &fields);
+}
+
+#[derive(Serialize)]
+struct LimitReached<'a> {
+    server: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    dropped: usize,
+}
+
+/// `ADVISORY.API.LIMIT_REACHED`, in the system account: requests were dropped unanswered.
+pub fn limit_reached<O: Outlet + ?Sized>(
+    out: &mut O,
+    server: &str,
+    domain: Option<&str>,
+    dropped: usize,
+    wall_ns: u64,
+) {
+    let kind = "advisory.v1.api_limit_reached";
+    let fields = LimitReached { server, domain, dropped };
+    say(out, AccountId::SYSTEM, "ADVISORY.API.LIMIT_REACHED", kind, wall_ns, &fields);
+}

@@ -1,0 +1,58 @@
+//! `STREAM.NAMES`: the names of an account's streams, a page at a time.
+//! Source: spec/jetstream.md §2.
+
+use serde::{Deserialize, Serialize};
+use subject::name;
+
+use crate::ApiError;
+use crate::api::answer::{Answer, Body};
+use crate::api::page::{self, Page};
+use crate::meta::registry::Account;
+use crate::request_json::{Strictness, decode};
+
+/// The body; may be empty.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    offset: i64,
+    subject: String,
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    #[serde(flatten)]
+    page: Page,
+    streams: Vec<&'a str>,
+}
+
+/// The answer.
+pub fn answer(account: &Account, body: &str, strictness: Strictness) -> Answer {
+    let request = read(body, strictness)?;
+    let (page, streams) = choose(account, &request, page::NAMES_MAX);
+    Body::of(&Response { page, streams })
+}
+
+/// Reads the body that `STREAM.NAMES` and `STREAM.LIST` share.
+pub(crate) fn read(body: &str, strictness: Strictness) -> Result<Request, ApiError> {
+    if body.trim().is_empty() {
+        return Ok(Request::default());
+    }
+    Ok(decode(body.as_bytes(), strictness)?.request)
+}
+
+/// The page of names that is asked for.
+pub(crate) fn choose<'a>(
+    account: &'a Account,
+    request: &Request,
+    limit: usize,
+) -> (Page, Vec<&'a str>) {
+    let wanted = request.subject.as_bytes();
+    let meets = |subject: &String| name::overlap(subject.as_bytes(), wanted);
+    let chosen = account
+        .streams
+        .iter()
+        .filter(|(_, entry)| wanted.is_empty() || entry.config.subjects.iter().any(meets));
+    let names: Vec<&str> = chosen.map(|(name, _)| name.as_str()).collect();
+    let page = Page::new(names.len(), page::offset_of(request.offset), limit);
+    (page, page.of(names.into_iter()).collect())
+}

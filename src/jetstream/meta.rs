@@ -1,0 +1,425 @@
+//! The registry's desk: every request of the API comes here first, on one core.
+//!
+//! What the registry knows it answers; what a stream's core knows it sends on; what makes,
+//! changes or deletes a stream it judges, orders, and answers when the stream's core has done it.
+//! So all changes of an account have one order, and whoever has an answer finds the change
+//! everywhere. Source: spec/jetstream.md §1, §2.
+
+pub mod gather;
+pub mod registry;
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use base::{AccountId, ShardId};
+use serde_json::value::RawValue;
+
+use crate::advisory::{self, Action};
+use crate::api::account_info::{AccountInfo, AccountLimits, ApiStats, Usage};
+use crate::api::answer::{Answer, Body};
+use crate::api::kind::{Asked, Home, Kind};
+use crate::api::{clustered, stream_list, stream_names};
+use crate::desk::Desk;
+use crate::note::{Note, Order, Question};
+use crate::settings::Settings;
+use crate::stream_config::{Storage, decode_request, for_create, for_update};
+use crate::{ApiError, ErrorCode, StreamConfig};
+use gather::Gather;
+use registry::{Creation, Entry, Registry, State};
+
+/// An order under way.
+#[derive(Debug)]
+struct Ordered {
+    question: Question,
+    kind: Kind,
+    stream: String,
+    /// What the stream was like before; nothing before it was made.
+    before: Option<StreamConfig>,
+}
+
+/// The desk.
+#[derive(Debug)]
+pub struct Meta {
+    settings: Rc<Settings>,
+    registry: Registry,
+    tickets: u64,
+    orders: HashMap<u64, Ordered>,
+    gathers: HashMap<u64, Gather>,
+    /// Cores that have said what they recovered.
+    standing: usize,
+    /// What was asked before all stood.
+    early: Vec<(Question, ShardId)>,
+}
+
+impl Meta {
+    /// A desk without accounts, before any core stands.
+    #[must_use]
+    pub fn new(settings: Rc<Settings>) -> Meta {
+        Meta {
+            registry: Registry::new(settings.bounds),
+            settings,
+            tickets: 0,
+            orders: HashMap::new(),
+            gathers: HashMap::new(),
+            standing: 0,
+            early: Vec::new(),
+        }
+    }
+
+    /// Lets an account use JetStream.
+    pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
+        self.registry.admit(account, limits);
+    }
+
+    /// What is registered, for monitoring.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A request of the API; `near` is the asker's core.
+    pub fn ask(&mut self, question: Question, near: ShardId, desk: &mut Desk<'_>) {
+        if self.standing < self.settings.cores {
+            self.early.push((question, near));
+            return;
+        }
+        match self.registry.account_mut(question.account()) {
+            Some(account) => account.api.total += 1,
+            None => {
+                let kind = Asked::parse(&question.subject).map(|asked| asked.kind);
+                let error = ApiError::new(ErrorCode::NotEnabledForAccount);
+                return desk.answer(&question, kind, &Err(error));
+            }
+        }
+        self.handle(question, near, desk);
+    }
+
+    fn handle(&mut self, question: Question, near: ShardId, desk: &mut Desk<'_>) {
+        let Some(asked) = Asked::parse(&question.subject) else {
+            self.count_error(question.account());
+            return desk.answer(&question, None, &Err(ErrorCode::BadRequest.into()));
+        };
+        let kind = asked.kind;
+        let outcome = match kind.home() {
+            Home::Registry => self.know(&question, asked).map(Some),
+            Home::Everyone => self.gather(&question, kind, desk).map(|()| None),
+            Home::Stream => self.send_on(&question, asked, desk).map(|()| None),
+            Home::StreamByRegistry => self.order(&question, asked, near, desk).map(|()| None),
+            // spec/jetstream.md §1: META/SERVER/ACCOUNT subjects are valid only in the system
+            // account; elsewhere they are not answered.
+            Home::System => return,
+        };
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(body)) => desk.answer(&question, Some(kind), &Ok(body)),
+            Err(error) => {
+                self.count_error(question.account());
+                desk.answer(&question, Some(kind), &Err(error));
+            }
+        }
+    }
+
+    /// What the registry answers by itself.
+    fn know(&self, question: &Question, asked: Asked<'_>) -> Answer {
+        match asked.kind {
+            Kind::StreamNames => {
+                let account = self.account(question)?;
+                stream_names::answer(account, &question.body, self.settings.strictness)
+            }
+            _ => clustered::answer(),
+        }
+    }
+
+    fn account(&self, question: &Question) -> Result<&registry::Account, ApiError> {
+        let account = self.registry.account(question.account());
+        account.ok_or_else(|| ErrorCode::NotEnabledForAccount.into())
+    }
+
+    /// Sends a request on to the core of the stream that it names.
+    fn send_on(
+        &mut self,
+        question: &Question,
+        asked: Asked<'_>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let entry = self.registry.stream(question.account(), asked.stream);
+        let entry = entry.ok_or(ErrorCode::StreamNotFound)?;
+        desk.send(entry.home, &Note::Ask(question.clone()));
+        Ok(())
+    }
+
+    /// Judges what makes, changes or deletes a stream, and orders it.
+    fn order(
+        &mut self,
+        question: &Question,
+        asked: Asked<'_>,
+        near: ShardId,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let entry = self.registry.stream_mut(question.account(), asked.stream);
+        if let Some(Entry { state: State::Busy(waiting), .. }) = entry {
+            waiting.push_back(question.clone());
+            return Ok(());
+        }
+        match asked.kind {
+            Kind::StreamCreate => self.create(question, asked.stream, near, desk),
+            Kind::StreamUpdate => self.update(question, asked.stream, desk),
+            Kind::StreamDelete => self.delete(question, asked.stream, desk),
+            _ => Err(ErrorCode::BadRequest.into()),
+        }
+    }
+
+    fn create(
+        &mut self,
+        question: &Question,
+        name: &str,
+        near: ShardId,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let account = question.account();
+        let (config, pedantry) = self.read(question, name, desk)?;
+        let mut config = for_create(config, &self.settings.streams, pedantry)?;
+        if self.registry.judge_create(account, &mut config)? == Creation::Same {
+            let entry = self.registry.stream(account, name).ok_or(ErrorCode::StreamNotFound)?;
+            desk.send(entry.home, &Note::Ask(question.clone()));
+            return Ok(());
+        }
+        let home = self.registry.place(self.settings.cores, near);
+        let created_ns = desk.wall_ns;
+        let state = State::Busy(VecDeque::new());
+        let entry = Entry { config: config.clone(), created_ns, home, state };
+        if let Some(held) = self.registry.account_mut(account) {
+            held.streams.insert(name.to_owned(), entry);
+        }
+        let order = Order::Create { config: Box::new(config), created_ns };
+        self.carry(question, Kind::StreamCreate, (name, home), None, order, desk);
+        Ok(())
+    }
+
+    fn update(
+        &mut self,
+        question: &Question,
+        name: &str,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let account = question.account();
+        let (config, pedantry) = self.read(question, name, desk)?;
+        let entry = self.registry.stream(account, name).ok_or(ErrorCode::StreamNotFound)?;
+        let before = entry.config.clone();
+        let mut config = for_update(&before, config, &self.settings.streams, pedantry)?;
+        self.registry.judge_update(account, &mut config)?;
+        let entry = self.registry.stream_mut(account, name).ok_or(ErrorCode::StreamNotFound)?;
+        entry.config = config.clone();
+        entry.state = State::Busy(VecDeque::new());
+        let home = entry.home;
+        let order = Order::Update { config: Box::new(config) };
+        self.carry(question, Kind::StreamUpdate, (name, home), Some(before), order, desk);
+        Ok(())
+    }
+
+    fn delete(
+        &mut self,
+        question: &Question,
+        name: &str,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        if !question.body.is_empty() {
+            return Err(ErrorCode::NotEmptyRequest.into());
+        }
+        let entry = self.registry.stream_mut(question.account(), name);
+        let entry = entry.ok_or(ErrorCode::StreamNotFound)?;
+        entry.state = State::Busy(VecDeque::new());
+        let (home, before) = (entry.home, Some(entry.config.clone()));
+        let order = Order::Delete { stream: name.to_owned() };
+        self.carry(question, Kind::StreamDelete, (name, home), before, order, desk);
+        Ok(())
+    }
+
+    /// The configuration in a request, whose name must be the subject's.
+    fn read(
+        &self,
+        question: &Question,
+        name: &str,
+        desk: &mut Desk<'_>,
+    ) -> Result<(StreamConfig, crate::stream_config::Pedantry), ApiError> {
+        let decoded = decode_request(question.body.as_bytes(), self.settings.strictness)?;
+        desk.complain(question, decoded.ignored.as_deref());
+        if decoded.request.config.name != name {
+            return Err(ErrorCode::StreamMismatch.into());
+        }
+        Ok((decoded.request.config, decoded.request.pedantry))
+    }
+
+    fn carry(
+        &mut self,
+        question: &Question,
+        kind: Kind,
+        (stream, home): (&str, ShardId),
+        before: Option<StreamConfig>,
+        order: Order,
+        desk: &mut Desk<'_>,
+    ) {
+        let ticket = self.next_ticket();
+        desk.send(home, &Note::Carry { ticket, account: question.account, order });
+        let (question, stream) = (question.clone(), stream.to_owned());
+        self.orders.insert(ticket, Ordered { question, kind, stream, before });
+    }
+
+    fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Asks the cores for their parts of an answer.
+    fn gather(
+        &mut self,
+        question: &Question,
+        kind: Kind,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let ticket = self.next_ticket();
+        let account = question.account;
+        let cores = (0..self.settings.cores as u16).map(ShardId);
+        if kind == Kind::AccountInfo {
+            for core in cores {
+                desk.send(core, &Note::Measure { ticket, account });
+            }
+            self.gathers.insert(ticket, Gather::new(question.clone(), self.settings.cores));
+            return Ok(());
+        }
+        let held = self.account(question)?;
+        let (page, shown) = stream_list::choose(held, &question.body, self.settings.strictness)?;
+        let mut gather = Gather::new(question.clone(), 0);
+        gather.page = page;
+        for core in cores {
+            let lives_there = |name: &&String| held.streams[*name].home == core;
+            let streams: Vec<String> = shown.iter().filter(lives_there).cloned().collect();
+            if !streams.is_empty() {
+                gather.missing += 1;
+                desk.send(core, &Note::Describe { ticket, account, streams });
+            }
+        }
+        gather.shown = shown;
+        if gather.missing == 0 {
+            desk.answer(question, Some(kind), &Body::of(&gather.stream_list()));
+        } else {
+            self.gathers.insert(ticket, gather);
+        }
+        Ok(())
+    }
+
+    /// What another core's service, or this one's, has to say.
+    pub fn hear(&mut self, note: Note, desk: &mut Desk<'_>) {
+        match note {
+            Note::Done { ticket, answer } => self.done(ticket, answer, desk),
+            Note::Part { ticket, usage, errors, described } => {
+                let Some(gather) = self.gathers.get_mut(&ticket) else { return };
+                if gather.add(usage, errors, described)
+                    && let Some(gather) = self.gathers.remove(&ticket)
+                {
+                    self.gathered(&gather, desk);
+                }
+            }
+            Note::Recovered { shard, streams } => self.recovered(ShardId(shard), streams, desk),
+            // For streams' cores.
+            Note::Ask(_) | Note::Carry { .. } | Note::Describe { .. } | Note::Measure { .. } => {}
+        }
+    }
+
+    fn done(&mut self, ticket: u64, answer: Result<Box<RawValue>, ApiError>, desk: &mut Desk<'_>) {
+        let Some(ordered) = self.orders.remove(&ticket) else { return };
+        let Ordered { question, kind, stream, before } = ordered;
+        let account = question.account();
+        let Some(held) = self.registry.account_mut(account) else { return };
+        let Some(entry) = held.streams.get_mut(&stream) else { return };
+        let state = std::mem::take(&mut entry.state);
+        let action = match kind {
+            Kind::StreamCreate => Action::Created,
+            Kind::StreamDelete => Action::Deleted,
+            _ => Action::Updated,
+        };
+        match (&answer, action, before) {
+            (Ok(_), Action::Deleted, _) | (Err(_), Action::Created, _) => {
+                held.streams.remove(&stream);
+            }
+            (Err(_), _, Some(before)) => entry.config = before,
+            _ => {}
+        }
+        match answer {
+            Ok(body) => {
+                let domain = self.settings.domain.as_deref();
+                advisory::stream_action(desk.out, account, &stream, action, desk.wall_ns, domain);
+                desk.answer(&question, Some(kind), &Ok(Body::raw(&body)));
+            }
+            Err(error) => {
+                self.count_error(account);
+                desk.answer(&question, Some(kind), &Err(error));
+            }
+        }
+        if let State::Busy(waiting) = state {
+            for question in waiting {
+                self.handle(question, desk.here, desk);
+            }
+        }
+    }
+
+    fn gathered(&self, gather: &Gather, desk: &mut Desk<'_>) {
+        let question = &gather.question;
+        match Asked::parse(&question.subject).map(|asked| asked.kind) {
+            Some(Kind::AccountInfo) => {
+                let info = self.account_info(question, gather.usage, gather.errors);
+                let answer = info.and_then(|info| Body::of(&info));
+                desk.answer(question, Some(Kind::AccountInfo), &answer);
+            }
+            kind => desk.answer(question, kind, &Body::of(&gather.stream_list())),
+        }
+    }
+
+    fn account_info(
+        &self,
+        question: &Question,
+        usage: Usage,
+        errors: u64,
+    ) -> Result<AccountInfo, ApiError> {
+        let held = self.account(question)?;
+        Ok(AccountInfo {
+            memory: usage.memory,
+            storage: usage.storage,
+            reserved_memory: held.reserved(Storage::Memory),
+            reserved_storage: held.reserved(Storage::File),
+            streams: usage.streams,
+            consumers: usage.consumers,
+            limits: held.limits,
+            domain: self.settings.domain.clone(),
+            api: ApiStats { errors: held.api.errors + errors, ..held.api },
+        })
+    }
+
+    /// A core stands. When all do, what was asked meanwhile is handled.
+    fn recovered(
+        &mut self,
+        shard: ShardId,
+        streams: Vec<(u32, StreamConfig, u64)>,
+        desk: &mut Desk<'_>,
+    ) {
+        self.standing += 1;
+        for (account, config, created_ns) in streams {
+            if let Some(held) = self.registry.account_mut(AccountId(account)) {
+                let name = config.name.clone();
+                let entry = Entry { config, created_ns, home: shard, state: State::Settled };
+                held.streams.insert(name, entry);
+            }
+        }
+        if self.standing >= self.settings.cores {
+            for (question, near) in std::mem::take(&mut self.early) {
+                self.ask(question, near, desk);
+            }
+        }
+    }
+
+    fn count_error(&mut self, account: AccountId) {
+        if let Some(account) = self.registry.account_mut(account) {
+            account.api.errors += 1;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the operator decided, as the services of all cores need it.
+
+use config::options::JetStream;
+
+use crate::meta::registry::ServerBounds;
+use crate::request_json::Strictness;
+use crate::stream_config::ServerLimits;
+
+/// The same for every core.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's name.
+    pub server: String,
+    /// This JetStream's domain.
+    pub domain: Option<String>,
+    /// What becomes of fields that nobody knows.
+    pub strictness: Strictness,
+    /// What streams may ask for.
+    pub streams: ServerLimits,
+    /// Bytes of all streams.
+    pub bounds: ServerBounds,
+    /// API requests that may wait.
+    pub requests_max: usize,
+    /// The most `max_ack_pending` of a consumer; 0 without a bound.
+    pub ack_pending_max: i64,
+    /// Messages that one pull request may ask for; 0 without a bound.
+    pub request_batch_max: i64,
+    /// How many cores there are.
+    pub cores: usize,
+}
+
+impl Settings {
+    /// From what the operator wrote; `bounds` are what he left open, measured.
+    #[must_use]
+    pub fn new(options: &JetStream, server: &str, cores: usize, bounds: ServerBounds) -> Settings {
+        Settings {
+            server: server.to_owned(),
+            domain: options.domain.clone(),
+            strictness: match options.strict {
+                true => Strictness::Strict,
+                false => Strictness::Lenient,
+            },
+            streams: ServerLimits { duplicate_window_max: options.duplicate_window_max },
+            bounds,
+            requests_max: options.requests_max,
+            ack_pending_max: options.ack_pending_max.map_or(0, i64::from),
+            request_batch_max: options.request_batch_max.map_or(0, i64::from),
+            cores,
+        }
+    }
+}
