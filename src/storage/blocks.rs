@@ -1,9 +1,27 @@
-//! The messages of a stream in order of sequence: subject, size, time and place of each.
+//! Hot path: the messages of a stream in order of sequence: subject, size, time and place of
+//! each, in blocks of 256 sequences.
+//!
+//! The newest block is plain entries; when the next one begins it is packed ([`Packed`]). A block
+//! whose messages are mostly gone is packed again without them, and dropped with its last one.
+//! Where messages of a subject stand far apart, each links to the next, so that nobody must look
+//! through what lies between.
 
 use std::collections::VecDeque;
 
 use crate::Seq;
+use crate::offsets::Offsets;
+use crate::packed::Packed;
+use crate::pick::Pick;
 use crate::subjects::SubjectId;
+
+/// Sequences in a block.
+pub(crate) const SPAN: u64 = 256;
+
+/// Messages of one subject further apart than this are linked; others are found by looking.
+const NEAR: u64 = 1024;
+
+/// A block with at least this many entries is packed again when half of them are gone.
+const REPACK_MIN: u32 = 16;
 
 /// What is known of one message without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,55 +37,342 @@ pub(crate) struct Entry {
 /// The messages of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    /// The sequence of the front entry.
-    base: u64,
-    entries: VecDeque<Option<Entry>>,
+    /// By number, none without a live message; only the last can be the tail.
+    blocks: VecDeque<Block>,
+    /// The entries of the newest block, the dead ones included.
+    tail: Vec<Entry>,
+    /// At which offsets the tail's entries stand.
+    tail_present: Offsets,
+}
+
+/// Up to 256 neighbouring messages.
+#[derive(Debug)]
+struct Block {
+    /// Its sequences are `number * SPAN` and those after it.
+    number: u64,
+    /// Which of them hold a message.
+    live: Offsets,
+    /// One bit for each subject in it, by the subject's id; a bit may stand for many.
+    subjects: u64,
+    /// Nothing for the tail.
+    packed: Option<Packed>,
+    /// For each packed entry how far it is to the next message of its subject; 0 for no link.
+    links: Option<Box<[u32]>>,
 }
 
 impl Blocks {
     /// Adds a message after all others.
     pub(crate) fn push(&mut self, seq: Seq, entry: Entry) {
-        if self.entries.is_empty() {
-            self.base = seq.0;
+        let (number, offset) = split(seq);
+        match self.blocks.back() {
+            Some(last) if last.number == number && last.packed.is_none() => {}
+            last => {
+                debug_assert!(last.is_none_or(|last| last.number < number), "sequences rise");
+                self.begin(number);
+            }
         }
-        let at = (seq.0 - self.base) as usize;
-        debug_assert!(at >= self.entries.len(), "sequences rise");
-        self.entries.resize(at, None);
-        self.entries.push_back(Some(entry));
+        self.tail.push(entry);
+        self.tail_present.insert(offset);
+        let block = self.blocks.back_mut().expect("one was just begun");
+        block.live.insert(offset);
+        block.subjects |= subject_bit(entry.subject);
+    }
+
+    /// Packs the tail and begins another.
+    fn begin(&mut self, number: u64) {
+        if let Some(last) = self.blocks.back_mut()
+            && last.packed.is_none()
+        {
+            let live = |&(offset, _): &(u8, &Entry)| last.live.contains(offset);
+            let placed = self.tail_present.iter().zip(&self.tail).filter(live);
+            let entries: Vec<Entry> = placed.map(|(_, entry)| *entry).collect();
+            last.packed = Some(Packed::new(&last.live, &entries));
+        }
+        self.tail.clear();
+        self.tail_present = Offsets::default();
+        self.blocks.push_back(Block {
+            number,
+            live: Offsets::default(),
+            subjects: 0,
+            packed: None,
+            links: None,
+        });
     }
 
     /// The message `seq`, unless it is gone.
     pub(crate) fn get(&self, seq: Seq) -> Option<Entry> {
-        let at = seq.0.checked_sub(self.base)?;
-        self.entries.get(usize::try_from(at).ok()?).copied().flatten()
+        let (number, offset) = split(seq);
+        let block = &self.blocks[self.find(number)?];
+        block.live.contains(offset).then(|| match &block.packed {
+            Some(packed) => packed.entry(index_of(packed, offset)),
+            None => self.tail[self.tail_present.below(offset) as usize],
+        })
     }
 
     /// Takes the message `seq` out.
     pub(crate) fn remove(&mut self, seq: Seq) -> Option<Entry> {
-        let at = usize::try_from(seq.0.checked_sub(self.base)?).ok()?;
-        let entry = self.entries.get_mut(at)?.take()?;
-        while let Some(None) = self.entries.front() {
-            self.entries.pop_front();
-            self.base += 1;
+        let entry = self.get(seq)?;
+        let (number, offset) = split(seq);
+        let at = self.find(number)?;
+        let block = &mut self.blocks[at];
+        block.live.remove(offset);
+        let left = block.live.count();
+        if left == 0 {
+            if block.packed.is_none() {
+                self.tail.clear();
+                self.tail_present = Offsets::default();
+            }
+            self.blocks.remove(at);
+        } else if let Some(packed) = &block.packed
+            && packed.count() >= REPACK_MIN
+            && packed.count() > 2 * left
+        {
+            block.repack(|_, entry| entry);
         }
         Some(entry)
     }
 
-    /// The first message at `from` or later.
-    pub(crate) fn at_or_after(&self, from: Seq) -> Option<(Seq, Entry)> {
-        let from = from.0.max(self.base);
-        let skip = usize::try_from(from - self.base).ok()?;
-        let found = self.entries.iter().enumerate().skip(skip);
-        let mut live = found.filter_map(|(at, entry)| Some((at, (*entry)?)));
-        live.next().map(|(at, entry)| (Seq(self.base + at as u64), entry))
+    /// Says where bodies lie now. `moves` are messages that are there, by sequence.
+    pub(crate) fn relocate(&mut self, moves: &[(Seq, u64)]) {
+        for moved in moves.chunk_by(|a, b| split(a.0).0 == split(b.0).0) {
+            let at = self.find(split(moved[0].0).0).expect("what moves is there");
+            let block = &mut self.blocks[at];
+            let place = |offset: u8| {
+                let found = moved.binary_search_by_key(&offset, |&(seq, _)| split(seq).1);
+                found.ok().map(|found| moved[found].1)
+            };
+            if block.packed.is_none() {
+                for (offset, entry) in self.tail_present.iter().zip(&mut self.tail) {
+                    entry.at = place(offset).unwrap_or(entry.at);
+                }
+            } else {
+                block.repack(|offset, entry| Entry {
+                    at: place(offset).unwrap_or(entry.at),
+                    ..entry
+                });
+            }
+        }
     }
 
-    /// The last message at `from` or earlier.
-    pub(crate) fn at_or_before(&self, from: Seq) -> Option<(Seq, Entry)> {
-        let end = usize::try_from(from.0.checked_sub(self.base)?).ok()?;
-        let upto = self.entries.len().min(end.saturating_add(1));
-        let found = self.entries.iter().take(upto).enumerate().rev();
-        let mut live = found.filter_map(|(at, entry)| Some((at, (*entry)?)));
-        live.next().map(|(at, entry)| (Seq(self.base + at as u64), entry))
+    /// Links `from` to `to`, the next message of the same subject, if they stand far apart.
+    pub(crate) fn link(&mut self, from: Seq, to: Seq) {
+        let distance = to.0 - from.0;
+        let (number, offset) = split(from);
+        if distance > NEAR
+            && let Ok(distance) = u32::try_from(distance)
+            && let Some(at) = self.find(number)
+            && let Block { packed: Some(packed), links, .. } = &mut self.blocks[at]
+            && let Some(index) = packed.index_of(offset)
+        {
+            let none = || vec![0; packed.count() as usize].into_boxed_slice();
+            links.get_or_insert_with(none)[index as usize] = distance;
+        }
     }
+
+    /// Where the message at `seq`, gone or not, links to, if it is of this subject.
+    pub(crate) fn linked(&self, seq: Seq, subject: SubjectId) -> Option<Seq> {
+        let (number, offset) = split(seq);
+        let block = &self.blocks[self.find(number)?];
+        let (packed, links) = block.packed.as_ref().zip(block.links.as_ref())?;
+        let index = packed.index_of(offset).filter(|&index| packed.subject(index) == subject)?;
+        let distance = links[index as usize];
+        (distance > 0).then_some(Seq(seq.0 + u64::from(distance)))
+    }
+
+    /// The first message at `from` or later that `pick` takes.
+    pub(crate) fn first(&self, from: Seq, pick: &mut impl Pick) -> Option<Seq> {
+        let (number, mut offset) = split(from);
+        let start = self.blocks.partition_point(|block| block.number < number);
+        for block in self.blocks.range(start..) {
+            if block.number > number {
+                offset = 0;
+            }
+            if pick.may_take_of(block.subjects)
+                && let Some(found) = self.first_in(block, offset, pick)
+            {
+                return Some(Seq(block.number * SPAN + u64::from(found)));
+            }
+        }
+        None
+    }
+
+    /// The last message at `upto` or earlier that `pick` takes.
+    pub(crate) fn last(&self, upto: Seq, pick: &mut impl Pick) -> Option<Seq> {
+        let (number, mut offset) = split(upto);
+        let end = self.blocks.partition_point(|block| block.number <= number);
+        for block in self.blocks.range(..end).rev() {
+            if block.number < number {
+                offset = u8::MAX;
+            }
+            if pick.may_take_of(block.subjects)
+                && let Some(found) = self.last_in(block, offset, pick)
+            {
+                return Some(Seq(block.number * SPAN + u64::from(found)));
+            }
+        }
+        None
+    }
+
+    /// How many messages from `from` to `upto`, both included, `pick` takes.
+    pub(crate) fn count(&self, from: Seq, upto: Seq, pick: &mut impl Pick) -> u64 {
+        let ((first, low), (last, high)) = (split(from), split(upto));
+        let start = self.blocks.partition_point(|block| block.number < first);
+        let mut count = 0;
+        for block in self.blocks.range(start..).take_while(|block| block.number <= last) {
+            if !pick.may_take_of(block.subjects) {
+                continue;
+            }
+            let low = if block.number == first { low } else { 0 };
+            let high = if block.number == last { high } else { u8::MAX };
+            count += u64::from(self.count_in(block, low, high, pick));
+        }
+        count
+    }
+
+    /// The first message whose time is `time_ns` or later, where times rise with sequences.
+    pub(crate) fn first_at(&self, time_ns: u64) -> Option<Seq> {
+        let earlier = |block: &Block| self.last_time_of(block) < time_ns;
+        let block = self.blocks.get(self.blocks.partition_point(earlier))?;
+        let seqs = block.live.iter().map(|offset| Seq(block.number * SPAN + u64::from(offset)));
+        let mut late = seqs.filter(|&seq| self.get(seq).is_some_and(|e| e.time_ns >= time_ns));
+        late.next()
+    }
+
+    fn last_time_of(&self, block: &Block) -> u64 {
+        let last = block.live.last().map(|offset| Seq(block.number * SPAN + u64::from(offset)));
+        last.and_then(|last| self.get(last)).map_or(0, |entry| entry.time_ns)
+    }
+
+    /// The memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let packed = |block: &Block| {
+            let links = block.links.as_ref().map_or(0, |links| size_of_val(&**links));
+            block.packed.as_ref().map_or(0, Packed::memory) + links
+        };
+        self.blocks.iter().map(packed).sum::<usize>()
+            + self.blocks.capacity() * size_of::<Block>()
+            + self.tail.capacity() * size_of::<Entry>()
+    }
+
+    /// The index of the block with this number.
+    #[inline]
+    fn find(&self, number: u64) -> Option<usize> {
+        let guess = number.checked_sub(self.blocks.front()?.number)?;
+        // Without gaps the number says where it is.
+        let guess = usize::try_from(guess).unwrap_or(usize::MAX);
+        if self.blocks.get(guess).is_some_and(|block| block.number == number) {
+            return Some(guess);
+        }
+        self.blocks.binary_search_by_key(&number, |block| block.number).ok()
+    }
+
+    fn first_in(&self, block: &Block, from: u8, pick: &mut impl Pick) -> Option<u8> {
+        let mut next = block.live.at_or_after(from);
+        if pick.takes_all() {
+            return next;
+        }
+        let subjects = self.subjects_of(block);
+        while let Some(offset) = next {
+            if pick.takes(subjects.at(offset)) {
+                return Some(offset);
+            }
+            next = offset.checked_add(1).and_then(|above| block.live.at_or_after(above));
+        }
+        None
+    }
+
+    fn last_in(&self, block: &Block, upto: u8, pick: &mut impl Pick) -> Option<u8> {
+        let mut next = block.live.at_or_before(upto);
+        if pick.takes_all() {
+            return next;
+        }
+        let subjects = self.subjects_of(block);
+        while let Some(offset) = next {
+            if pick.takes(subjects.at(offset)) {
+                return Some(offset);
+            }
+            next = offset.checked_sub(1).and_then(|below| block.live.at_or_before(below));
+        }
+        None
+    }
+
+    fn count_in(&self, block: &Block, low: u8, high: u8, pick: &mut impl Pick) -> u32 {
+        let within = Offsets::row(low, u32::from(high) - u32::from(low) + 1);
+        let live = block.live.and(&within);
+        if pick.takes_all() {
+            return live.count();
+        }
+        let subjects = self.subjects_of(block);
+        if let Some(only) = subjects.only() {
+            return if pick.takes(only) { live.count() } else { 0 };
+        }
+        live.iter().filter(|&offset| pick.takes(subjects.at(offset))).count() as u32
+    }
+
+    fn subjects_of<'a>(&'a self, block: &'a Block) -> Subjects<'a> {
+        match &block.packed {
+            Some(packed) => Subjects::Packed(packed),
+            None => Subjects::Tail(&self.tail, self.tail_present),
+        }
+    }
+}
+
+impl Block {
+    /// Packs what is live again, each entry as `change` gives it for its offset.
+    fn repack(&mut self, change: impl Fn(u8, Entry) -> Entry) {
+        let Some(packed) = &self.packed else { return };
+        let indexes = || self.live.iter().map(|offset| (offset, index_of(packed, offset)));
+        let entries = indexes().map(|(offset, index)| change(offset, packed.entry(index)));
+        let entries: Vec<Entry> = entries.collect();
+        let links = self
+            .links
+            .as_ref()
+            .map(|links| indexes().map(|(_, index)| links[index as usize]).collect::<Box<[u32]>>());
+        self.links = links.filter(|links| links.iter().any(|&distance| distance > 0));
+        self.subjects = entries.iter().fold(0, |all, entry| all | subject_bit(entry.subject));
+        self.packed = Some(Packed::new(&self.live, &entries));
+    }
+}
+
+/// The subjects of a block's entries by offset.
+enum Subjects<'a> {
+    Packed(&'a Packed),
+    Tail(&'a [Entry], Offsets),
+}
+
+impl Subjects<'_> {
+    /// The subject of the live entry at `offset`.
+    #[inline]
+    fn at(&self, offset: u8) -> SubjectId {
+        match self {
+            Subjects::Packed(packed) => packed.subject(index_of(packed, offset)),
+            Subjects::Tail(entries, present) => entries[present.below(offset) as usize].subject,
+        }
+    }
+
+    /// The one subject of all entries, if that is known at once.
+    fn only(&self) -> Option<SubjectId> {
+        match self {
+            Subjects::Packed(packed) => packed.subjects().only(),
+            Subjects::Tail(..) => None,
+        }
+    }
+}
+
+/// The index of an entry that is there.
+#[inline]
+fn index_of(packed: &Packed, offset: u8) -> u32 {
+    packed.index_of(offset).expect("what is live is present")
+}
+
+/// A subject's bit in its blocks.
+#[inline]
+pub(crate) fn subject_bit(subject: SubjectId) -> u64 {
+    1 << (subject.0 & 63)
+}
+
+/// A sequence's block and its offset in it.
+#[inline]
+fn split(seq: Seq) -> (u64, u8) {
+    (seq.0 / SPAN, (seq.0 % SPAN) as u8)
 }

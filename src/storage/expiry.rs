@@ -1,7 +1,7 @@
 //! Messages with a time to live: which one goes next.
 //!
 //! A message removed in another way stays in the queue until its time comes, and is passed over
-//! then; the queue is swept when more than half of it is such.
+//! then, or until the stream sweeps the queue because too much of it is such.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -28,5 +28,20 @@ impl Expiry {
     /// Takes the next one out.
     pub(crate) fn pop(&mut self) {
         self.queue.pop();
+    }
+
+    /// How many are queued, gone or not.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Keeps only those of which `keep` holds.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Seq) -> bool) {
+        self.queue.retain(|Reverse((_, seq))| keep(*seq));
+    }
+
+    /// The memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.capacity() * size_of::<Reverse<(u64, Seq)>>()
     }
 }

@@ -56,12 +56,22 @@ impl Filter {
         self.is_all() || self.terms.iter().any(|term| term.matches(subject))
     }
 
+    /// Whether it holds no wildcard: a few subjects, each spelled out.
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.is_all() && self.terms.iter().all(|term| matches!(term, Term::Literal(_)))
+    }
+
     pub(crate) fn terms(&self) -> &[Term] {
         &self.terms
     }
 }
 
 impl Term {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        let (Term::Literal(bytes) | Term::Pattern(bytes)) = self;
+        bytes
+    }
+
     fn matches(&self, subject: &[u8]) -> bool {
         match self {
             Term::Literal(literal) => **literal == *subject,

@@ -17,16 +17,29 @@
 //! | `message.rs` | a message coming in, and one read |
 //! | `state.rs` | what a stream and a subject look like in numbers |
 //! | `filter.rs` | a set of subjects, wildcards included, to look for |
+//! | `changes.rs` | what changes a stream: a message more, a message fewer |
 //! | `blocks.rs` | the messages in order: subject, size, time and place of each |
+//! | `packed.rs`, `offsets.rs` | a block in few bits; a set of places within it |
+//! | `pick.rs` | which messages a search takes |
 //! | `subjects.rs` | the subjects of a stream: how many messages, first and last |
+//! | `names.rs`, `order.rs` | the subjects' bytes, and their order |
 //! | `arena.rs` | bodies in memory |
+//! | `oracle.rs` | the naive twin of a stream, for the tests |
 //! | `expiry.rs` | messages with a time to live |
 
 mod arena;
 mod blocks;
+mod changes;
 mod expiry;
 mod filter;
 mod message;
+mod names;
+mod offsets;
+#[cfg(test)]
+mod oracle;
+mod order;
+mod packed;
+mod pick;
 mod seq;
 mod state;
 mod storage;
@@ -38,4 +51,4 @@ pub use message::{Incoming, Message, Read, Waiter};
 pub use seq::Seq;
 pub use state::{StreamState, SubjectState};
 pub use storage::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, Storage, StreamId};
-pub use stream::{Known, Stream};
+pub use stream::{Known, Memory, Stream};

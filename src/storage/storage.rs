@@ -196,8 +196,8 @@ impl Storage {
     }
 
     /// Removes one message; its size, or nothing if it is not there.
-    pub fn remove(&mut self, id: StreamId, seq: Seq, _erase: Erase) -> Option<u64> {
-        self.stream_mut(id).remove(seq)
+    pub fn remove(&mut self, id: StreamId, seq: Seq, erase: Erase) -> Option<u64> {
+        self.stream_mut(id).remove(seq, erase)
     }
 
     /// Removes many.
@@ -218,3 +218,6 @@ impl Storage {
         Mark::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

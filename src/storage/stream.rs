@@ -4,12 +4,12 @@
 
 use base::AccountId;
 
-use crate::arena::{Arena, Body};
-use crate::blocks::{Blocks, Entry};
+use crate::arena::Arena;
+use crate::blocks::Blocks;
 use crate::expiry::Expiry;
 use crate::filter::{Filter, Term};
-use crate::message::Incoming;
-use crate::storage::{Kind, Purge, Purged};
+use crate::pick::{Every, Few, Matching, One, Pick};
+use crate::storage::Kind;
 use crate::subjects::{SubjectId, Subjects};
 use crate::{Seq, StreamState, SubjectState};
 
@@ -24,20 +24,31 @@ pub struct Known<'a> {
     pub time_ns: u64,
 }
 
+/// The memory a stream takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What it knows about its messages.
+    pub messages: usize,
+    /// What it knows about its subjects.
+    pub subjects: usize,
+    /// Bodies kept in memory.
+    pub bodies: usize,
+}
+
 /// One stream's messages.
 #[derive(Debug)]
 pub struct Stream {
-    account: AccountId,
-    kind: Kind,
-    messages: u64,
-    bytes: u64,
-    first: Seq,
-    last: Seq,
-    last_time_ns: u64,
-    blocks: Blocks,
-    subjects: Subjects,
-    expiry: Expiry,
-    bodies: Arena,
+    pub(crate) account: AccountId,
+    pub(crate) kind: Kind,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) first: Seq,
+    pub(crate) last: Seq,
+    pub(crate) last_time_ns: u64,
+    pub(crate) blocks: Blocks,
+    pub(crate) subjects: Subjects,
+    pub(crate) expiry: Expiry,
+    pub(crate) bodies: Arena,
 }
 
 impl Stream {
@@ -118,59 +129,83 @@ impl Stream {
     /// The first message at `from` or later whose subject is in `filter`.
     #[must_use]
     pub fn first_matching(&self, filter: &Filter, from: Seq) -> Option<Seq> {
-        let mut next = self.blocks.at_or_after(from.max(self.first));
-        while let Some((seq, entry)) = next {
-            if filter.matches(self.subjects.name(entry.subject)) {
-                return Some(seq);
+        let from = from.max(self.first);
+        match filter.terms() {
+            [] => self.blocks.first(from, &mut Every),
+            [Term::Literal(literal)] => self.first_of(self.subjects.find(literal)?, from),
+            terms if filter.is_literal() => {
+                let ids = self.ids_of(terms, |state| state.last >= from);
+                let oldest = ids.iter().map(|&id| self.subjects.state(id).first).min()?;
+                self.blocks.first(from.max(oldest), &mut Few(ids))
             }
-            next = self.blocks.at_or_after(seq.next());
+            _ => self.blocks.first(from, &mut Matching::new(filter, &self.subjects)),
         }
-        None
     }
 
     /// The last message at `upto` or earlier whose subject is in `filter`.
     #[must_use]
     pub fn last_matching(&self, filter: &Filter, upto: Seq) -> Option<Seq> {
-        if let [Term::Literal(literal)] = filter.terms()
-            && let Some(state) = self.subject(literal)
-            && state.last <= upto
-        {
-            return Some(state.last);
-        }
-        let mut next = self.blocks.at_or_before(upto.min(self.last));
-        while let Some((seq, entry)) = next {
-            if filter.matches(self.subjects.name(entry.subject)) {
-                return Some(seq);
+        let upto = upto.min(self.last);
+        match filter.terms() {
+            [] => self.blocks.last(upto, &mut Every),
+            [Term::Literal(literal)] => self.last_of(self.subjects.find(literal)?, upto),
+            terms if filter.is_literal() => {
+                let ids = self.ids_of(terms, |state| state.first <= upto);
+                let newest = ids.iter().map(|&id| self.subjects.state(id).last).max()?;
+                self.blocks.last(upto.min(newest), &mut Few(ids))
             }
-            next = self.blocks.at_or_before(seq.previous());
+            _ => self.blocks.last(upto, &mut Matching::new(filter, &self.subjects)),
         }
-        None
+    }
+
+    /// The ids of literal terms that have messages and of which `keep` holds.
+    fn ids_of(&self, terms: &[Term], keep: impl Fn(&SubjectState) -> bool) -> Vec<SubjectId> {
+        let ids = terms.iter().filter_map(|term| self.subjects.find(term.bytes()));
+        ids.filter(|&id| keep(&self.subjects.state(id))).collect()
     }
 
     /// How many messages at `from` or later have a subject in `filter`.
     #[must_use]
     pub fn pending(&self, filter: &Filter, from: Seq) -> u64 {
-        if from <= self.first {
-            if filter.is_all() {
-                return self.messages;
+        if from > self.last {
+            return 0;
+        }
+        let all = || -> u64 {
+            let matching = self.subjects.matching(filter).into_iter();
+            matching.map(|id| self.subjects.state(id).messages).sum()
+        };
+        match filter.terms() {
+            [] if from <= self.first => self.messages,
+            _ if from <= self.first => all(),
+            [] => self.count_from(from, || self.messages, &mut Every),
+            [Term::Literal(literal)] => {
+                let Some(id) = self.subjects.find(literal) else { return 0 };
+                let state = self.subjects.state(id);
+                match from {
+                    _ if from <= state.first => state.messages,
+                    _ if from > state.last => 0,
+                    _ => self.count_from(from, || state.messages, &mut One(id)),
+                }
             }
-            let matching = self.matching_subjects(filter).into_iter();
-            return matching.map(|id| self.subjects.state(id).messages).sum();
+            _ => self.count_from(from, all, &mut Matching::new(filter, &self.subjects)),
         }
-        let mut count = 0;
-        let mut from = from;
-        while let Some(seq) = self.first_matching(filter, from) {
-            count += 1;
-            from = seq.next();
+    }
+
+    /// Counts what `pick` takes from `from` on, from the end that is nearer; `all` is how many it
+    /// takes of the whole stream.
+    fn count_from(&self, from: Seq, all: impl Fn() -> u64, pick: &mut impl Pick) -> u64 {
+        if from.0 - self.first.0 < self.last.0 - from.0 {
+            all() - self.blocks.count(self.first, from.previous(), pick)
+        } else {
+            self.blocks.count(from, self.last, pick)
         }
-        count
     }
 
     /// The newest message at `upto` or earlier of each subject in `filter`, by sequence.
     #[must_use]
     pub fn last_per_subject(&self, filter: &Filter, upto: Seq) -> Vec<Seq> {
         let mut found = Vec::new();
-        for id in self.matching_subjects(filter) {
+        for id in self.subjects.matching(filter) {
             let state = self.subjects.state(id);
             if state.last <= upto {
                 found.push(state.last);
@@ -184,7 +219,7 @@ impl Stream {
 
     /// Tells `each` every subject in `filter` that has messages, in the order of their bytes.
     pub fn for_each_subject(&self, filter: &Filter, mut each: impl FnMut(&[u8], SubjectState)) {
-        for id in self.matching_subjects(filter) {
+        for id in self.subjects.matching(filter) {
             each(self.subjects.name(id), self.subjects.state(id));
         }
     }
@@ -192,14 +227,7 @@ impl Stream {
     /// The first message stored at `time_ns` or later; the sequence after the last if none was.
     #[must_use]
     pub fn first_at(&self, time_ns: u64) -> Seq {
-        let mut next = self.blocks.at_or_after(self.first);
-        while let Some((seq, entry)) = next {
-            if entry.time_ns >= time_ns {
-                return seq;
-            }
-            next = self.blocks.at_or_after(seq.next());
-        }
-        self.last.next()
+        self.blocks.first_at(time_ns).unwrap_or(self.last.next())
     }
 
     /// The sequences between first and last that hold nothing, as ranges from the lowest up; both
@@ -208,7 +236,7 @@ impl Stream {
         let mut at = self.first;
         std::iter::from_fn(move || {
             while at <= self.last {
-                let next = self.blocks.at_or_after(at).map_or(self.last.next(), |(seq, _)| seq);
+                let next = self.blocks.first(at, &mut Every).unwrap_or(self.last.next());
                 let gap = (at, next.previous());
                 at = next.next();
                 if gap.0 <= gap.1 {
@@ -231,112 +259,45 @@ impl Stream {
         }
     }
 
-    /// The subjects in `filter`, in the order of their bytes.
-    fn matching_subjects(&self, filter: &Filter) -> Vec<SubjectId> {
-        let matches = |id: &SubjectId| filter.matches(self.subjects.name(*id));
-        let mut found: Vec<SubjectId> = self.subjects.ids().filter(matches).collect();
-        found.sort_unstable_by(|&a, &b| self.subjects.name(a).cmp(self.subjects.name(b)));
-        found
+    /// The memory the stream takes.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            messages: self.blocks.memory() + self.expiry.memory(),
+            subjects: self.subjects.memory(),
+            bodies: self.bodies.memory(),
+        }
     }
 
     /// The newest message of a subject at `upto` or earlier.
-    fn last_of(&self, id: SubjectId, upto: Seq) -> Option<Seq> {
-        let mut next = self.blocks.at_or_before(upto);
-        while let Some((seq, entry)) = next {
-            if entry.subject == id {
-                return Some(seq);
-            }
-            next = self.blocks.at_or_before(seq.previous());
+    pub(crate) fn last_of(&self, id: SubjectId, upto: Seq) -> Option<Seq> {
+        let state = self.subjects.state(id);
+        if state.last <= upto {
+            return Some(state.last);
         }
-        None
+        if state.first > upto {
+            return None;
+        }
+        self.blocks.last(upto, &mut One(id))
     }
 
     /// The oldest message of a subject at `from` or later.
-    fn first_of(&self, id: SubjectId, from: Seq) -> Option<Seq> {
-        let mut next = self.blocks.at_or_after(from);
-        while let Some((seq, entry)) = next {
-            if entry.subject == id {
-                return Some(seq);
+    pub(crate) fn first_of(&self, id: SubjectId, from: Seq) -> Option<Seq> {
+        let state = self.subjects.state(id);
+        if from <= state.first {
+            return Some(state.first);
+        }
+        if from > state.last {
+            return None;
+        }
+        // Whoever reads a subject message by message asks right after one of it.
+        let mut from = from;
+        while let Some(next) = self.blocks.linked(from.previous(), id) {
+            if self.blocks.get(next).is_some() {
+                return Some(next);
             }
-            next = self.blocks.at_or_after(seq.next());
+            from = next.next();
         }
-        None
-    }
-
-    /// Stores a message under `seq`, which is above every sequence used; its size.
-    pub(crate) fn append(&mut self, seq: Seq, message: &Incoming<'_>) -> u64 {
-        let Incoming { subject, headers, payload, shared, time_ns, expires_ns } = *message;
-        let size = self.kind.size_of(subject.len(), headers.len(), payload.len());
-        let at = self.bodies.push(headers, payload, shared);
-        let subject = self.subjects.add(subject, seq);
-        self.blocks.push(seq, Entry { subject, size: size as u32, time_ns, at });
-        if self.messages == 0 {
-            self.first = seq;
-        }
-        self.messages += 1;
-        self.bytes += size;
-        self.last = seq;
-        self.last_time_ns = time_ns;
-        if expires_ns != 0 {
-            self.expiry.push(expires_ns, seq);
-        }
-        size
-    }
-
-    /// Uses up every sequence to `upto` without storing anything.
-    pub(crate) fn skip(&mut self, upto: Seq) {
-        if upto > self.last {
-            self.last = upto;
-            if self.messages == 0 {
-                self.first = upto.next();
-            }
-        }
-    }
-
-    /// The message `seq`, if it is there.
-    pub(crate) fn body(&self, seq: Seq) -> Option<(Entry, &[u8], Body<'_>)> {
-        let entry = self.blocks.get(seq)?;
-        Some((entry, self.subjects.name(entry.subject), self.bodies.get(entry.at)))
-    }
-
-    /// Takes the message `seq` out; its size.
-    pub(crate) fn remove(&mut self, seq: Seq) -> Option<u64> {
-        let entry = self.blocks.remove(seq)?;
-        self.bodies.remove(entry.at);
-        self.messages -= 1;
-        self.bytes -= u64::from(entry.size);
-        if seq == self.first {
-            let next = self.blocks.at_or_after(seq.next());
-            self.first = next.map_or(self.last.next(), |(seq, _)| seq);
-        }
-        let was = self.subjects.state(entry.subject);
-        if self.subjects.subtract(entry.subject) > 0 {
-            if seq == was.first {
-                let first = self.first_of(entry.subject, seq.next());
-                self.subjects.set_first(entry.subject, first.expect("it has messages"));
-            } else if seq == was.last {
-                let last = self.last_of(entry.subject, seq.previous());
-                self.subjects.set_last(entry.subject, last.expect("it has messages"));
-            }
-        }
-        Some(u64::from(entry.size))
-    }
-
-    /// Removes what `purge` says.
-    pub(crate) fn purge(&mut self, purge: &Purge<'_>) -> Purged {
-        let mut purged = Purged::default();
-        let matching = self.pending(purge.filter, Seq::NONE);
-        let mut left = matching.saturating_sub(purge.keep);
-        let mut from = self.first;
-        while left > 0
-            && let Some(seq) = self.first_matching(purge.filter, from)
-            && seq < purge.below
-        {
-            purged.bytes += self.remove(seq).expect("it was just found");
-            purged.messages += 1;
-            left -= 1;
-            from = seq.next();
-        }
-        purged
+        self.blocks.first(from, &mut One(id))
     }
 }

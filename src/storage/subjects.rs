@@ -1,11 +1,15 @@
 //! The subjects of one stream: how many messages each has, its first and its last.
 //!
-//! A subject is in the table while it has a message. Its id is an index that is used again after
-//! the subject is gone, so an id is meaningful only together with a live message.
+//! A subject is in the table while it has a message. Its id is used again after the subject is
+//! gone, so an id is meaningful only together with a live message.
 
 use ahash::RandomState;
-use hashbrown::HashTable;
+use subject::slab::{Cell, Slab, Slot};
+use subject::table::Table;
 
+use crate::filter::{Filter, Term};
+use crate::names::{NameAt, Names};
+use crate::order::Order;
 use crate::{Seq, SubjectState};
 
 /// A subject as its stream numbers it.
@@ -13,104 +17,222 @@ use crate::{Seq, SubjectState};
 pub(crate) struct SubjectId(pub(crate) u32);
 
 /// One subject with messages, or a vacant place.
-#[derive(Debug, Default)]
-struct Entry {
-    name: Box<[u8]>,
+struct Record {
+    /// Where the name lies; in a vacant place the number of the next one.
+    name: NameAt,
+    /// None in a vacant place.
     messages: u64,
     first: Seq,
     last: Seq,
 }
 
+const _: () = assert!(size_of::<Record>() == 32);
+
 /// All subjects of a stream.
-#[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    entries: Vec<Entry>,
-    vacant: Vec<SubjectId>,
-    by_name: HashTable<SubjectId>,
+    records: Slab<Record>,
+    by_name: Table<Record>,
+    names: Names,
+    order: Order,
     hasher: RandomState,
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Subjects {
+            records: Slab::new(),
+            by_name: Table::new(),
+            names: Names::default(),
+            order: Order::default(),
+            hasher: RandomState::new(),
+        }
+    }
 }
 
 impl Subjects {
     /// How many subjects have messages.
     pub(crate) fn len(&self) -> usize {
-        self.by_name.len()
+        self.records.len()
     }
 
     /// The subject called `name`, if it has messages.
+    #[inline]
     pub(crate) fn find(&self, name: &[u8]) -> Option<SubjectId> {
+        self.find_hashed(self.hasher.hash_one(name), name)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, name: &[u8]) -> Option<SubjectId> {
+        let is_it = |slot: Slot<Record>| self.names.get(self.records[slot].name) == name;
+        self.by_name.find(hash, is_it).map(|slot| SubjectId(slot.number()))
+    }
+
+    /// Counts one more message `seq`, newer than all others, under `name`; the subject and its
+    /// newest message before, or none.
+    pub(crate) fn add(&mut self, name: &[u8], seq: Seq) -> (SubjectId, Seq) {
         let hash = self.hasher.hash_one(name);
-        self.by_name.find(hash, |id| *self.entries[id.0 as usize].name == *name).copied()
+        let Some(id) = self.find_hashed(hash, name) else {
+            return (self.insert(hash, name, seq), Seq::NONE);
+        };
+        let record = &mut self.records[id.slot()];
+        record.messages += 1;
+        (id, std::mem::replace(&mut record.last, seq))
     }
 
-    /// Counts one more message `seq`, newer than all others, under `name`.
-    pub(crate) fn add(&mut self, name: &[u8], seq: Seq) -> SubjectId {
-        let id = match self.find(name) {
-            Some(id) => id,
-            None => self.insert(name, seq),
-        };
-        let entry = &mut self.entries[id.0 as usize];
-        entry.messages += 1;
-        entry.last = seq;
-        id
-    }
-
-    fn insert(&mut self, name: &[u8], first: Seq) -> SubjectId {
-        let entry = Entry { name: name.into(), messages: 0, first, last: first };
-        let id = match self.vacant.pop() {
-            Some(id) => {
-                self.entries[id.0 as usize] = entry;
-                id
-            }
-            None => {
-                self.entries.push(entry);
-                SubjectId(self.entries.len() as u32 - 1)
-            }
-        };
-        let Subjects { by_name, entries, hasher, .. } = self;
-        let hash = hasher.hash_one(name);
-        by_name.insert_unique(hash, id, |id| hasher.hash_one(&entries[id.0 as usize].name));
+    #[cold]
+    fn insert(&mut self, hash: u64, name: &[u8], seq: Seq) -> SubjectId {
+        let name = self.names.insert(name);
+        let slot = self.records.insert(Record { name, messages: 1, first: seq, last: seq });
+        self.by_name.insert(hash, slot);
+        let id = SubjectId(slot.number());
+        let Subjects { order, records, names, .. } = self;
+        order.insert(id, |id| names.get(records[id.slot()].name));
         id
     }
 
     /// The bytes of a subject that has messages.
+    #[inline]
     pub(crate) fn name(&self, id: SubjectId) -> &[u8] {
-        &self.entries[id.0 as usize].name
+        self.names.get(self.records[id.slot()].name)
     }
 
     /// A subject in numbers.
+    #[inline]
     pub(crate) fn state(&self, id: SubjectId) -> SubjectState {
-        let entry = &self.entries[id.0 as usize];
-        SubjectState { messages: entry.messages, first: entry.first, last: entry.last }
+        let Record { messages, first, last, .. } = self.records[id.slot()];
+        SubjectState { messages, first, last }
     }
 
-    /// Counts one message fewer; what is left of the subject.
+    /// Counts one message fewer; how many are left. With the last one the subject is gone.
     pub(crate) fn subtract(&mut self, id: SubjectId) -> u64 {
-        let entry = &mut self.entries[id.0 as usize];
-        entry.messages -= 1;
-        if entry.messages == 0 {
-            let hash = self.hasher.hash_one(&entry.name);
-            if let Ok(found) = self.by_name.find_entry(hash, |&other| other == id) {
-                found.remove();
-            }
-            self.entries[id.0 as usize] = Entry::default();
-            self.vacant.push(id);
-            return 0;
+        let record = &mut self.records[id.slot()];
+        record.messages -= 1;
+        let left = record.messages;
+        if left == 0 {
+            self.remove(id);
         }
-        entry.messages
+        left
+    }
+
+    #[cold]
+    fn remove(&mut self, id: SubjectId) {
+        let Subjects { order, records, names, by_name, hasher } = self;
+        order.remove(id, |id| names.get(records[id.slot()].name));
+        let name = records[id.slot()].name;
+        by_name.remove(hasher.hash_one(names.get(name)), id.slot());
+        names.remove(name);
+        records.remove(id.slot());
+        if records.is_empty() {
+            *names = Names::default();
+        }
     }
 
     /// Says what the oldest message of a subject is now.
     pub(crate) fn set_first(&mut self, id: SubjectId, first: Seq) {
-        self.entries[id.0 as usize].first = first;
+        self.records[id.slot()].first = first;
     }
 
     /// Says what the newest message of a subject is now.
     pub(crate) fn set_last(&mut self, id: SubjectId, last: Seq) {
-        self.entries[id.0 as usize].last = last;
+        self.records[id.slot()].last = last;
     }
 
-    /// Every subject that has messages, in no order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = SubjectId> {
-        self.by_name.iter().copied()
+    /// The subjects in `filter`, in the order of their names.
+    pub(crate) fn matching(&self, filter: &Filter) -> Vec<SubjectId> {
+        if filter.is_all() {
+            return self.order.starting_at(b"", |id| self.name(id)).collect();
+        }
+        let mut found = Vec::new();
+        for term in filter.terms() {
+            match term {
+                Term::Literal(literal) => found.extend(self.find(literal)),
+                Term::Pattern(pattern) => self.matching_pattern(pattern, &mut found),
+            }
+        }
+        if filter.terms().len() > 1 {
+            found.sort_unstable_by(|&a, &b| self.name(a).cmp(self.name(b)));
+            found.dedup();
+        }
+        found
+    }
+
+    fn matching_pattern(&self, pattern: &[u8], found: &mut Vec<SubjectId>) {
+        let prefix = literal_prefix(pattern);
+        let ids = self.order.starting_at(prefix, |id| self.name(id));
+        let alike = ids.take_while(|&id| self.name(id).starts_with(prefix));
+        found.extend(alike.filter(|&id| subject::name::matches(pattern, self.name(id))));
+    }
+
+    /// The memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.records.bytes() + self.by_name.bytes() + self.names.memory() + self.order.memory()
+    }
+}
+
+/// What every subject that `pattern` matches begins with: all before the first wildcard token.
+fn literal_prefix(pattern: &[u8]) -> &[u8] {
+    let mut end = 0;
+    for token in pattern.split(|&byte| byte == b'.') {
+        if token == b"*" || token == b">" {
+            return &pattern[..end];
+        }
+        end += token.len() + 1;
+    }
+    pattern
+}
+
+impl SubjectId {
+    #[inline]
+    fn slot(self) -> Slot<Record> {
+        Slot::from_number(self.0)
+    }
+}
+
+impl Cell for Record {
+    fn vacant(next: Slot<Self>) -> Self {
+        let name = NameAt::from_number(next.number());
+        Record { name, messages: 0, first: Seq::NONE, last: Seq::NONE }
+    }
+
+    fn next_vacant(&self) -> Option<Slot<Self>> {
+        (self.messages == 0).then_some(Slot::from_number(self.name.number()))
+    }
+}
+
+impl std::fmt::Debug for Subjects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subjects").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_end_before_the_first_wildcard() {
+        for (pattern, prefix) in [("a.b.*", "a.b."), (">", ""), ("*.a", ""), ("a*.>", "a*.")] {
+            assert_eq!(literal_prefix(pattern.as_bytes()), prefix.as_bytes(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn subjects_that_come_and_go_leave_nothing() {
+        let mut subjects = Subjects::default();
+        for round in 0..3 {
+            for n in 0..20_000 {
+                let (_, before) = subjects.add(format!("a.{n}").as_bytes(), Seq(n + 1));
+                assert_eq!(before, Seq::NONE, "round {round}");
+            }
+            assert_eq!(subjects.len(), 20_000);
+            let few = Filter::new(["a.1999*", "a.19999", "*.7", "a.7"]);
+            assert_eq!(subjects.matching(&few).len(), 2, "a token holding a star is literal");
+            for n in 0..20_000 {
+                let id = subjects.find(format!("a.{n}").as_bytes()).expect("it was added");
+                assert_eq!(subjects.subtract(id), 0);
+            }
+            assert_eq!(subjects.len(), 0);
+        }
+        assert!(subjects.memory() < 16_384, "{} bytes stay", subjects.memory());
     }
 }

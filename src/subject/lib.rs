@@ -21,7 +21,7 @@
 //! | `members.rs`, `remote.rs` | who hangs on a pattern or group: here, and on other shards |
 //! | `transform.rs` | from one subject to another: mappings, imports, streams |
 //! | `transform/function.rs` | the functions of a transform's destination |
-//! | `slab.rs`, `table.rs` | records by slot, slots by hash |
+//! | `slab.rs`, `table.rs` | records by slot, slots by hash; streams keep their subjects so too |
 //! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; no server calls them |
 
 mod cache;
@@ -37,8 +37,8 @@ mod pattern;
 mod plan;
 mod queue_name;
 mod remote;
-mod slab;
-mod table;
+pub mod slab;
+pub mod table;
 pub mod transform;
 mod trie;
 

@@ -13,10 +13,10 @@ const CHUNK: usize = 4096;
 const NIL: u32 = u32::MAX;
 
 /// The place of one `T` in its slab, or [`Slot::NIL`] for none.
-pub(crate) struct Slot<T>(u32, PhantomData<fn() -> T>);
+pub struct Slot<T>(u32, PhantomData<fn() -> T>);
 
 /// A record that can say that it is vacant.
-pub(crate) trait Cell {
+pub trait Cell {
     /// A vacant cell; `next` is the next vacant one.
     fn vacant(next: Slot<Self>) -> Self
     where
@@ -29,7 +29,7 @@ pub(crate) trait Cell {
 }
 
 /// The records. Slots are reused after removal.
-pub(crate) struct Slab<T> {
+pub struct Slab<T> {
     chunks: Vec<Vec<T>>,
     vacant: Slot<T>,
     live: usize,
@@ -37,48 +37,66 @@ pub(crate) struct Slab<T> {
 
 impl<T> Slot<T> {
     /// No record.
-    pub(crate) const NIL: Slot<T> = Slot(NIL, PhantomData);
+    pub const NIL: Slot<T> = Slot(NIL, PhantomData);
 
     /// The slot with this number, as given by [`Slot::number`].
     #[inline]
-    pub(crate) const fn from_number(number: u32) -> Self {
+    pub const fn from_number(number: u32) -> Self {
         Slot(number, PhantomData)
     }
 
+    /// The slot's number.
     #[inline]
-    pub(crate) const fn number(self) -> u32 {
+    #[must_use]
+    pub const fn number(self) -> u32 {
         self.0
     }
 
+    /// Whether this is [`Slot::NIL`].
     #[inline]
-    pub(crate) const fn is_nil(self) -> bool {
+    #[must_use]
+    pub const fn is_nil(self) -> bool {
         self.0 == NIL
     }
 
     /// The slot unless it is [`Slot::NIL`].
     #[inline]
-    pub(crate) fn some(self) -> Option<Self> {
+    pub fn some(self) -> Option<Self> {
         (!self.is_nil()).then_some(self)
     }
 }
 
+impl<T: Cell> Default for Slab<T> {
+    fn default() -> Self {
+        Slab::new()
+    }
+}
+
 impl<T: Cell> Slab<T> {
-    pub(crate) const fn new() -> Self {
+    /// An empty slab.
+    #[must_use]
+    pub const fn new() -> Self {
         Slab { chunks: Vec::new(), vacant: Slot::NIL, live: 0 }
     }
 
     /// How many records are in use.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.live
     }
 
+    /// Whether no record is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
     /// Heap bytes held.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<T>()).sum()
     }
 
     /// Stores `record`. Amortised O(1); moves at most one chunk.
-    pub(crate) fn insert(&mut self, record: T) -> Slot<T> {
+    pub fn insert(&mut self, record: T) -> Slot<T> {
         self.live += 1;
         if let Some(slot) = self.vacant.some() {
             self.vacant = self[slot].next_vacant().expect("the vacant list holds vacant cells");
@@ -98,7 +116,7 @@ impl<T: Cell> Slab<T> {
     }
 
     /// Takes the record out; the slot may be used again. The last one out frees the chunks.
-    pub(crate) fn remove(&mut self, slot: Slot<T>) -> T {
+    pub fn remove(&mut self, slot: Slot<T>) -> T {
         let vacant = T::vacant(self.vacant);
         let record = std::mem::replace(&mut self[slot], vacant);
         self.vacant = slot;

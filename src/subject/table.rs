@@ -22,7 +22,7 @@ const SHRINK_ABOVE: usize = 64;
 type Cells<T> = HashTable<(u32, Slot<T>)>;
 
 /// Slots of `T`, found by hash.
-pub(crate) struct Table<T> {
+pub struct Table<T> {
     /// Which segment holds the hashes with these `depth` leading bits.
     directory: Vec<u32>,
     depth: u32,
@@ -36,14 +36,23 @@ struct Segment<T> {
     depth: u32,
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Table::new()
+    }
+}
+
 impl<T> Table<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty table.
+    #[must_use]
+    pub fn new() -> Self {
         let segments = vec![Segment { cells: Cells::new(), depth: 0 }];
         Table { directory: vec![0], depth: 0, segments, len: 0 }
     }
 
     /// Heap bytes held.
-    pub(crate) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let cells = self.segments.iter().map(|segment| segment.cells.allocation_size());
         cells.sum::<usize>()
             + self.segments.capacity() * size_of::<Segment<T>>()
@@ -52,11 +61,8 @@ impl<T> Table<T> {
 
     /// The slot under `hash` for which `is_it` holds.
     #[inline]
-    pub(crate) fn find(
-        &self,
-        hash: u64,
-        mut is_it: impl FnMut(Slot<T>) -> bool,
-    ) -> Option<Slot<T>> {
+    #[must_use]
+    pub fn find(&self, hash: u64, mut is_it: impl FnMut(Slot<T>) -> bool) -> Option<Slot<T>> {
         let short = hash as u32;
         let cells = &self.segments[self.segment_of(short)].cells;
         let cell = cells.find(spread(short), |&(have, slot)| have == short && is_it(slot))?;
@@ -64,7 +70,7 @@ impl<T> Table<T> {
     }
 
     /// Adds `slot`, which must not be in the table.
-    pub(crate) fn insert(&mut self, hash: u64, slot: Slot<T>) {
+    pub fn insert(&mut self, hash: u64, slot: Slot<T>) {
         let short = hash as u32;
         let mut at = self.segment_of(short);
         let Segment { cells, depth } = &self.segments[at];
@@ -78,7 +84,7 @@ impl<T> Table<T> {
     }
 
     /// Removes `slot`, which must be in the table under `hash`.
-    pub(crate) fn remove(&mut self, hash: u64, slot: Slot<T>) {
+    pub fn remove(&mut self, hash: u64, slot: Slot<T>) {
         let short = hash as u32;
         let at = self.segment_of(short);
         let cells = &mut self.segments[at].cells;

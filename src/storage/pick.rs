@@ -1,0 +1,105 @@
+//! Which messages a search takes, by their subjects' ids.
+//!
+//! A search is one loop over packed blocks; what it asks of each message is one of these, and is
+//! compiled into the loop.
+
+use crate::blocks::subject_bit;
+use crate::filter::Filter;
+use crate::subjects::{SubjectId, Subjects};
+
+/// What a search takes.
+pub(crate) trait Pick {
+    /// Whether it takes everything, so that no subject need be looked at.
+    fn takes_all(&self) -> bool {
+        false
+    }
+
+    /// Whether it might take something of a block with these subject bits.
+    fn may_take_of(&self, subject_bits: u64) -> bool;
+
+    /// Whether it takes messages of this subject.
+    fn takes(&mut self, subject: SubjectId) -> bool;
+}
+
+/// Takes every message.
+pub(crate) struct Every;
+
+impl Pick for Every {
+    #[inline]
+    fn takes_all(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn may_take_of(&self, _: u64) -> bool {
+        true
+    }
+
+    #[inline]
+    fn takes(&mut self, _: SubjectId) -> bool {
+        true
+    }
+}
+
+/// Takes one subject.
+pub(crate) struct One(pub(crate) SubjectId);
+
+impl Pick for One {
+    #[inline]
+    fn may_take_of(&self, subject_bits: u64) -> bool {
+        subject_bits & subject_bit(self.0) != 0
+    }
+
+    #[inline]
+    fn takes(&mut self, subject: SubjectId) -> bool {
+        subject == self.0
+    }
+}
+
+/// Takes a few subjects.
+pub(crate) struct Few(pub(crate) Vec<SubjectId>);
+
+impl Pick for Few {
+    #[inline]
+    fn may_take_of(&self, subject_bits: u64) -> bool {
+        self.0.iter().any(|&id| subject_bits & subject_bit(id) != 0)
+    }
+
+    #[inline]
+    fn takes(&mut self, subject: SubjectId) -> bool {
+        self.0.contains(&subject)
+    }
+}
+
+/// Takes the subjects that a filter matches. Neighbours often share a subject, so the last answer
+/// is kept.
+pub(crate) struct Matching<'a> {
+    filter: &'a Filter,
+    subjects: &'a Subjects,
+    last: Option<(SubjectId, bool)>,
+}
+
+impl<'a> Matching<'a> {
+    pub(crate) fn new(filter: &'a Filter, subjects: &'a Subjects) -> Self {
+        Matching { filter, subjects, last: None }
+    }
+}
+
+impl Pick for Matching<'_> {
+    #[inline]
+    fn may_take_of(&self, _: u64) -> bool {
+        true
+    }
+
+    #[inline]
+    fn takes(&mut self, subject: SubjectId) -> bool {
+        if let Some((last, taken)) = self.last
+            && last == subject
+        {
+            return taken;
+        }
+        let taken = self.filter.matches(self.subjects.name(subject));
+        self.last = Some((subject, taken));
+        taken
+    }
+}
