@@ -389,7 +389,7 @@ fn core(
     let info = protocol::Info { headers: true, ..protocol::Info::default() };
     let clients = client::Settings {
         info,
-        authenticator: security::Authenticator::new(Auth::None),
+        authenticator: Arc::new(security::Authenticator::new(Auth::None)),
         auth_timeout: limits::AUTH_TIMEOUT,
         ping_interval: limits::PING_INTERVAL,
         control_line_max: limits::CONTROL_LINE_MAX,
@@ -397,6 +397,7 @@ fn core(
         subscriptions_max: None,
         tokens_max: None,
         traced_payload_max: 0,
+        traced: client::Traced::Whole,
     };
     let outside = Outside { log: log.clone(), closed: crossbeam_channel::bounded(1).0 };
     Core::new(Parts {
@@ -404,7 +405,7 @@ fn core(
         clock: SystemClock::default(),
         shard: shard::Shard::new(end, shard_settings, counters, 7),
         connections: Connections::new(connection_limits, outside),
-        clients: Rc::new(clients),
+        clients: Rc::new(client::Current::new(Arc::new(clients))),
         commands: crossbeam_channel::bounded(1).1,
         next_cid: Arc::new(AtomicU64::new(1)),
         placing: None,

@@ -2,7 +2,7 @@
 //! queue drops the line and counts it; a shard never waits for a log file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
@@ -53,7 +53,8 @@ pub struct Line {
 pub struct Log {
     lines: Sender<Line>,
     dropped: Arc<AtomicU64>,
-    verbosity: Verbosity,
+    /// [`Verbosity`] as bits, for all handles: a reload changes it.
+    verbosity: Arc<AtomicU8>,
 }
 
 /// Which of the optional levels are wanted; the others always are.
@@ -65,21 +66,37 @@ pub struct Verbosity {
     pub trace: bool,
 }
 
+impl Verbosity {
+    const DEBUG: u8 = 1;
+    const TRACE: u8 = 2;
+
+    const fn bits(self) -> u8 {
+        (self.debug as u8) * Verbosity::DEBUG + (self.trace as u8) * Verbosity::TRACE
+    }
+}
+
 impl Log {
     /// A log whose queue holds `lines_max` lines, and the end from which they are written.
     pub fn bounded(lines_max: usize, verbosity: Verbosity) -> (Log, Receiver<Line>) {
         let (lines, receiver) = crossbeam_channel::bounded(lines_max);
+        let verbosity = Arc::new(AtomicU8::new(verbosity.bits()));
         (Log { lines, dropped: Arc::default(), verbosity }, receiver)
     }
 
     /// Whether lines of this level are wanted. Ask before building the text.
     #[inline]
     pub fn wants(&self, level: Level) -> bool {
+        let wanted = || self.verbosity.load(Ordering::Relaxed);
         match level {
-            Level::Debug => self.verbosity.debug,
-            Level::Trace => self.verbosity.trace,
+            Level::Debug => wanted() & Verbosity::DEBUG != 0,
+            Level::Trace => wanted() & Verbosity::TRACE != 0,
             _ => true,
         }
+    }
+
+    /// Changes which levels are wanted, for every handle of this log.
+    pub fn set_verbosity(&self, verbosity: Verbosity) {
+        self.verbosity.store(verbosity.bits(), Ordering::Relaxed);
     }
 
     /// Queues a line, or drops and counts it when the queue is full.
@@ -118,5 +135,15 @@ mod tests {
         assert!(log.wants(Level::Trace));
         assert_eq!(lines.try_recv().unwrap().text, "kept");
         assert!(lines.try_recv().is_err());
+    }
+
+    #[test]
+    fn verbosity_changes_for_all_handles() {
+        let (log, _lines) = Log::bounded(1, Verbosity { debug: true, trace: true });
+        let other = log.clone();
+        log.set_verbosity(Verbosity { debug: true, trace: false });
+        assert!(other.wants(Level::Debug) && !other.wants(Level::Trace));
+        log.set_verbosity(Verbosity::default());
+        assert!(!other.wants(Level::Debug) && other.wants(Level::Error));
     }
 }

@@ -7,22 +7,23 @@
 //! ```
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base::snapshot::ConnectionSnapshot;
 use base::{AccountId, ConnSlot, Counter, Level};
 use bytes::Bytes;
 use config::limits;
-use connection::{Context, Dialect, Input, Link, Next, Pause, Progress};
+use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigured};
 use protocol::{
     CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
 };
 use shard::{Echo, Publisher};
 
-use crate::settings::Settings;
+use crate::settings::{Current, Settings};
 
 /// Payload that a connection may announce before CONNECT, bytes: with the control line it stays
 /// below what a stranger may make us hold.
-const STRANGER_PAYLOAD_MAX: u64 =
+pub(crate) const STRANGER_PAYLOAD_MAX: u64 =
     (limits::PRE_CONNECT_BYTES_MAX - 2 * limits::CONTROL_LINE_MAX) as u64;
 
 /// How far the login is.
@@ -48,7 +49,9 @@ pub(crate) enum Flow {
 
 /// One NATS client.
 pub struct Client {
-    pub(crate) settings: Rc<Settings>,
+    pub(crate) settings: Arc<Settings>,
+    /// Where new settings are found.
+    pub(crate) current: Rc<Current>,
     pub(crate) connect: Box<Connect>,
     pub(crate) user: String,
     pub(crate) login: Login,
@@ -61,7 +64,8 @@ pub struct Client {
 
 impl Client {
     /// A client that was just accepted.
-    pub fn new(settings: Rc<Settings>, trace: bool) -> Client {
+    pub fn new(current: Rc<Current>, trace: bool) -> Client {
+        let settings = current.get();
         let limits = ParseLimits {
             control_line_max: settings.control_line_max,
             payload_max: settings.payload_max.min(STRANGER_PAYLOAD_MAX),
@@ -69,6 +73,7 @@ impl Client {
         };
         Client {
             settings,
+            current,
             connect: Box::default(),
             user: String::new(),
             login: Login::Open,
@@ -264,6 +269,10 @@ impl Dialect for Client {
                 info.connect_urls.clear();
             });
         }
+    }
+
+    fn reconfigured(&mut self, context: &mut Context<'_>) -> Reconfigured {
+        self.take_new_settings(context)
     }
 
     fn describe(&self, snapshot: &mut ConnectionSnapshot) {

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `client.rs` | one client: its state, its operations in turn |
 //! | `settings.rs` | what all clients of a server have in common |
+//! | `reconfigure.rs` | new settings, and who may not stay |
 //! | `connect.rs` | CONNECT: login and options |
 //! | `publish.rs` | PUB and HPUB |
 //! | `subscribe.rs` | SUB and UNSUB |
@@ -24,9 +25,10 @@ mod connect;
 mod info;
 mod ping;
 mod publish;
+mod reconfigure;
 mod settings;
 mod subscribe;
 mod trace;
 
 pub use client::Client;
-pub use settings::Settings;
+pub use settings::{Current, Settings, Traced};

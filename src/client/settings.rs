@@ -1,5 +1,8 @@
-//! What all clients of a server have in common. Immutable; each shard has its copy.
+//! What all clients of a server have in common: immutable, one for all cores. A reload makes a
+//! new one, which each core puts into its [`Current`] between two turns.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Info;
@@ -11,7 +14,7 @@ pub struct Settings {
     /// INFO as a client gets it, but for what is its own (id, address).
     pub info: Info,
     /// Who may connect.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Time for CONNECT to arrive where authentication is required.
     pub auth_timeout: Duration,
     /// Silence after which a PING is sent.
@@ -26,4 +29,38 @@ pub struct Settings {
     pub tokens_max: Option<u8>,
     /// Payload bytes in a trace line; 0 is all.
     pub traced_payload_max: usize,
+    /// What of a message is traced.
+    pub traced: Traced,
+}
+
+/// What of a message's headers and payload a trace line shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traced {
+    /// Both.
+    #[default]
+    Whole,
+    /// The headers (`trace_headers`).
+    Headers,
+}
+
+/// One core's settings of now. Clients take them when they begin, and again when they are told
+/// that there are new ones.
+#[derive(Debug)]
+pub struct Current(RefCell<Arc<Settings>>);
+
+impl Current {
+    /// These, for now.
+    pub fn new(settings: Arc<Settings>) -> Current {
+        Current(RefCell::new(settings))
+    }
+
+    /// Those of now.
+    pub fn get(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// New ones. Clients that are there already have to be told.
+    pub fn replace(&self, settings: Arc<Settings>) {
+        self.0.replace(settings);
+    }
 }

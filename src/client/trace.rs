@@ -6,6 +6,7 @@ use connection::Context;
 use protocol::Op;
 
 use crate::client::Client;
+use crate::settings::Traced;
 
 impl Client {
     #[cold]
@@ -35,15 +36,18 @@ impl Client {
     }
 
     fn trace_payload(&self, context: &Context<'_>, publish: &protocol::Publish<'_>) {
-        let body = publish.body();
-        let all = &body[..body.len() - 2];
+        let all = match self.settings.traced {
+            Traced::Whole => &publish.body()[..publish.total_len()],
+            Traced::Headers => publish.headers().unwrap_or_default(),
+        };
         let max = self.settings.traced_payload_max;
         let (shown, more) = match all.get(..max) {
             Some(start) if max > 0 && all.len() > max => (start, "..."),
             _ => (all, ""),
         };
         let shown = protocol::error::GoQuoted(shown).to_string();
-        let text = format!("<<- MSG_PAYLOAD: [{}{more}\"]", shown.trim_end_matches('"'));
+        let text =
+            format!("<<- MSG_PAYLOAD: [{}{more}\"]", shown.strip_suffix('"').unwrap_or(&shown));
         self.say(context, Level::Trace, &text);
     }
 }

@@ -144,6 +144,7 @@ impl Applier<'_> {
             }
             (Kind::TextList(set), value) => set(self.draft, texts(value, kind)?),
             (Kind::TextMap(set), Value::Map(map)) => set(self.draft, text_map(map)?),
+            (Kind::SwitchMap(set), Value::Map(map)) => set(self.draft, switch_map(map)?),
             (Kind::Block(table), Value::Map(map)) => {
                 if key.eq_ignore_ascii_case("authorization") {
                     self.draft.auth.place = Some(entry.place);
@@ -389,6 +390,15 @@ fn text_map(map: &Map) -> Result<BTreeMap<String, String>, ValueError> {
         .map(|(key, entry)| match &entry.node.value {
             Value::Text(text) => Ok((key.to_owned(), text.clone())),
             other => Err(ValueError::Kind { expected: "text", found: other.kind() }),
+        })
+        .collect()
+}
+
+fn switch_map(map: &Map) -> Result<BTreeMap<String, bool>, ValueError> {
+    map.sorted()
+        .map(|(key, entry)| match &entry.node.value {
+            Value::Bool(on) => Ok((key.to_owned(), *on)),
+            other => Err(ValueError::Kind { expected: "a boolean", found: other.kind() }),
         })
         .collect()
 }

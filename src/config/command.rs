@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -31,6 +31,8 @@ pub enum Command {
         options: Box<Options>,
         /// Lines for standard error, before there is a log.
         warnings: Vec<String>,
+        /// What was typed, to read the configuration again.
+        launch: Launch,
     },
     /// Send a signal to a server that runs, and exit.
     Signal(SignalRequest),
@@ -138,9 +140,59 @@ pub fn clap_command() -> clap::Command {
         .args(args)
 }
 
+/// The command line of a server that runs: whoever reads its file again puts the same flags on
+/// top. It may hold a password; `Debug` shows none.
+#[derive(Clone, PartialEq)]
+pub struct Launch {
+    line: Line,
+}
+
+/// A configuration that was read again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reread {
+    /// Complete and checked.
+    pub options: Options,
+    /// Lines for the log.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Launch")
+    }
+}
+
+impl Launch {
+    /// Reads the file again, the original flags on top. spec/cli-and-config.md §1, §8
+    ///
+    /// # Errors
+    /// What is wrong, one problem a line, in the words of a start.
+    pub fn reread(&self, env: Environment<'_>, files: &dyn Files) -> Result<Reread, String> {
+        if self.line.config_file().is_none() {
+            let text = "can only reload config when a file is provided using -c or --config";
+            return Err(text.to_owned());
+        }
+        let Read { options, found, lines } = self.line.read(env, files)?;
+        if found.errors.is_empty() {
+            Ok(Reread { options, warnings: lines })
+        } else {
+            Err(lines.join("\n"))
+        }
+    }
+}
+
 /// A command line whose flags are all known.
+#[derive(Clone, PartialEq)]
 struct Line {
     matches: ArgMatches,
+}
+
+/// What flags and file say together, and what is wrong with it.
+struct Read {
+    options: Options,
+    found: Diagnostics,
+    /// `found`, for people.
+    lines: Vec<String>,
 }
 
 impl Line {
@@ -232,38 +284,43 @@ impl Line {
         if refused.is_empty() { Ok(()) } else { Err(Exit::failed(refused.join("\n"))) }
     }
 
-    /// Flags over file over defaults.
-    fn configure(&self, env: Environment<'_>, files: &dyn Files) -> Result<Command, Exit> {
-        let config = self.text_of("config").filter(|path| !path.is_empty()).map(PathBuf::from);
+    fn config_file(&self) -> Option<&Path> {
+        self.text_of("config").filter(|path| !path.is_empty()).map(Path::new)
+    }
+
+    fn configure(self, env: Environment<'_>, files: &dyn Files) -> Result<Command, Exit> {
         let check = self.is_on("t");
-        let mut sources = Sources::default();
-        let mut found = Diagnostics::default();
-        let mut draft = Draft::default();
-        match &config {
-            Some(path) => {
-                read_file(path, env, files, &mut sources, &mut found, &mut draft)
-                    .map_err(Exit::failed)?;
-            }
-            None if check => {
-                return Err(Exit::failed(
-                    "must specify [-c, --config] option to check configuration file syntax",
-                ));
-            }
-            None => {}
+        if check && self.config_file().is_none() {
+            return Err(Exit::failed(
+                "must specify [-c, --config] option to check configuration file syntax",
+            ));
         }
-        self.apply(&mut draft)?;
-        let corewire = &mut draft.options.corewire;
-        corewire.tuning = profile::load(&corewire.profile, files, &mut sources, &mut found);
-        let options = draft.finish(&mut found);
-        let failed = !found.errors.is_empty() || (check && !found.warnings.is_empty());
-        let lines = found.show(&sources);
-        if failed {
+        let Read { options, found, lines } = self.read(env, files).map_err(Exit::failed)?;
+        if !found.errors.is_empty() || (check && !found.warnings.is_empty()) {
             return Err(Exit::failed(lines.join("\n")));
         }
         if check {
             return Err(valid(&options));
         }
-        Ok(Command::Run { options: Box::new(options), warnings: lines })
+        let launch = Launch { line: self };
+        Ok(Command::Run { options: Box::new(options), warnings: lines, launch })
+    }
+
+    /// Flags over file over defaults; the error is a text that is not in the language.
+    fn read(&self, env: Environment<'_>, files: &dyn Files) -> Result<Read, String> {
+        let mut sources = Sources::default();
+        let mut found = Diagnostics::default();
+        let mut draft = Draft::default();
+        if let Some(path) = self.config_file() {
+            read_file(path, env, files, &mut sources, &mut found, &mut draft)?;
+        }
+        // They were checked before any file was read.
+        self.apply(&mut draft).map_err(|exit| exit.stderr)?;
+        let corewire = &mut draft.options.corewire;
+        corewire.tuning = profile::load(&corewire.profile, files, &mut sources, &mut found);
+        let options = draft.finish(&mut found);
+        let lines = found.show(&sources);
+        Ok(Read { options, found, lines })
     }
 }
 

@@ -125,6 +125,8 @@ pub enum Kind {
     TextList(fn(&mut Draft, Vec<String>)),
     /// Text by keys of the user's own choice.
     TextMap(fn(&mut Draft, BTreeMap<String, String>)),
+    /// Booleans by keys of the user's own choice.
+    SwitchMap(fn(&mut Draft, BTreeMap<String, bool>)),
     /// A block of options.
     Block(&'static [Declaration]),
     /// A boolean, `enabled` or `disabled`, or a block, which enables.
@@ -157,6 +159,7 @@ impl Kind {
             Kind::Listen(_) => "port or host:port",
             Kind::TextList(_) => "text or a list of text",
             Kind::TextMap(_) => "a block of text",
+            Kind::SwitchMap(_) => "a block of booleans",
             Kind::Block(_) => "a block",
             Kind::Toggled(..) => "a boolean, enabled, disabled, or a block",
             Kind::Users(_) => "a list of blocks",

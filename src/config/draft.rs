@@ -98,9 +98,10 @@ impl Options {
     /// configuration itself.
     pub fn log_warnings(&self) -> Vec<Warning> {
         // spec/client-protocol.md §1, max_payload
-        if self.max_payload > limits::PAYLOAD_WARN {
-            return vec![Warning::LargePayload];
-        }
-        Vec::new()
+        let large = self.max_payload > limits::PAYLOAD_WARN;
+        // spec/cli-and-config.md §7.1, feature_flags. What is off is off here too.
+        let on = self.feature_flags.iter().filter(|(_, on)| **on);
+        let flags = on.map(|(name, _)| Warning::FeatureFlag(name.clone()));
+        large.then_some(Warning::LargePayload).into_iter().chain(flags).collect()
     }
 }

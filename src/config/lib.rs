@@ -31,6 +31,7 @@
 //! | `jetstream.rs` | the options inside `jetstream` |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
 //! | `apply.rs` | parsed values to options |
+//! | `reload.rs` | two sets of options compared: what a reload changes, what it refuses |
 //! | `draft.rs` | options on their way, and the checks across them |
 //! | `address.rs` | `host:port` |
 //! | `duration.rs` | Go's durations |
@@ -69,6 +70,7 @@ pub mod parser;
 pub mod place;
 pub mod problem;
 pub mod profile;
+pub mod reload;
 mod scanner;
 pub mod signal;
 mod suggest;
@@ -78,5 +80,5 @@ pub mod value;
 pub mod version;
 pub mod word;
 
-pub use command::{Command, Exit, from_args};
+pub use command::{Command, Exit, Launch, from_args};
 pub use options::Options;

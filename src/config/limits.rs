@@ -173,6 +173,13 @@ pub const SPILL_PAUSE_BYTES: usize = 4 * MIB;
 /// Lines that wait for the log writer. Full: the line is dropped and counted (`Log::dropped`).
 pub const LOG_LINES_MAX: usize = 8192;
 
+/// Of the failed first connects to one other server, one in so many is logged
+/// (`connect_error_reports`).
+pub const CONNECT_ERROR_REPORTS: u32 = 3600;
+
+/// The same for connects after a connection was lost (`reconnect_error_reports`).
+pub const RECONNECT_ERROR_REPORTS: u32 = 1;
+
 // ---- Ports ----
 
 /// Where clients are listened for (`port`).

@@ -56,6 +56,12 @@ pub struct Options {
     pub remote_syslog: Option<String>,
     /// Payload bytes shown in a trace line; 0 all.
     pub max_traced_msg_len: usize,
+    /// Of a traced message, show only the headers.
+    pub trace_headers: bool,
+    /// Of the failed first connects to another server, one in so many is logged.
+    pub connect_error_reports: u32,
+    /// The same for connects after a connection was lost.
+    pub reconnect_error_reports: u32,
 
     /// Who may connect.
     pub auth: Auth,
@@ -101,6 +107,8 @@ pub struct Options {
     pub server_tags: Vec<String>,
     /// Key and value pairs shown in monitoring.
     pub server_metadata: BTreeMap<String, String>,
+    /// Features of nats-server to switch on or off, by their names there.
+    pub feature_flags: BTreeMap<String, bool>,
 
     /// JetStream, switched on or not.
     pub jetstream: JetStream,
@@ -352,6 +360,9 @@ impl Default for Options {
             syslog: false,
             remote_syslog: None,
             max_traced_msg_len: 0,
+            trace_headers: false,
+            connect_error_reports: limits::CONNECT_ERROR_REPORTS,
+            reconnect_error_reports: limits::RECONNECT_ERROR_REPORTS,
             auth: Auth::None,
             auth_timeout: limits::AUTH_TIMEOUT,
             max_control_line: limits::CONTROL_LINE_MAX,
@@ -373,6 +384,7 @@ impl Default for Options {
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
             jetstream: JetStream::default(),
+            feature_flags: BTreeMap::new(),
             config_file: None,
             config_digest: String::new(),
             corewire: Corewire::default(),

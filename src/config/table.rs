@@ -179,7 +179,16 @@ pub static TOP_LEVEL: &[Declaration] = &[
             d.options.trace |= on;
         }),
     ),
-    not_built("trace_headers", Off::False, "Trace only headers"),
+    built(
+        "trace_headers",
+        "false",
+        Applies,
+        "Trace of messages only their headers; switches trace on too",
+        Kind::Switch(|d, on| {
+            d.options.trace_headers = on;
+            d.options.trace |= on;
+        }),
+    ),
     built(
         "logtime",
         "true",
@@ -212,7 +221,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "logfile_size_limit",
         "0",
-        NeedsRestart,
+        Applies,
         "Log file size limit in bytes, 0 for none",
         count(0, i64::MAX, |d, n| d.options.log_size_limit = n.unsigned_abs()),
     )
@@ -220,7 +229,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "logfile_max_num",
         "0",
-        NeedsRestart,
+        Applies,
         "Log files to keep, the current one included, 0 for all",
         count(0, i64::MAX, |d, n| d.options.log_max_num = n.unsigned_abs()),
     )
@@ -255,7 +264,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "ports_file_dir",
         "",
-        NeedsRestart,
+        Applies,
         "Create a ports file in this directory (<executable_name>_<pid>.ports)",
         Kind::Text(|d, text| {
             d.options.ports_file_dir = path(text);
@@ -285,7 +294,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "max_pending",
         "64MB",
-        NeedsRestart,
+        Applies,
         "Bytes queued towards a client before it is closed",
         count(0, i64::MAX, |d, n| {
             d.options.max_pending = or_default(n, limits::PENDING_MAX);
@@ -304,7 +313,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "max_subscriptions",
         "0",
-        NeedsRestart,
+        Applies,
         "Subscriptions of one connection, 0 for no limit",
         count(-1, INT32_MAX, |d, n| {
             d.options.max_subscriptions = u32::try_from(n).ok().filter(|n| *n > 0);
@@ -314,7 +323,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "max_sub_tokens",
         "",
-        NeedsRestart,
+        Applies,
         "Tokens in a subscription's subject",
         count(1, limits::SUB_TOKENS_CEILING as i64, |d, n| {
             d.options.max_sub_tokens = u8::try_from(n).ok();
@@ -331,7 +340,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "max_closed_clients",
         "10000",
-        NeedsRestart,
+        Applies,
         "Closed connections kept for monitoring",
         count(0, INT32_MAX, |d, n| {
             d.options.max_closed_clients = or_default(n, limits::CLOSED_CLIENTS_MAX);
@@ -367,7 +376,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "write_timeout",
         "default",
-        NeedsRestart,
+        Applies,
         "What a write that takes too long does: default, close or retry",
         Kind::Choice(&["default", "close", "retry"], |d, word| {
             d.options.write_timeout = match word {
@@ -390,7 +399,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "lame_duck_duration",
         "\"2m\"",
-        NeedsRestart,
+        Applies,
         "Time over which lame duck mode closes the clients, at least 30s",
         span(limits::LAME_DUCK_DURATION_MIN, BareNumber::Refused, |d, span| {
             d.options.lame_duck_duration = span;
@@ -399,15 +408,33 @@ pub static TOP_LEVEL: &[Declaration] = &[
     built(
         "lame_duck_grace_period",
         "10s",
-        NeedsRestart,
+        Applies,
         "Time before lame duck mode closes the first client",
         span(Duration::ZERO, BareNumber::Refused, |d, span| {
             d.options.lame_duck_grace_period =
                 span_or_default(span, limits::LAME_DUCK_GRACE_PERIOD);
         }),
     ),
-    not_built("connect_error_reports", Off::Never, "Log every nth failed first connect"),
-    not_built("reconnect_error_reports", Off::Never, "Log every nth failed reconnect"),
+    built(
+        "connect_error_reports",
+        "3600",
+        Applies,
+        "Of the failed first connects to another server, log one in so many",
+        count(0, INT32_MAX, |d, n| {
+            let default = limits::CONNECT_ERROR_REPORTS as usize;
+            d.options.connect_error_reports = or_default(n, default) as u32;
+        }),
+    ),
+    built(
+        "reconnect_error_reports",
+        "1",
+        Applies,
+        "The same for connects after a connection was lost",
+        count(0, INT32_MAX, |d, n| {
+            let default = limits::RECONNECT_ERROR_REPORTS as usize;
+            d.options.reconnect_error_reports = or_default(n, default) as u32;
+        }),
+    ),
     built(
         "no_header_support",
         "false",
@@ -467,7 +494,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "Keys and values shown in monitoring",
         Kind::TextMap(|d, map| d.options.server_metadata = map),
     ),
-    not_built("feature_flags", Off::Empty, "Features to switch on or off"),
+    built(
+        "feature_flags",
+        "",
+        NeedsRestart,
+        "Features of nats-server to switch on or off; those that Corewire lacks are logged",
+        Kind::SwitchMap(|d, map| d.options.feature_flags = map),
+    ),
     not_built("mappings", Off::Empty, "Subject mappings of the global account").or(&["maps"]),
     not_built("accounts", Off::Empty, "Accounts").with(known::ACCOUNTS),
     built("authorization", "", Applies, "Who may connect", Kind::Block(AUTHORIZATION)),
@@ -532,7 +565,7 @@ pub static COREWIRE: &[Declaration] = &[
     built(
         "profile",
         "default",
-        NeedsRestart,
+        Applies,
         "Tuning: default, latency, throughput, shared-host, or a file such as ./my.toml",
         Kind::Text(|d, text| {
             d.options.corewire.profile = ProfileName::parse(text)?;

@@ -80,6 +80,15 @@ pub enum Pause {
     Stalled(u64),
 }
 
+/// What becomes of a connection when the server is configured anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconfigured {
+    /// It goes on.
+    Stays,
+    /// It is not allowed any more; what was queued is still sent.
+    Closes(CloseReason),
+}
+
 /// What a connection's language must answer.
 pub trait Dialect {
     /// The connection is open: say hello.
@@ -106,6 +115,10 @@ pub trait Dialect {
 
     /// Says that this server will soon be gone.
     fn lame_duck(&mut self, context: &mut Context<'_>);
+
+    /// Obeys the settings that its server has now, which its dialect's own cell holds
+    /// (spec/cli-and-config.md §8). Says what went wrong before it wants to be closed.
+    fn reconfigured(&mut self, context: &mut Context<'_>) -> Reconfigured;
 
     /// Fills in what monitoring shows of this language.
     fn describe(&self, snapshot: &mut ConnectionSnapshot);

@@ -18,6 +18,7 @@
 //! | `waiting.rs` | when the bytes came that a paused connection keeps |
 //! | `writing.rs` | bytes out: one send a connection a turn, deadlines, slow consumers |
 //! | `liveness.rs` | PING, PONG and when a connection is stale |
+//! | `reconfigure.rs` | open connections obey new settings |
 //! | `deadlines.rs` | which connection to look at next |
 
 mod connection;
@@ -27,10 +28,11 @@ mod dialect;
 mod liveness;
 mod partial;
 mod reading;
+mod reconfigure;
 mod waiting;
 mod writing;
 
 pub use connection::Link;
 pub use connections::{Connections, Limits, Outside, Rest, Turn};
-pub use dialect::{Context, Dialect, Input, Next, Pause, Progress};
+pub use dialect::{Context, Dialect, Input, Next, Pause, Progress, Reconfigured};
 pub use liveness::Liveness;

@@ -76,6 +76,13 @@ impl Liveness {
         self.active_wall_ns
     }
 
+    /// The interval may be shorter now: no PING is later than it says.
+    pub(crate) fn hasten(&mut self, now: Now, ping_interval: Duration) {
+        if let Some(due_ns) = &mut self.due_ns {
+            *due_ns = (*due_ns).min(now.plus(ping_interval));
+        }
+    }
+
     pub(crate) fn due_ns(&self) -> Option<u64> {
         self.due_ns
     }
@@ -132,6 +139,19 @@ mod tests {
         liveness.active(at(100));
         assert_eq!(liveness.check(at(124), INTERVAL, 2), Verdict::Fine);
         assert_eq!(liveness.check(at(244), INTERVAL, 2), Verdict::Ping);
+    }
+
+    #[test]
+    fn a_shorter_interval_counts_at_once_and_a_longer_one_from_the_next_ping() {
+        let mut liveness = Liveness::new(at(1));
+        liveness.hasten(at(1), INTERVAL);
+        assert_eq!(liveness.due_ns(), None);
+        liveness.start(at(1), INTERVAL);
+        assert_eq!(liveness.check(at(4), INTERVAL, 2), Verdict::Ping);
+        liveness.hasten(at(5), Duration::from_secs(10));
+        assert_eq!(liveness.due_ns(), Some(at(15).mono_ns));
+        liveness.hasten(at(5), Duration::from_secs(600));
+        assert_eq!(liveness.due_ns(), Some(at(15).mono_ns));
     }
 
     #[test]

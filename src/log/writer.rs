@@ -14,9 +14,13 @@ use crate::sink::{Reopened, Sink};
 /// Drops are reported at most this often.
 const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Commands that may wait. Re-opens beyond that are lost: those before them do the same.
+const COMMANDS_MAX: usize = 8;
+
 /// What the handle asks of the thread.
 enum Command {
     Reopen,
+    Replace(Box<Sink>),
     Stop,
 }
 
@@ -37,8 +41,7 @@ pub struct LogWriter {
 /// works again.
 pub fn spawn(options: Options, log: Log, lines: Receiver<Line>) -> io::Result<LogWriter> {
     let sink = Sink::open(options)?;
-    // At most a re-open and a stop wait; a second re-open before the first is done adds nothing.
-    let (commands, inbox) = crossbeam_channel::bounded(2);
+    let (commands, inbox) = crossbeam_channel::bounded(COMMANDS_MAX);
     let writer = Writer { sink, log, lines, reported: 0, reported_at: None };
     let thread = std::thread::Builder::new().name("log".into()).spawn(move || writer.run(inbox))?;
     Ok(LogWriter { commands, thread: Some(thread) })
@@ -49,6 +52,17 @@ impl LogWriter {
     /// Does not wait.
     pub fn reopen(&self) {
         let _already_waiting = self.commands.try_send(Command::Reopen);
+    }
+
+    /// Writes to another target, or in another form, from now on; what was said before still goes
+    /// to the old one. Waits only where as many changes are under way as may wait.
+    ///
+    /// # Errors
+    /// As [`spawn`]; then the old target stays.
+    pub fn replace(&self, options: Options) -> io::Result<()> {
+        let sink = Box::new(Sink::open(options)?);
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        self.commands.send(Command::Replace(sink)).map_err(gone)
     }
 
     /// Writes everything queued so far and ends the thread. Waits for it.
@@ -82,6 +96,7 @@ impl Writer {
             select_biased! {
                 recv(commands) -> command => match command {
                     Ok(Command::Reopen) => self.reopen(),
+                    Ok(Command::Replace(sink)) => self.replace(*sink),
                     Ok(Command::Stop) | Err(_) => break,
                 },
                 recv(self.lines) -> line => match line {
@@ -99,13 +114,22 @@ impl Writer {
         self.report_drops();
     }
 
-    fn reopen(&mut self) {
-        // What was said before the signal belongs into the old file.
+    /// What was said before a change belongs into the old file.
+    fn write_what_waits(&mut self) {
         for _ in 0..self.lines.len() {
             if let Ok(line) = self.lines.try_recv() {
                 self.sink.write(&line);
             }
         }
+    }
+
+    fn replace(&mut self, sink: Sink) {
+        self.write_what_waits();
+        self.sink = sink;
+    }
+
+    fn reopen(&mut self) {
+        self.write_what_waits();
         match self.sink.reopen() {
             Reopened::Done => self.say(Level::Info, "File log re-opened".into()),
             Reopened::NotAFile => {

@@ -45,15 +45,25 @@ impl ClosedRing {
         if self.closed_max == 0 {
             return;
         }
-        if self.closed.len() == self.closed_max
+        self.forget_down_to(self.closed_max - 1);
+        self.listed += closed.connection.subscriptions_list.len();
+        self.closed.push_back(Rc::new(closed));
+        self.drop_oldest_lists();
+    }
+
+    /// Remembers at most `closed_max` from now on.
+    pub fn resize(&mut self, closed_max: usize) {
+        self.closed_max = closed_max;
+        self.forget_down_to(closed_max);
+    }
+
+    fn forget_down_to(&mut self, count: usize) {
+        while self.closed.len() > count
             && let Some(oldest) = self.closed.pop_front()
         {
             self.listed -= oldest.connection.subscriptions_list.len();
             self.unlisted = self.unlisted.saturating_sub(1);
         }
-        self.listed += closed.connection.subscriptions_list.len();
-        self.closed.push_back(Rc::new(closed));
-        self.drop_oldest_lists();
     }
 
     /// All of them, oldest first. Cheap: the entries are shared.

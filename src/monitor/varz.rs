@@ -25,6 +25,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         config_digest: &facts.config_digest,
         tags: &facts.tags,
         metadata: &facts.metadata,
+        feature_flags: &facts.feature_flags,
         system_account: facts.system_account.as_deref(),
         slow_consumer_stats,
         stale_connection_stats,
@@ -50,6 +51,8 @@ struct Varz<'a> {
     tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    feature_flags: &'a BTreeMap<String, bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system_account: Option<&'a str>,
     slow_consumer_stats: ByKind,

@@ -8,14 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as std_mpsc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::snapshot::ClosedSnapshot;
-use base::{AccountId, Counters, Level, Log};
-use config::options::{Port, WriteTimeout};
-use config::{Options, limits, version};
+use base::{Counters, Level, Log};
+use config::options::Port;
+use config::{Launch, Options};
 use connection::{Connections, Outside};
-use monitor::{AccountFacts, ClosedRing, ServerFacts};
+use monitor::ClosedRing;
 use ring::MeshEnd;
 use runtime::host::{self, HostError};
 use runtime::layout::Layout;
@@ -26,14 +25,18 @@ use tokio::sync::mpsc;
 
 use crate::command::{COMMANDS_MAX, Command};
 use crate::control::{Control, CoreEnd, End, Signals};
+use crate::core::reconfigure::CoreSettings;
 use crate::core::{Core, Parts};
 use crate::cores::{CoreHandle, Cores};
-use crate::files::{PortsFile, write_pid};
+use crate::facts::{self, Standing};
+use crate::files::{PortsFile, write_pid, write_ports};
 use crate::gather::Gather;
-use crate::identity::{Identity, toolchain};
+use crate::identity::Identity;
 use crate::jetstream;
 use crate::logging;
+use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
+use crate::reload::Reloadable;
 use crate::settings;
 use crate::tuning;
 
@@ -52,7 +55,7 @@ pub enum StartError {
 #[derive(Clone)]
 struct Common {
     options: Arc<Options>,
-    info: protocol::Info,
+    settings: Arc<CoreSettings>,
     outside: Outside,
     counters: Vec<Arc<Counters>>,
     next_cid: Arc<AtomicU64>,
@@ -70,7 +73,7 @@ struct Started {
 ///
 /// # Errors
 /// [`StartError`] when it does not come up.
-pub fn serve(options: Options) -> Result<End, StartError> {
+pub fn serve(options: Options, launch: Launch) -> Result<End, StartError> {
     let layout = tuning::prepare(&options.corewire)
         .map_err(|error| StartError::BeforeLog(error.to_string()))?;
     let (log, writer) = logging::open(&options).map_err(StartError::BeforeLog)?;
@@ -79,7 +82,7 @@ pub fn serve(options: Options) -> Result<End, StartError> {
     let ran = match runtime {
         Ok(runtime) => {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, start(options, layout, log.clone(), writer))
+            local.block_on(&runtime, start(options, launch, layout, log.clone(), writer))
         }
         Err(error) => fatal(&log, &format!("Can't start the control thread: {error}")),
     };
@@ -94,6 +97,7 @@ fn fatal<T>(log: &Log, text: &str) -> Result<T, StartError> {
 
 async fn start(
     options: Options,
+    launch: Launch,
     layout: Layout,
     log: Log,
     writer: log_writer::LogWriter,
@@ -143,27 +147,39 @@ async fn start(
     if let Some(settings) = &jetstream_settings {
         jetstream::say_start(&log, &options, settings);
     }
-    let facts = facts(&options, &identity, address, http_address, &chosen);
+    let standing = Standing {
+        launch,
+        identity,
+        clients: address,
+        http: http_address,
+        cores: chosen,
+        start_ns: facts::now_ns(),
+    };
     let options = Arc::new(options);
+    let authenticator = settings::authenticator(&options);
+    let info = standing.identity.info(&options, address.port());
+    let core_settings = settings::of_core(&options, info, Arc::clone(&authenticator), &log);
+    let clients = Arc::clone(&core_settings.clients);
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
+    let (orders_sender, orders) = mpsc::channel(ORDERS_MAX);
     let common = Common {
         options: Arc::clone(&options),
-        info: identity.info(&options, address.port()),
+        settings: Arc::new(core_settings),
         outside: Outside { log: log.clone(), closed: closed_sender },
-        counters: chosen.iter().map(|_| Arc::default()).collect(),
+        counters: standing.cores.iter().map(|_| Arc::default()).collect(),
         next_cid: Arc::new(AtomicU64::new(1)),
         jetstream: jetstream_settings,
         ended: ended_sender,
     };
-    let handles = match start_cores(&chosen, listener.into(), common) {
+    let handles = match start_cores(&standing.cores, listener.into(), common) {
         Ok(handles) => handles,
         Err(error) => return fatal(&log, &error.to_string()),
     };
     // From here on this is the control thread.
     host::give_way();
     // Before the line that tools wait for: then they look for the files.
-    let _ports_file = match write_files(&options, address, http_address) {
+    let ports_file = match write_files(&options, address, http_address) {
         Ok(ports_file) => ports_file,
         Err(text) => return fatal(&log, &text),
     };
@@ -172,20 +188,24 @@ async fn start(
     log.say(Level::Info, "Server is ready");
     let cores = Rc::new(Cores::new(handles));
     let gather = Rc::new(Gather {
-        accounts: accounts(&facts).into(),
-        facts: Rc::new(facts),
+        accounts: facts::accounts(standing.start_ns).into(),
+        facts: RefCell::new(Rc::new(facts::of(&options, &standing, standing.start_ns))),
         cores: Rc::clone(&cores),
         closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
         listening: Cell::new(true),
         log: log.clone(),
+        orders: orders_sender,
     });
     let http = match http.map(to_async).transpose() {
         Ok(http) => http,
         Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
     };
     let options = Rc::new(Options::clone(&options));
-    let control = Control { options, log, writer, cores, gather, http, ended, signals };
+    let retired = Vec::new();
+    let reloadable =
+        Reloadable { options, standing, authenticator, retired, clients, writer, ports_file };
+    let control = Control { reloadable, log, cores, gather, http, ended, orders, signals };
     Ok(control.run().await)
 }
 
@@ -210,9 +230,7 @@ fn write_files(
             .map_err(|error| format!("Could not write pidfile {}: {error}", path.display()))?;
     }
     let Some(directory) = &options.ports_file_dir else { return Ok(None) };
-    PortsFile::write(directory, clients, monitoring)
-        .map(Some)
-        .map_err(|error| format!("Could not write ports file in {}: {error}", directory.display()))
+    write_ports(directory, clients, monitoring).map(Some)
 }
 
 /// Starts one thread a core, one after another, then introduces them to each other.
@@ -302,87 +320,26 @@ fn parts(
     common: &Common,
     accepts: bool,
 ) -> Parts<Uring, SystemClock> {
-    let options = &common.options;
+    let settings = &common.settings;
     let log = &common.outside.log;
-    let trace = options.trace.then(|| common.outside.log.clone());
-    let shard_settings = settings::of_shards(options, trace);
-    let limits = settings::of_connections(options);
-    let clients = settings::of_clients(options, common.info.clone());
     let counters = Arc::clone(&common.counters[end.shard().index()]);
-    let mut shard = Shard::new(end, shard_settings, counters, fastrand::u64(..));
+    let mut shard = Shard::new(end, settings.shard.clone(), counters, fastrand::u64(..));
     let mut services = Vec::new();
-    if let Some(settings) = &common.jetstream {
-        services.push(jetstream::service(&mut shard, settings.clone(), log.clone()));
+    if let Some(jetstream) = &common.jetstream {
+        services.push(jetstream::service(&mut shard, jetstream.clone(), log.clone()));
     }
     Parts {
         net,
         clock: SystemClock::default(),
         shard,
-        connections: Connections::new(limits, common.outside.clone()),
-        clients: Rc::new(clients),
+        connections: Connections::new(settings.connections, common.outside.clone()),
+        clients: Rc::new(client::Current::new(Arc::clone(&settings.clients))),
         commands,
         next_cid: Arc::clone(&common.next_cid),
         placing: accepts.then(|| Placing::new(common.counters.clone())),
-        connections_max: u64::from(options.max_connections),
-        idle: tuning::idle(&options.corewire.tuning),
+        connections_max: settings.connections_max,
+        idle: settings.idle,
         services,
         log: log.clone(),
     }
-}
-
-fn facts(
-    options: &Options,
-    identity: &Identity,
-    clients: SocketAddr,
-    http: Option<SocketAddr>,
-    cores: &[usize],
-) -> ServerFacts {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let start_ns = now.as_nanos() as u64;
-    ServerFacts {
-        server_id: identity.id.clone(),
-        server_name: identity.name.clone(),
-        version: version::NATS_VERSION.to_owned(),
-        git_commit: version::GIT_COMMIT.unwrap_or_default().to_owned(),
-        toolchain: toolchain(),
-        host: options.host.clone(),
-        port: clients.port(),
-        auth_required: options.auth.is_required(),
-        auth_timeout: options.auth_timeout,
-        tls_timeout: limits::AUTH_TIMEOUT,
-        http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
-        http_port: http.map_or(0, |address| address.port()),
-        http_base_path: options.http_base_path.clone(),
-        max_connections: options.max_connections,
-        max_subscriptions: options.max_subscriptions,
-        ping_interval: options.ping_interval,
-        ping_max: options.ping_max,
-        max_control_line: options.max_control_line,
-        max_payload: options.max_payload,
-        max_pending: options.max_pending,
-        write_deadline: options.write_deadline,
-        write_timeout: match options.write_timeout {
-            WriteTimeout::Default => String::new(),
-            WriteTimeout::Close => String::from("close"),
-            WriteTimeout::Retry => String::from("retry"),
-        },
-        cores: cores.len(),
-        start_ns,
-        config_load_ns: start_ns,
-        config_digest: options.config_digest.clone(),
-        tags: options.server_tags.clone(),
-        metadata: options.server_metadata.clone(),
-        system_account: Some(String::from("$SYS")),
-        ..ServerFacts::default()
-    }
-}
-
-/// The accounts that exist without being configured.
-fn accounts(facts: &ServerFacts) -> [AccountFacts; 2] {
-    let account = |id, name: &str| AccountFacts {
-        id,
-        name: name.to_owned(),
-        update_ns: facts.config_load_ns,
-    };
-    [account(AccountId::GLOBAL, "$G"), account(AccountId::SYSTEM, "$SYS")]
 }

@@ -1,9 +1,13 @@
 //! What the control thread asks of a core. A core handles a few each turn, every one bounded.
 
+use std::sync::Arc;
+
 use base::snapshot::ConnectionSnapshot;
-use base::{AccountId, ConnSlot};
+use base::{AccountId, ClientId, ConnSlot};
 use monitor::{IndexFigures, SubscriptionPage, SubscriptionQuery};
 use tokio::sync::oneshot;
+
+use crate::core::reconfigure::CoreSettings;
 
 /// Commands that may wait for one core.
 pub const COMMANDS_MAX: usize = 1024;
@@ -22,6 +26,10 @@ pub enum Command {
     Index(Option<AccountId>, oneshot::Sender<IndexFigures>),
     /// Copy what the index counts into the shared counters.
     RefreshCounters(oneshot::Sender<()>),
+    /// Obey these settings; the answer comes when the last open connection does.
+    Reconfigure(Arc<CoreSettings>, oneshot::Sender<()>),
+    /// Close those of these clients that live here: there are too many.
+    Close(Arc<[ClientId]>, oneshot::Sender<()>),
     /// Accept no more connections.
     StopListening,
     /// Tell every client that the server will soon be gone.

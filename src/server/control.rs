@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use base::{Counter, Level, Log};
 use config::{Options, limits};
-use log_writer::LogWriter;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,6 +18,8 @@ use tokio::sync::mpsc;
 use crate::command::Command;
 use crate::cores::Cores;
 use crate::gather::Gather;
+use crate::orders::Order;
+use crate::reload::Reloadable;
 use crate::systemd::{self, Stage};
 
 /// How often closed connections are taken over from the cores.
@@ -26,12 +27,10 @@ const CLOSED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the control thread works with.
 pub struct Control {
-    /// What the operator chose.
-    pub options: Rc<Options>,
+    /// What the operator chose, and what a reload may change.
+    pub reloadable: Reloadable,
     /// Where it logs.
     pub log: Log,
-    /// What writes the log.
-    pub writer: LogWriter,
     /// The cores.
     pub cores: Rc<Cores>,
     /// What monitoring asks.
@@ -40,6 +39,8 @@ pub struct Control {
     pub http: Option<TcpListener>,
     /// Cores that ended, and whether they did so as they should.
     pub ended: mpsc::UnboundedReceiver<CoreEnd>,
+    /// What others ask.
+    pub orders: mpsc::Receiver<Order>,
     /// What the operator sends.
     pub signals: Signals,
 }
@@ -107,14 +108,12 @@ impl Control {
                 }
                 _ = self.signals.hangup.recv() => {
                     self.trapped("hangup");
-                    systemd::tell(&self.log, Stage::Reloading);
-                    self.log.say(Level::Error, "Failed to reload server configuration: \
-                        reload is not built yet; restart to apply a changed configuration");
-                    systemd::tell(&self.log, Stage::Ready);
+                    // The log has told what is to be told.
+                    let _ = self.reload().await;
                 }
                 _ = self.signals.reopen.recv() => {
                     self.trapped("user defined signal 1");
-                    self.writer.reopen();
+                    self.reloadable.writer.reopen();
                 }
                 _ = self.signals.lame_duck.recv() => {
                     self.trapped("user defined signal 2");
@@ -125,7 +124,16 @@ impl Control {
                         break End::Failed;
                     }
                 }
-                _ = closed_interval.tick() => self.gather.take_closed(),
+                Some(order) = self.orders.recv() => match order {
+                    Order::Reload(answer) => {
+                        // Whoever asked may be gone.
+                        let _ = answer.send(self.reload().await);
+                    }
+                },
+                _ = closed_interval.tick() => {
+                    self.gather.take_closed();
+                    self.reloadable.drop_retired();
+                }
             }
         };
         self.shut_down(end).await;
@@ -144,8 +152,8 @@ impl Control {
         self.gather.listening.set(false);
         self.cores.send_all(|| Command::StopListening);
         self.cores.send_all(|| Command::AnnounceLameDuck);
-        let Control { signals, options, log, cores, .. } = self;
-        let closing = close_clients_slowly(options, log, cores);
+        let Control { signals, reloadable, log, cores, .. } = self;
+        let closing = close_clients_slowly(&reloadable.options, log, cores);
         tokio::pin!(closing);
         loop {
             tokio::select! {

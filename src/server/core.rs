@@ -1,6 +1,8 @@
 //! Hot path: one core's whole life. [`Core::turn`] is the duty cycle; it calls every station of a
 //! message in the order in which a message passes them, and every step is bounded.
 
+pub mod reconfigure;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +19,7 @@ use runtime::clock::Clock;
 use runtime::network::{Event, Network, Socket, Wait};
 use shard::{Service, ServiceTurn, Shard};
 
+use self::reconfigure::Sweep;
 use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
 use crate::placing::Placing;
 
@@ -65,7 +68,7 @@ pub struct Parts<N, C> {
     /// Its connections.
     pub connections: Connections,
     /// What its clients have in common.
-    pub clients: Rc<client::Settings>,
+    pub clients: Rc<client::Current>,
     /// What the control thread asks.
     pub commands: Receiver<Command>,
     /// The next connection's id; shared by all cores, used once a connection.
@@ -92,6 +95,8 @@ pub struct Core<N, C> {
     last_event_ns: u64,
     listen_again_ns: Option<u64>,
     shutdown_until_ns: Option<u64>,
+    /// New settings on their way to the connections.
+    sweep: Option<Sweep>,
     ended: bool,
 }
 
@@ -121,6 +126,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             last_event_ns: now.mono_ns,
             listen_again_ns: None,
             shutdown_until_ns: None,
+            sweep: None,
             ended: false,
         }
     }
@@ -154,6 +160,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
     fn work(&mut self) {
         self.handle_events();
         self.handle_commands();
+        self.sweep();
         let Parts { net, shard, connections, services, .. } = &mut self.parts;
         for service in services {
             service.turn(&mut ServiceTurn { shard, now: self.now, disk: net });
@@ -180,7 +187,8 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         let work = shard.has_work()
             || connections.has_unsent()
             || connections.may_resume(shard)
-            || services.iter().any(|service| service.has_work());
+            || services.iter().any(|service| service.has_work())
+            || self.sweep.is_some();
         if work || idle.looks_again(quiet_ns) || !shard.prepare_sleep() {
             return Wait::Poll;
         }
@@ -342,6 +350,14 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             }
             Command::RefreshCounters(done) => {
                 turn.shard.publish_index_stats();
+                let _ = done.send(());
+            }
+            Command::Reconfigure(settings, done) => self.reconfigure(&settings, done),
+            Command::Close(cids, done) => {
+                let mut line = Vec::new();
+                protocol::encode::write_error(&ErrorText::MaximumConnectionsExceeded, &mut line);
+                let reason = CloseReason::MaximumConnectionsExceeded;
+                connections.close_clients(&mut turn, &cids, &line, reason);
                 let _ = done.send(());
             }
             Command::StopListening => {

@@ -1,13 +1,17 @@
 //! The control thread's handle on all cores: their command queues, bells and counters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Counters;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use runtime::uring::ControlBell;
 use tokio::sync::oneshot;
 
 use crate::command::{Command, Page};
+
+/// How long a core with a full queue is left alone.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 
 /// One core, seen from the control thread.
 pub struct CoreHandle {
@@ -79,6 +83,28 @@ impl Cores {
             return None;
         }
         answered.await.ok()
+    }
+
+    /// Asks the same of every core and waits until all have answered, those that are gone aside.
+    /// No question is lost: for a queue that is full it waits too.
+    pub async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) {
+        let mut answers = Vec::with_capacity(self.handles.len());
+        for handle in &self.handles {
+            loop {
+                let (answer, answered) = oneshot::channel();
+                let sent = handle.commands.try_send(command(answer));
+                handle.bell.ring();
+                match sent {
+                    Ok(()) => break answers.push(answered),
+                    Err(TrySendError::Disconnected(_)) => break,
+                    Err(TrySendError::Full(_)) => tokio::time::sleep(FULL_QUEUE_PAUSE).await,
+                }
+            }
+        }
+        for answered in answers {
+            // A core that ended meanwhile does not answer.
+            let _ = answered.await;
+        }
     }
 
     /// Asks one core for a page that begins at `from`; also says where the next begins.

@@ -16,6 +16,19 @@ pub fn write_pid(path: &Path) -> io::Result<()> {
     write!(file, "{}", std::process::id())
 }
 
+/// Writes the ports file into `directory`.
+///
+/// # Errors
+/// In words, when it cannot be written.
+pub fn write_ports(
+    directory: &Path,
+    clients: SocketAddr,
+    monitoring: Option<SocketAddr>,
+) -> Result<PortsFile, String> {
+    let failed = |error| format!("Could not write ports file in {}: {error}", directory.display());
+    PortsFile::write(directory, clients, monitoring).map_err(failed)
+}
+
 /// The ports file, removed when dropped.
 pub struct PortsFile {
     path: PathBuf,
@@ -26,7 +39,7 @@ impl PortsFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(
+    fn write(
         directory: &Path,
         clients: SocketAddr,
         monitoring: Option<SocketAddr>,

@@ -12,14 +12,16 @@ use monitor::{
     AccountFacts, ClosedRing, Health, IndexFigures, QueueDepth, ServerFacts, Source,
     SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
+use tokio::sync::mpsc;
 
 use crate::command::Command;
 use crate::cores::Cores;
+use crate::orders::Order;
 
 /// The control thread's view of the server, for monitoring.
 pub struct Gather {
-    /// What does not change.
-    pub facts: Rc<ServerFacts>,
+    /// What only a reload changes.
+    pub facts: RefCell<Rc<ServerFacts>>,
     /// The cores.
     pub cores: Rc<Cores>,
     /// The accounts.
@@ -32,6 +34,9 @@ pub struct Gather {
     pub listening: Cell<bool>,
     /// The log.
     pub log: Log,
+    /// What the control thread is asked to do.
+    #[expect(dead_code, reason = "the system account's RELOAD request sends by it")]
+    pub orders: mpsc::Sender<Order>,
 }
 
 impl Gather {
@@ -46,7 +51,7 @@ impl Gather {
 
 impl Source for Gather {
     fn facts(&self) -> Rc<ServerFacts> {
-        Rc::clone(&self.facts)
+        Rc::clone(&self.facts.borrow())
     }
 
     fn shards(&self) -> &[Arc<Counters>] {

@@ -17,12 +17,15 @@
 //! | `placing.rs` | which core a new connection lives on |
 //! | `command.rs` | what the control thread asks of a core |
 //! | `control.rs` | the control thread: signals, lame duck, shutdown |
+//! | `reload.rs` | the configuration read again: all of it or nothing |
+//! | `orders.rs` | what others ask of the control thread |
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
 //! | `settings.rs` | the options in the words of the rooms that obey them |
 //! | `jetstream.rs` | JetStream: what is measured, said at start, and run on each core |
 //! | `identity.rs` | who this server is: id, name, INFO |
+//! | `facts.rs` | what monitoring shows of the server itself |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
 
@@ -31,12 +34,15 @@ mod command;
 mod control;
 pub mod core;
 mod cores;
+mod facts;
 mod files;
 mod gather;
 mod identity;
 mod jetstream;
 mod logging;
+mod orders;
 mod placing;
+mod reload;
 mod run;
 mod settings;
 mod systemd;

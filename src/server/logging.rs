@@ -14,14 +14,21 @@ use crate::identity::{Identity, toolchain};
 pub fn open(options: &Options) -> Result<(Log, LogWriter), String> {
     let verbosity = Verbosity { debug: options.debug, trace: options.trace };
     let (log, lines) = Log::bounded(limits::LOG_LINES_MAX, verbosity);
-    let settings = log_writer::Options {
+    let writer = log_writer::spawn(settings(options)?, log.clone(), lines)
+        .map_err(|error| format!("error opening log: {error}"))?;
+    Ok((log, writer))
+}
+
+/// How the log is to be written.
+///
+/// # Errors
+/// A syslog address that is none.
+pub fn settings(options: &Options) -> Result<log_writer::Options, String> {
+    Ok(log_writer::Options {
         target: target(options)?,
         stamp: if options.logtime { Stamp::Time } else { Stamp::Bare },
         zone: if options.logtime_utc { Zone::Utc } else { Zone::Local },
-    };
-    let writer = log_writer::spawn(settings, log.clone(), lines)
-        .map_err(|error| format!("error opening log: {error}"))?;
-    Ok((log, writer))
+    })
 }
 
 /// A file wins over syslog, as in nats-server.

@@ -25,11 +25,11 @@ pub fn run() -> ExitCode {
         },
         Command::Top(arguments) => ExitCode::from(top::run(&arguments)),
         Command::Check(request) => look_at_host(&request),
-        Command::Run { options, warnings } => {
+        Command::Run { options, warnings, launch } => {
             for warning in warnings {
                 eprintln!("{warning}");
             }
-            match bootstrap::serve(*options) {
+            match bootstrap::serve(*options, launch) {
                 Ok(End::Orderly) => ExitCode::SUCCESS,
                 Ok(End::Failed) | Err(StartError::Logged) => ExitCode::FAILURE,
                 Err(StartError::BeforeLog(text)) => leave(&Exit::failed(text)),

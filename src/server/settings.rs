@@ -1,15 +1,43 @@
 //! The options in the words of the rooms that obey them: one place, for the machine and for the
-//! simulator, so that a test runs what an operator would get.
+//! simulator, so that a test runs what an operator would get; at the start and on each reload.
+
+use std::sync::Arc;
 
 use base::Log;
+use client::Traced;
 use config::Options;
 use connection::Limits;
 use protocol::Info;
 use security::Authenticator;
 use subject::CachePolicy;
 
+use crate::core::reconfigure::CoreSettings;
+use crate::tuning;
+
+/// What a core is told. `info` is INFO but for what is each client's own; `authenticator` is made
+/// of the same options, or is the one of before when they say the same.
+pub fn of_core(
+    options: &Options,
+    info: Info,
+    authenticator: Arc<Authenticator>,
+    log: &Log,
+) -> CoreSettings {
+    CoreSettings {
+        shard: of_shards(options, options.trace.then(|| log.clone())),
+        connections: of_connections(options),
+        clients: Arc::new(of_clients(options, info, authenticator)),
+        connections_max: u64::from(options.max_connections),
+        idle: tuning::idle(&options.corewire.tuning),
+    }
+}
+
+/// Who may connect.
+pub fn authenticator(options: &Options) -> Arc<Authenticator> {
+    Arc::new(Authenticator::new(options.auth.clone()))
+}
+
 /// What shards need. `trace` is where deliveries are traced, if they are.
-pub fn of_shards(options: &Options, trace: Option<Log>) -> shard::Settings {
+fn of_shards(options: &Options, trace: Option<Log>) -> shard::Settings {
     shard::Settings {
         cache: match options.disable_sublist_cache {
             true => CachePolicy::Off,
@@ -22,7 +50,7 @@ pub fn of_shards(options: &Options, trace: Option<Log>) -> shard::Settings {
 }
 
 /// What connections need.
-pub fn of_connections(options: &Options) -> Limits {
+fn of_connections(options: &Options) -> Limits {
     Limits {
         ping_interval: options.ping_interval,
         ping_max: options.ping_max,
@@ -32,11 +60,14 @@ pub fn of_connections(options: &Options) -> Limits {
     }
 }
 
-/// What clients need. `info` is INFO but for what is each client's own.
-pub fn of_clients(options: &Options, info: Info) -> client::Settings {
+fn of_clients(
+    options: &Options,
+    info: Info,
+    authenticator: Arc<Authenticator>,
+) -> client::Settings {
     client::Settings {
         info,
-        authenticator: Authenticator::new(options.auth.clone()),
+        authenticator,
         auth_timeout: options.auth_timeout,
         ping_interval: options.ping_interval,
         control_line_max: options.max_control_line,
@@ -44,5 +75,9 @@ pub fn of_clients(options: &Options, info: Info) -> client::Settings {
         subscriptions_max: options.max_subscriptions,
         tokens_max: options.max_sub_tokens,
         traced_payload_max: options.max_traced_msg_len,
+        traced: match options.trace_headers {
+            true => Traced::Headers,
+            false => Traced::Whole,
+        },
     }
 }

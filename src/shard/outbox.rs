@@ -92,6 +92,11 @@ impl Outbox {
         self.headers = headers;
     }
 
+    /// Sets how many bytes may be queued; what is queued already stays.
+    pub(crate) fn set_pending_max(&mut self, pending_max: usize) {
+        self.pending_max = pending_max;
+    }
+
     /// Whether messages are still delivered.
     #[inline]
     pub fn is_open(&self) -> bool {

@@ -116,6 +116,19 @@ impl Shard {
         }
     }
 
+    /// Obeys new settings from now on. Whether matches are cached stays as it was.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = Settings { cache: self.settings.cache, ..settings };
+    }
+
+    /// Lets a connection that is open obey the settings too.
+    pub fn reconfigure_outbox(&mut self, slot: ConnSlot) {
+        let pending_max = self.settings.pending_max;
+        if let Some(outbox) = self.outbox(slot) {
+            outbox.set_pending_max(pending_max);
+        }
+    }
+
     /// Which shard this is.
     pub fn id(&self) -> ShardId {
         self.id

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 
 use super::*;
 use crate::options::{Auth, Port, User};
@@ -196,7 +197,7 @@ fn checking_a_file() {
 #[test]
 fn warnings_do_not_stop_a_start() {
     match run_with("-c f.conf", "ping_interval: 10") {
-        Ok(Command::Run { options, warnings }) => {
+        Ok(Command::Run { options, warnings, .. }) => {
             assert_eq!(options.ping_interval.as_secs(), 10);
             assert_eq!(warnings.len(), 1);
         }

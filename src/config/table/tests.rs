@@ -9,7 +9,7 @@ use crate::options::{Advertise, Auth, Batches, Corewire, Flush, JetStream, Optio
 use crate::options::{Secret, User};
 use crate::parser::{self, Files};
 use crate::place::Sources;
-use crate::problem::{Diagnostics, Problem};
+use crate::problem::{Diagnostics, Problem, Warning};
 use std::io;
 use std::path::Path;
 
@@ -37,7 +37,7 @@ const EVERYTHING: &str = r#"
 listen: 127.0.0.1:5000
 client_advertise: "[::1]:6000"
 server_name: one
-debug: on, trace: yes, trace_verbose: true, logtime: false, logtime_utc: true
+debug: on, trace: yes, trace_verbose: true, trace_headers: true, logtime: false, logtime_utc: true
 log_file: "/l", log_size_limit: 10MB, log_max_num: 3
 syslog: true, remote_syslog: "udp://h:514"
 pid_file: "/p", ports_file_dir: "/d"
@@ -47,6 +47,8 @@ ping_interval: "30s", ping_max: 5, write_deadline: 2s, write_timeout: Retry
 no_fast_producer_stall: false
 lame_duck_duration: "1m", lame_duck_grace_period: 5s
 no_header_support: true, no_sublist_cache: true
+connect_error_reports: 17, reconnect_error_reports: 18
+feature_flags { js_ack_fc_v2: true, other: off }
 http: "localhost:8222", http_base_path: "nats/"
 server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
 authorization { users: [{user: a, password: b}, {username: c}], timeout: 0.5 }
@@ -88,6 +90,9 @@ fn every_option_that_is_built_is_set() {
         syslog: true,
         remote_syslog: Some("udp://h:514".into()),
         max_traced_msg_len: 11,
+        trace_headers: true,
+        connect_error_reports: 17,
+        reconnect_error_reports: 18,
         auth: Auth::Users(vec![user("a", "b"), user("c", "")]),
         auth_timeout: Duration::from_millis(500),
         max_control_line: 2048,
@@ -128,6 +133,7 @@ fn every_option_that_is_built_is_set() {
                 timeout: Duration::from_secs(12),
             },
         },
+        feature_flags: [("js_ack_fc_v2".into(), true), ("other".into(), false)].into(),
         config_file: None,
         config_digest: String::new(),
         corewire: Corewire {
@@ -184,6 +190,9 @@ fn a_large_payload_is_warned_of_in_the_log_only() {
                 performance";
     assert_eq!(warnings, [text]);
     assert!(Options::default().log_warnings().is_empty());
+    let (draft, mut found) = read("feature_flags { off: false, on: true }");
+    let warnings = draft.finish(&mut found).log_warnings();
+    assert_eq!(warnings, [Warning::FeatureFlag("on".into())]);
 }
 
 fn each_block() -> [(&'static str, &'static [Declaration]); 6] {

@@ -138,3 +138,24 @@ fn a_file_that_cannot_be_opened_is_an_error_at_start_and_survived_later() {
     writer.flush_and_stop();
     assert_eq!(folder.read("moved.log"), bare(["[INF] kept in the old file"]));
 }
+
+#[test]
+fn a_new_target_gets_what_is_said_after_the_change_and_a_bad_one_changes_nothing() {
+    let folder = Folder::new("replace");
+    let (log, lines) = Log::bounded(100, Verbosity::default());
+    let writer = spawn(folder.file_options(), log.clone(), lines).unwrap();
+    log.say(Level::Info, "old");
+    let missing = FileOptions { path: "/no/such/folder/log".into(), size_limit: 0, files_max: 0 };
+    let bad = Options { target: Target::File(missing), ..Options::default() };
+    assert!(writer.replace(bad).is_err());
+    log.say(Level::Info, "still old");
+    let path = folder.0.join("new.log");
+    let target = Target::File(FileOptions { path, size_limit: 0, files_max: 0 });
+    writer.replace(Options { target, stamp: Stamp::Bare, ..Options::default() }).unwrap();
+    log.say(Level::Info, "new");
+    writer.flush_and_stop();
+
+    // The change and the last line race to the thread, which writes what waits first.
+    let (old, new) = (folder.read("server.log"), folder.read("new.log"));
+    assert_eq!(old + &new, bare(["[INF] old", "[INF] still old", "[INF] new"]));
+}

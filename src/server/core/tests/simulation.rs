@@ -26,7 +26,7 @@ use shard::{Service, Shard};
 
 use super::speech::{Heard, Message, hear};
 use crate::command::Command;
-use crate::core::{Core, Idle, Parts};
+use crate::core::{Core, Parts};
 use crate::placing::Placing;
 use crate::settings;
 
@@ -167,23 +167,23 @@ impl Simulation {
         self.commands.push(sender);
         let info =
             Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() };
-        let limits = settings::of_connections(options);
-        let clients = settings::of_clients(options, info);
+        let settings =
+            settings::of_core(options, info, settings::authenticator(options), &outside.log);
         let counters = Arc::clone(&self.counters[id.index()]);
         let seed = self.random.u64(..);
-        let mut shard = Shard::new(end, settings::of_shards(options, None), counters, seed);
+        let mut shard = Shard::new(end, settings.shard, counters, seed);
         let services = (setup.services)(&mut shard);
         Core::new(Parts {
             net,
             clock: self.clock.clone(),
             shard,
-            connections: Connections::new(limits, outside.clone()),
-            clients: Rc::new(clients),
+            connections: Connections::new(settings.connections, outside.clone()),
+            clients: Rc::new(client::Current::new(settings.clients)),
             commands,
             next_cid: Arc::clone(next_cid),
             placing: (id == ShardId(0)).then(|| Placing::new(self.counters.clone())),
-            connections_max: u64::from(options.max_connections),
-            idle: Idle::Park,
+            connections_max: settings.connections_max,
+            idle: settings.idle,
             services,
             log: outside.log.clone(),
         })

@@ -1,0 +1,288 @@
+//! What a reload changes: two sets of options compared, option by option, and what of that a
+//! server that runs can take over. spec/cli-and-config.md §7 and §8
+//!
+//! Whether a change applies is said where the option is declared (`table.rs`); here stands how
+//! its value is read back from [`Options`], and what the log calls it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cores::CoreList;
+use crate::declaration::Reload;
+use crate::duration;
+use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, WriteTimeout};
+use crate::profile::Tuning;
+use crate::table;
+
+/// A change that a server that runs takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The option's key.
+    pub key: &'static str,
+    /// What stands behind `Reloaded: ` in the log; no secret.
+    pub text: String,
+}
+
+/// Changes that need a restart, at least one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Refused(Vec<Refusal>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    name: &'static str,
+    old: String,
+    new: String,
+}
+
+impl fmt::Display for Refused {
+    /// In nats-server's words, which names the first only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, Refusal { name, old, new }) in self.0.iter().enumerate() {
+            let comma = if place > 0 { "; " } else { "" };
+            write!(f, "{comma}config reload not supported for {name}: old={old}, new={new}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What `new` changes in `old`.
+///
+/// # Errors
+/// [`Refused`] when any of it needs a restart: then nothing is to be changed.
+pub fn diff(old: &Options, new: &Options) -> Result<Vec<Change>, Refused> {
+    let (mut changes, mut refused) = (Vec::new(), Vec::new());
+    for field in FIELDS.iter().filter(|field| !(field.same)(old, new)) {
+        let applies = table::find(field.key).is_some_and(|found| found.reload == Reload::Applies);
+        if applies && (field.allowed)(old, new) {
+            changes.push(Change { key: field.key, text: (field.line)(field.key, new) });
+        } else {
+            let (old, new) = ((field.show)(old), (field.show)(new));
+            refused.push(Refusal { name: field.name, old, new });
+        }
+    }
+    if refused.is_empty() { Ok(changes) } else { Err(Refused(refused)) }
+}
+
+/// One field of [`Options`]: which option sets it, and how its value is read back.
+struct Field {
+    /// The key of the option's declaration.
+    key: &'static str,
+    /// nats-server's name for it, which refusals show.
+    name: &'static str,
+    /// The field, for the test that none is missing.
+    #[cfg(test)]
+    path: &'static str,
+    same: fn(&Options, &Options) -> bool,
+    show: fn(&Options) -> String,
+    /// What the log says of a change.
+    line: fn(&str, &Options) -> String,
+    /// Whether this change applies, where the option's changes may.
+    allowed: fn(&Options, &Options) -> bool,
+}
+
+macro_rules! field {
+    ($key:literal, $name:literal, $($path:ident).+) => {
+        Field {
+            key: $key,
+            name: $name,
+            #[cfg(test)]
+            path: stringify!($($path).+),
+            same: |old, new| old.$($path).+ == new.$($path).+,
+            show: |options| options.$($path).+.show(),
+            line: |key, options| format!("{key} = {}", options.$($path).+.show()),
+            allowed: |_, _| true,
+        }
+    };
+    // What the log says instead of key and value.
+    ($key:literal, $name:literal, $($path:ident).+, $line:literal) => {
+        Field { line: |_, _| $line.to_owned(), ..field!($key, $name, $($path).+) }
+    };
+}
+
+/// Every field of [`Options`] but those that only name the file.
+static FIELDS: &[Field] = &[
+    field!("host", "Host", host),
+    field!("port", "Port", port),
+    field!("server_name", "ServerName", server_name),
+    field!("client_advertise", "ClientAdvertise", client_advertise),
+    field!("trace", "Trace", trace),
+    field!("debug", "Debug", debug),
+    field!("trace_verbose", "TraceVerbose", trace_verbose),
+    field!("trace_headers", "TraceHeaders", trace_headers),
+    field!("logtime", "Logtime", logtime),
+    field!("logtime_utc", "LogtimeUTC", logtime_utc),
+    Field {
+        line: |_, options| format!("log_file = {}", options.log_file.show()),
+        ..field!("logfile", "LogFile", log_file)
+    },
+    field!("logfile_size_limit", "LogSizeLimit", log_size_limit),
+    field!("logfile_max_num", "LogMaxFiles", log_max_num),
+    field!("syslog", "Syslog", syslog),
+    field!("remote_syslog", "RemoteSyslog", remote_syslog),
+    field!("max_traced_msg_len", "MaxTracedMsgLen", max_traced_msg_len),
+    Field {
+        line: |_, options| format!("pid_file = {}", options.pid_file.show()),
+        ..field!("pidfile", "PidFile", pid_file)
+    },
+    field!("ports_file_dir", "PortsFileDir", ports_file_dir),
+    field!("authorization", "Authorization", auth, "authorization users"),
+    Field {
+        line: |_, options| format!("authorization timeout = {}", options.auth_timeout.show()),
+        ..field!("authorization.timeout", "AuthTimeout", auth_timeout)
+    },
+    field!("max_control_line", "MaxControlLine", max_control_line),
+    field!("max_payload", "MaxPayload", max_payload),
+    field!("max_pending", "MaxPending", max_pending),
+    field!("max_connections", "MaxConn", max_connections),
+    field!("max_subscriptions", "MaxSubs", max_subscriptions),
+    field!("max_sub_tokens", "MaxSubTokens", max_sub_tokens),
+    field!("max_closed_clients", "MaxClosedClients", max_closed_clients),
+    field!("ping_interval", "PingInterval", ping_interval),
+    field!("ping_max", "MaxPingsOut", ping_max),
+    field!("write_deadline", "WriteDeadline", write_deadline),
+    field!("write_timeout", "WriteTimeout", write_timeout),
+    field!("no_fast_producer_stall", "NoFastProducerStall", slow_subscriber),
+    field!("lame_duck_duration", "LameDuckDuration", lame_duck_duration),
+    field!("lame_duck_grace_period", "LameDuckGracePeriod", lame_duck_grace_period),
+    field!("connect_error_reports", "ConnectErrorReports", connect_error_reports),
+    field!("reconnect_error_reports", "ReconnectErrorReports", reconnect_error_reports),
+    field!("no_header_support", "NoHeaderSupport", no_header_support),
+    field!("disable_sublist_cache", "NoSublistCache", disable_sublist_cache),
+    field!("http", "HTTPHost", http_host),
+    field!("http_port", "HTTPPort", http_port),
+    field!("http_base_path", "HTTPBasePath", http_base_path),
+    field!("server_tags", "Tags", server_tags, "tags"),
+    field!("server_metadata", "Metadata", server_metadata, "metadata"),
+    field!("feature_flags", "FeatureFlags", feature_flags),
+    // A change of JetStream needs a restart; nothing of it is taken over.
+    field!("jetstream", "JetStream", jetstream),
+    field!("corewire.cores", "Cores", corewire.cores),
+    Field {
+        allowed: |old, new| is_live(&old.corewire.tuning, &new.corewire.tuning),
+        line: |_, options| format!("profile = {}", options.corewire.profile),
+        show: |options| options.corewire.profile.to_string(),
+        same: |old, new| {
+            let (old, new) = (&old.corewire, &new.corewire);
+            old.tuning == new.tuning && old.profile == new.profile
+        },
+        ..field!("corewire.profile", "Profile", corewire.tuning)
+    },
+];
+
+/// Whether a server that runs can go from one tuning to the other: what a core with nothing to
+/// do does can change, what it was built with cannot.
+fn is_live(old: &Tuning, new: &Tuning) -> bool {
+    let Tuning { idle, spin_before_park_us, .. } = *new;
+    Tuning { idle, spin_before_park_us, ..old.clone() } == *new
+}
+
+/// A value as nats-server's log shows it. Nothing of a secret.
+trait Show {
+    fn show(&self) -> String;
+}
+
+macro_rules! show_as_text {
+    ($($kind:ty),*) => { $(impl Show for $kind {
+        fn show(&self) -> String {
+            self.to_string()
+        }
+    })* };
+}
+
+show_as_text!(bool, u8, u32, u64, usize, String, Port);
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> String {
+        self.as_ref().map(Show::show).unwrap_or_default()
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Show for Duration {
+    fn show(&self) -> String {
+        duration::print(*self)
+    }
+}
+
+impl Show for Advertise {
+    fn show(&self) -> String {
+        let Advertise { host, port } = self;
+        port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl Show for WriteTimeout {
+    fn show(&self) -> String {
+        let word = match self {
+            WriteTimeout::Default => "default",
+            WriteTimeout::Close => "close",
+            WriteTimeout::Retry => "retry",
+        };
+        word.to_owned()
+    }
+}
+
+impl Show for SlowSubscriber {
+    fn show(&self) -> String {
+        let word = match self {
+            SlowSubscriber::Ignore => "unset",
+            SlowSubscriber::Stall => "false",
+            SlowSubscriber::Drop => "true",
+        };
+        word.to_owned()
+    }
+}
+
+impl Show for Auth {
+    fn show(&self) -> String {
+        let kind = match self {
+            Auth::None => "none",
+            Auth::Token(_) => "token",
+            Auth::User(_) => "user",
+            Auth::Users(_) => "users",
+        };
+        kind.to_owned()
+    }
+}
+
+impl Show for Vec<String> {
+    fn show(&self) -> String {
+        format!("[{}]", self.join(" "))
+    }
+}
+
+impl<V: fmt::Display> Show for BTreeMap<String, V> {
+    fn show(&self) -> String {
+        let entries: Vec<String> =
+            self.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+        format!("[{}]", entries.join(" "))
+    }
+}
+
+impl Show for CoreList {
+    fn show(&self) -> String {
+        format!("{:?}", self.as_slice())
+    }
+}
+
+impl Show for JetStream {
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Show for Tuning {
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

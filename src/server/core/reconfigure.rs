@@ -1,0 +1,63 @@
+//! New settings for a core that turns: in force from one turn to the next for all that is to come,
+//! then for the connections that are open, some a turn (spec/cli-and-config.md §8).
+
+use std::sync::Arc;
+
+use connection::{Limits, Turn};
+use runtime::clock::Clock;
+use runtime::network::Network;
+use tokio::sync::oneshot;
+
+use super::{Core, Idle};
+
+/// Slots of connections that one turn visits at most: a few microseconds' work.
+const SLOTS_PER_TURN: usize = 64;
+
+/// What a core is told at its start and on each reload. Made once, read by all cores.
+#[derive(Clone, Debug)]
+pub struct CoreSettings {
+    /// What its shard obeys.
+    pub shard: shard::Settings,
+    /// What its connections obey.
+    pub connections: Limits,
+    /// What its clients obey.
+    pub clients: Arc<client::Settings>,
+    /// Open connections on the whole server at most.
+    pub connections_max: u64,
+    /// What it does when idle.
+    pub idle: Idle,
+}
+
+/// How far a core is with its open connections.
+pub(super) struct Sweep {
+    next: usize,
+    done: oneshot::Sender<()>,
+}
+
+impl<N: Network, C: Clock> Core<N, C> {
+    /// Takes the settings over. `done` is told when the last open connection obeys them.
+    pub(super) fn reconfigure(&mut self, settings: &CoreSettings, done: oneshot::Sender<()>) {
+        let parts = &mut self.parts;
+        parts.shard.reconfigure(settings.shard.clone());
+        parts.connections.set_limits(settings.connections);
+        parts.clients.replace(Arc::clone(&settings.clients));
+        parts.connections_max = settings.connections_max;
+        parts.idle = settings.idle;
+        // A sweep under way begins anew: its asker waits for this one no longer.
+        self.sweep = Some(Sweep { next: 0, done });
+    }
+
+    /// Goes on with the open connections.
+    pub(super) fn sweep(&mut self) {
+        let Some(Sweep { next, done }) = self.sweep.take() else { return };
+        let mut turn =
+            Turn { net: &mut self.parts.net, shard: &mut self.parts.shard, now: self.now };
+        match self.parts.connections.reconfigure(&mut turn, next, SLOTS_PER_TURN) {
+            Some(next) => self.sweep = Some(Sweep { next, done }),
+            None => {
+                // Whoever asked may be gone.
+                let _ = done.send(());
+            }
+        }
+    }
+}

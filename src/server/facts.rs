@@ -1,0 +1,81 @@
+//! What monitoring shows of the server itself: from the options, and from what a reload cannot
+//! change.
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base::AccountId;
+use config::options::WriteTimeout;
+use config::{Launch, Options, limits, version};
+use monitor::{AccountFacts, ServerFacts};
+
+use crate::identity::{Identity, toolchain};
+
+/// What stays for the life of the process.
+pub struct Standing {
+    /// What was typed to start it.
+    pub launch: Launch,
+    /// Who it is.
+    pub identity: Identity,
+    /// Where clients are listened for.
+    pub clients: SocketAddr,
+    /// Where monitoring listens.
+    pub http: Option<SocketAddr>,
+    /// The cores with a shard.
+    pub cores: Vec<usize>,
+    /// When it started, nanoseconds since the Unix epoch.
+    pub start_ns: u64,
+}
+
+/// Nanoseconds since the Unix epoch.
+pub fn now_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// The facts under these options, which were read at `config_load_ns`.
+pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> ServerFacts {
+    let Standing { identity, clients, http, cores, start_ns, .. } = standing;
+    ServerFacts {
+        server_id: identity.id.clone(),
+        server_name: identity.name.clone(),
+        version: version::NATS_VERSION.to_owned(),
+        git_commit: version::GIT_COMMIT.unwrap_or_default().to_owned(),
+        toolchain: toolchain(),
+        host: options.host.clone(),
+        port: clients.port(),
+        auth_required: options.auth.is_required(),
+        auth_timeout: options.auth_timeout,
+        tls_timeout: limits::AUTH_TIMEOUT,
+        http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
+        http_port: http.map_or(0, |address| address.port()),
+        http_base_path: options.http_base_path.clone(),
+        max_connections: options.max_connections,
+        max_subscriptions: options.max_subscriptions,
+        ping_interval: options.ping_interval,
+        ping_max: options.ping_max,
+        max_control_line: options.max_control_line,
+        max_payload: options.max_payload,
+        max_pending: options.max_pending,
+        write_deadline: options.write_deadline,
+        write_timeout: match options.write_timeout {
+            WriteTimeout::Default => String::new(),
+            WriteTimeout::Close => String::from("close"),
+            WriteTimeout::Retry => String::from("retry"),
+        },
+        cores: cores.len(),
+        start_ns: *start_ns,
+        config_load_ns,
+        config_digest: options.config_digest.clone(),
+        tags: options.server_tags.clone(),
+        metadata: options.server_metadata.clone(),
+        feature_flags: options.feature_flags.clone(),
+        system_account: Some(String::from("$SYS")),
+        ..ServerFacts::default()
+    }
+}
+
+/// The accounts that exist without being configured; made so long after the Unix epoch.
+pub fn accounts(update_ns: u64) -> [AccountFacts; 2] {
+    let account = |id, name: &str| AccountFacts { id, name: name.to_owned(), update_ns };
+    [account(AccountId::GLOBAL, "$G"), account(AccountId::SYSTEM, "$SYS")]
+}

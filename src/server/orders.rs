@@ -1,0 +1,15 @@
+//! What others ask of the control thread: the way by which a request that came over the wire
+//! (`$SYS.REQ.SERVER.<id>.RELOAD`) reaches what only the control thread can do.
+
+use tokio::sync::oneshot;
+
+/// Orders that may wait; whoever finds no room is told so by the channel.
+pub const ORDERS_MAX: usize = 16;
+
+/// One order.
+pub enum Order {
+    /// Read the configuration again, as SIGHUP does. The answer is the error's text, which the
+    /// log has too.
+    #[expect(dead_code, reason = "the system account's RELOAD request gives it")]
+    Reload(oneshot::Sender<Result<(), String>>),
+}

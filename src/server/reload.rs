@@ -1,0 +1,155 @@
+//! The configuration read again while the server runs: all of it or nothing
+//! (spec/cli-and-config.md §8).
+//!
+//! ```text
+//! read, check, compare ──wrong or refused──▶ nothing has changed
+//!    └─▶ ports file, log ──cannot be written──▶ nothing has changed
+//!           └─▶ every core ─▶ the oldest clients stay ─▶ "Reloaded server configuration"
+//! ```
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::{ClientId, Counter, Level, Log, Verbosity};
+use config::command::Reread;
+use config::parser::Disk;
+use config::{Options, reload};
+use log_writer::LogWriter;
+use monitor::Source;
+use security::Authenticator;
+
+use crate::command::Command;
+use crate::control::Control;
+use crate::facts::{self, Standing};
+use crate::files::{self, PortsFile};
+use crate::systemd::{self, Stage};
+use crate::{logging, settings};
+
+/// What a reload works on.
+pub struct Reloadable {
+    /// What the operator chose, now.
+    pub options: Rc<Options>,
+    /// What no reload changes.
+    pub standing: Standing,
+    /// Who may connect, as made of the options.
+    pub authenticator: Arc<Authenticator>,
+    /// What clients obeyed before, until the last one has let go: it may be large, and is taken
+    /// apart here rather than on a core.
+    pub retired: Vec<Arc<client::Settings>>,
+    /// What clients obey now.
+    pub clients: Arc<client::Settings>,
+    /// What writes the log.
+    pub writer: LogWriter,
+    /// The ports file, if there is one.
+    pub ports_file: Option<PortsFile>,
+}
+
+impl Reloadable {
+    /// Takes apart what no client obeys any more.
+    pub fn drop_retired(&mut self) {
+        self.retired.retain(|settings| Arc::strong_count(settings) > 1);
+    }
+
+    /// Writes what has to be written before anything is changed.
+    fn prepare(&mut self, new: &Options, log: &Log) -> Result<(), String> {
+        let old = &*self.options;
+        let Standing { clients, http, .. } = self.standing;
+        let ports_file = match &new.ports_file_dir {
+            directory if *directory == old.ports_file_dir => None,
+            None => Some(None),
+            Some(directory) => Some(Some(files::write_ports(directory, clients, http)?)),
+        };
+        let settings = logging::settings(new)?;
+        if settings != logging::settings(old)? {
+            let failed = |error| format!("error opening log: {error}");
+            self.writer.replace(settings).map_err(failed)?;
+        }
+        if let Some(ports_file) = ports_file {
+            self.ports_file = ports_file;
+        }
+        if new.pid_file != old.pid_file
+            && let Some(path) = &new.pid_file
+            && let Err(error) = files::write_pid(path)
+        {
+            // As in nats-server: the server runs as well without it.
+            log.say(Level::Error, format!("Failed to write pidfile {}: {error}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Control {
+    /// Reads the configuration again and obeys it, or leaves everything as it was and says why,
+    /// in the log and in the error.
+    ///
+    /// # Errors
+    /// What is wrong with the new configuration, or what cannot be changed without a restart.
+    pub async fn reload(&mut self) -> Result<(), String> {
+        systemd::tell(&self.log, Stage::Reloading);
+        let reloaded = self.try_reload().await;
+        if let Err(error) = &reloaded {
+            let text = format!("Failed to reload server configuration: {error}");
+            self.log.say(Level::Error, text);
+        }
+        systemd::tell(&self.log, Stage::Ready);
+        reloaded
+    }
+
+    async fn try_reload(&mut self) -> Result<(), String> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let Reread { options: new, warnings } =
+            self.reloadable.standing.launch.reread(&environment, &Disk)?;
+        let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
+        self.reloadable.prepare(&new, &self.log)?;
+        // Nothing can fail from here on.
+        for warning in
+            warnings.into_iter().chain(new.log_warnings().iter().map(ToString::to_string))
+        {
+            self.log.say(Level::Warn, warning);
+        }
+        let digest = new.config_digest.clone();
+        self.obey(new).await;
+        for change in changes {
+            self.log.say(Level::Info, format!("Reloaded: {}", change.text));
+        }
+        self.log.say(Level::Info, format!("Reloaded server configuration ({digest})"));
+        Ok(())
+    }
+
+    async fn obey(&mut self, new: Options) {
+        let Control { reloadable, gather, cores, log, .. } = self;
+        log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
+        if new.auth != reloadable.options.auth {
+            reloadable.authenticator = settings::authenticator(&new);
+        }
+        let standing = &reloadable.standing;
+        let facts = facts::of(&new, standing, facts::now_ns());
+        gather.facts.replace(Rc::new(facts));
+        gather.closed.borrow_mut().resize(new.max_closed_clients);
+        let info = standing.identity.info(&new, standing.clients.port());
+        let authenticator = Arc::clone(&reloadable.authenticator);
+        let core_settings = Arc::new(settings::of_core(&new, info, authenticator, log));
+        let clients = Arc::clone(&core_settings.clients);
+        reloadable.retired.push(std::mem::replace(&mut reloadable.clients, clients));
+        cores.ask_all(|answer| Command::Reconfigure(Arc::clone(&core_settings), answer)).await;
+        reloadable.options = Rc::new(new);
+        self.close_newest().await;
+    }
+
+    /// spec/cli-and-config.md §7.1, max_connections: reducing closes the newest excess clients.
+    async fn close_newest(&self) {
+        let max = self.reloadable.options.max_connections as usize;
+        let counters = self.cores.counters().iter();
+        if counters.map(|core| core.get(Counter::Connections)).sum::<u64>() <= max as u64 {
+            return;
+        }
+        let open = self.gather.connections().await;
+        let mut cids: Vec<ClientId> = open.into_iter().map(|connection| connection.cid).collect();
+        cids.sort_unstable();
+        let newest: Arc<[ClientId]> = cids.get(max..).unwrap_or_default().into();
+        self.cores.ask_all(|answer| Command::Close(Arc::clone(&newest), answer)).await;
+        let count = newest.len();
+        let text = format!("Closed {count} connections to fall within max_connections");
+        self.log.say(Level::Info, text);
+    }
+}
