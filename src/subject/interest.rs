@@ -480,6 +480,10 @@ fn same_bytes(one: &[u8], other: &[u8]) -> bool {
     }
     match one.len() {
         // The two ends overlap and cover everything.
+        4..8 => {
+            one.first_chunk::<4>() == other.first_chunk()
+                && one.last_chunk::<4>() == other.last_chunk()
+        }
         8..=16 => {
             one.first_chunk::<8>() == other.first_chunk()
                 && one.last_chunk::<8>() == other.last_chunk()
