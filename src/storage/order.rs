@@ -93,7 +93,8 @@ mod tests {
         fn ids_stand_as_a_tree_of_names_has_them(
             steps in proptest::collection::vec((any::<bool>(), 0u32..3_000), 1..4_000),
         ) {
-            let names: Vec<String> = (0..3_000u32).map(|n| (n * 7_919 % 3_000).to_string()).collect();
+            let mixed = (0..3_000u32).map(|n| n * 7_919 % 3_000);
+            let names: Vec<String> = mixed.map(|n| n.to_string()).collect();
             let name_of = |id: SubjectId| names[id.0 as usize].as_bytes();
             let mut order = Order::default();
             let mut naive = BTreeSet::new();
