@@ -1,16 +1,55 @@
 //! Consumers: who reads a stream, how far each is, and what each has yet to acknowledge.
 //!
+//! A consumer is a state machine of its stream's core: letters, stored messages and time come in,
+//! deliveries, status messages and advisories go out. It reads through the room `storage`.
+//!
 //! | file | what |
 //! |---|---|
-//! | `config.rs` | the configuration's fields |
-//! | `rules.rs` | defaults and the rules of create |
-//! | `update.rs` | what may be changed later |
-//! | `levels.rs` | the API level a consumer needs |
+//! | `set.rs` | all consumers of one stream: the door for the service and for the stream |
+//! | `engine.rs` | one consumer: its parts, its timers, its end |
+//! | `delivery.rs` | messages to those who take them |
+//! | `acks.rs`, `ack.rs` | acknowledgements: what they do, how they are written |
+//! | `pulls.rs`, `request.rs`, `waiting.rs` | pull requests: handled, read, queued |
+//! | `push.rs` | push consumers: interest, heartbeats, flow control |
+//! | `pins.rs` | priority groups with a pinned client |
+//! | `pace.rs` | replay with the original pauses, rate limit |
+//! | `cursor.rs` | where a consumer stands, and what is still to come |
+//! | `pending.rs` | what is delivered and not acknowledged |
+//! | `status.rs` | status messages, exactly as written |
+//! | `advisory.rs`, `info.rs` | what is told about a consumer |
+//! | `state.rs`, `reset.rs` | the state on disk; starting over |
+//! | `config.rs`, `rules.rs`, `update.rs`, `levels.rs` | the configuration and its rules |
+//! | `decimal.rs` | numbers in decimal |
 
-pub mod config;
+mod ack;
+mod acks;
+mod advisory;
+mod config;
+mod cursor;
+mod decimal;
+mod delivery;
+mod engine;
+mod info;
 pub mod levels;
-pub mod rules;
+mod pace;
+mod pending;
+mod pins;
+mod pulls;
+mod push;
+mod request;
+mod reset;
+mod rules;
+mod set;
+mod state;
+mod status;
 pub mod update;
+mod waiting;
 
+pub use advisory::{Event, Sequences};
 pub use config::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, ReplayPolicy};
-pub use rules::{Corrections, Setting};
+pub use engine::{Birth, Consumer, Desk, Home, Persistence};
+pub use info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
+pub use pulls::API_LEVEL;
+pub use rules::{Corrections, Setting, admit, check_name};
+pub use set::{ConsumerPlace, Consumers, End};
+pub use state::Damaged;

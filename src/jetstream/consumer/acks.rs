@@ -1,0 +1,185 @@
+//! Hot path: what clients say about what they got. Before it stands the service that read the
+//! letter, after it the stream's retention and the confirmation.
+//!
+//! Source: spec/jetstream.md §9. The ack floor is the last delivery before which everything is
+//! acknowledged, as consumer and as stream sequence.
+
+use base::Now;
+
+use super::ack::{Delivery, Verb};
+use super::advisory::{Event, Sequences};
+use super::config::AckPolicy;
+use super::engine::{Consumer, Desk, Home, Progress};
+use super::pending::Entry;
+use crate::stream_config::Retention;
+use crate::wire_time::WireTime;
+
+impl Consumer {
+    /// An acknowledgement came on `subject`; with a `reply` it is confirmed there.
+    pub fn ack(
+        &mut self,
+        subject: &[u8],
+        payload: &[u8],
+        reply: Option<&[u8]>,
+        home: &Home,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(delivery) = Delivery::parse(subject) else { return };
+        let seq = delivery.stream_seq;
+        self.used(desk.now);
+        match Verb::parse(payload) {
+            Verb::Ack => self.acknowledge(&delivery, home, desk),
+            Verb::Nak(delay_ns) => self.nak(&delivery, delay_ns, home, desk),
+            Verb::Progress => self.progress(seq, desk.now),
+            Verb::Term(reason) => self.terminate(&delivery, reason, home, desk),
+            Verb::Next(request) => {
+                self.acknowledge(&delivery, home, desk);
+                // The messages asked for are the answer.
+                if let Some(reply) = reply {
+                    self.pull(reply, request, None, home, desk);
+                }
+                return;
+            }
+            Verb::Unknown => {}
+        }
+        if let Some(reply) = reply {
+            self.confirm(reply, home, desk);
+        }
+    }
+
+    /// A message is done with.
+    #[inline]
+    fn acknowledge(&mut self, delivery: &Delivery, home: &Home, desk: &mut Desk<'_>) {
+        match self.config.ack_policy {
+            // spec/jetstream.md §9: ack policy none ignores.
+            AckPolicy::None => {}
+            AckPolicy::Explicit => {
+                if let Some(entry) = self.take(delivery.stream_seq, desk.now) {
+                    self.release(entry.seq, entry.seq, home);
+                    self.sample(&entry, home, desk);
+                }
+            }
+            AckPolicy::All | AckPolicy::FlowControl => {
+                if let Some(entry) = self.pending.get(delivery.stream_seq).copied() {
+                    self.sample(&entry, home, desk);
+                }
+                self.acknowledge_upto(delivery.stream_seq, home, desk);
+            }
+        }
+    }
+
+    /// Everything that was delivered up to `seq` is done with.
+    pub(crate) fn acknowledge_upto(&mut self, seq: u64, home: &Home, desk: &mut Desk<'_>) {
+        let before = self.floor.stream_seq;
+        if seq <= before || seq > self.delivered.stream_seq {
+            return;
+        }
+        let mut consumer_seq = self.floor.consumer_seq;
+        while let Some(entry) = self.pending.remove_first_upto(seq) {
+            consumer_seq = consumer_seq.max(entry.consumer_seq);
+        }
+        let last_active = WireTime::from_wall_ns(desk.now.wall_ns);
+        self.floor = Progress { consumer_seq, stream_seq: seq, last_active };
+        self.raise_floor();
+        self.release(before + 1, seq, home);
+        self.changed(desk.now);
+    }
+
+    /// A message is wanted again.
+    fn nak(&mut self, delivery: &Delivery, delay_ns: u64, home: &Home, desk: &mut Desk<'_>) {
+        let seq = delivery.stream_seq;
+        let Some(entry) = self.pending.get(seq) else { return };
+        let event = Event::Naked(entry.sequences());
+        if delay_ns > 0 {
+            self.pending.postpone(seq, desk.now.mono_ns.saturating_add(delay_ns));
+        } else {
+            self.deliver_again(seq, home, desk);
+        }
+        self.changed(desk.now);
+        self.tell(event, home, desk);
+    }
+
+    /// The time to acknowledge starts again.
+    fn progress(&mut self, seq: u64, now: Now) {
+        if self.config.ack_policy == AckPolicy::FlowControl {
+            return;
+        }
+        if let Some(entry) = self.pending.get(seq) {
+            let wait_ns = self.config.ack_wait_ns(entry.deliveries);
+            self.pending.postpone(seq, now.mono_ns.saturating_add(wait_ns));
+        }
+    }
+
+    /// A message is never wanted again.
+    fn terminate(&mut self, delivery: &Delivery, reason: &[u8], home: &Home, desk: &mut Desk<'_>) {
+        let Some(entry) = self.take(delivery.stream_seq, desk.now) else { return };
+        self.release(entry.seq, entry.seq, home);
+        let reason = String::from_utf8_lossy(reason);
+        self.tell(Event::Terminated(entry.sequences(), &reason), home, desk);
+    }
+
+    /// Queues a message to be delivered again, unless it was delivered as often as it may be.
+    pub(crate) fn deliver_again(&mut self, seq: u64, home: &Home, desk: &mut Desk<'_>) {
+        let Some(entry) = self.pending.get(seq) else { return };
+        let deliveries = entry.deliveries;
+        if self.config.deliveries_max().is_none_or(|most| deliveries < most) {
+            return self.pending.queue(seq);
+        }
+        // spec/jetstream.md §9: the message stays in the stream and is skipped.
+        self.settle(seq, desk.now);
+        self.tell(Event::MaxDeliveries { stream_seq: seq, deliveries }, home, desk);
+    }
+
+    /// Nothing more is expected for a message.
+    pub(crate) fn settle(&mut self, seq: u64, now: Now) {
+        self.take(seq, now);
+    }
+
+    /// Takes a message out of what is pending, and moves the floor if it stood there.
+    #[inline]
+    fn take(&mut self, seq: u64, now: Now) -> Option<Entry> {
+        let entry = self.pending.remove(seq)?;
+        self.floor.last_active = WireTime::from_wall_ns(now.wall_ns);
+        self.raise_floor();
+        self.changed(now);
+        Some(entry)
+    }
+
+    /// The floor is just below the first message that is pending; with none, at the last delivery.
+    #[inline]
+    fn raise_floor(&mut self) {
+        let (consumer_seq, stream_seq) = match self.pending.first() {
+            Some(first) => (first.consumer_seq - 1, first.seq - 1),
+            None => (self.delivered.consumer_seq, self.cursor.last_seen()),
+        };
+        self.floor.consumer_seq = self.floor.consumer_seq.max(consumer_seq);
+        self.floor.stream_seq = self.floor.stream_seq.max(stream_seq);
+    }
+
+    /// Tells the stream's retention what is acknowledged.
+    #[inline]
+    fn release(&mut self, from: u64, upto: u64, home: &Home) {
+        if home.retention != Retention::Limits {
+            self.settled.push((from, upto));
+        }
+    }
+
+    /// Reports a share of the acknowledgements.
+    #[inline]
+    fn sample(&mut self, entry: &Entry, home: &Home, desk: &mut Desk<'_>) {
+        if self.sampling > 0 && self.random.u8(0..100) < self.sampling {
+            let took_ns = desk.now.mono_ns.saturating_sub(entry.sent_ns);
+            self.tell(Event::Acknowledged(entry.sequences(), took_ns), home, desk);
+        }
+    }
+}
+
+impl Entry {
+    fn sequences(&self) -> Sequences {
+        Sequences {
+            consumer_seq: self.consumer_seq,
+            stream_seq: self.seq,
+            deliveries: self.deliveries,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Push consumers: whether somebody listens, heartbeats, and flow control.
+//!
+//! Source: spec/jetstream.md §8, §9. Flow control bounds the bytes under way: when half of the
+//! window is out, the receiver is asked to answer; what it answers for is not under way any more,
+//! and the window doubles. With the window full the consumer is stalled, and heartbeats say so.
+
+use base::Now;
+
+use super::config::{AckPolicy, ConsumerConfig};
+use super::engine::{Consumer, Desk, Home, Reception, headers_only};
+use super::pending::NEVER;
+use super::status::Status;
+
+/// Bytes that may be under way at first.
+const WINDOW_MIN: u64 = 256 << 10;
+/// Bytes that may be under way at most.
+const WINDOW_MAX: u64 = 32 << 20;
+/// How often it is asked whether anybody still listens.
+const LISTENED_EVERY_NS: u64 = 1_000_000_000;
+/// How often it is asked whether somebody listens now.
+const UNHEARD_EVERY_NS: u64 = 100_000_000;
+/// Random letters at the end of a flow-control subject.
+const FLOW_ID_LEN: usize = 4;
+
+/// What a push consumer knows of its receiver.
+#[derive(Debug)]
+pub(crate) struct Push {
+    listened: Listened,
+    /// When to ask again, monotonic nanoseconds.
+    ask_at_ns: u64,
+    heartbeat_ns: u64,
+    beat_at_ns: u64,
+    flow: Option<Flow>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listened {
+    Yes,
+    No,
+}
+
+#[derive(Debug)]
+struct Flow {
+    window: u64,
+    /// Bytes under way.
+    out: u64,
+    asked: Option<Asked>,
+}
+
+/// A question that was not answered yet.
+#[derive(Debug)]
+struct Asked {
+    subject: Vec<u8>,
+    /// Bytes under way when it was asked.
+    out: u64,
+    /// What had been delivered by then.
+    stream_seq: u64,
+}
+
+impl Push {
+    pub(crate) fn new(config: &ConsumerConfig, now: Now) -> Push {
+        let heartbeat_ns = config.idle_heartbeat.max(0) as u64;
+        Push {
+            listened: Listened::No,
+            ask_at_ns: now.mono_ns,
+            heartbeat_ns,
+            beat_at_ns: NEVER,
+            flow: config.flow_control.then(Flow::new),
+        }
+    }
+
+    /// Whether somebody listened when that was last asked.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        self.listened == Listened::Yes
+    }
+
+    /// Whether another message may be under way.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_active() && self.flow.as_ref().is_none_or(|flow| flow.out < flow.window)
+    }
+
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.ask_at_ns.min(self.beat_at_ns)
+    }
+
+    /// A message went out. Whether the receiver is to be asked.
+    #[inline]
+    pub(crate) fn sent(&mut self, bytes: u64, now_ns: u64) -> bool {
+        self.put_off_beat(now_ns);
+        let Some(flow) = &mut self.flow else { return false };
+        flow.out += bytes;
+        flow.asked.is_none() && flow.out >= flow.window / 2
+    }
+
+    fn put_off_beat(&mut self, now_ns: u64) {
+        if self.heartbeat_ns > 0 {
+            self.beat_at_ns = now_ns + self.heartbeat_ns;
+        }
+    }
+
+    /// The subject of the question that keeps it from sending.
+    fn stalled_by(&self) -> Option<&[u8]> {
+        let flow = self.flow.as_ref().filter(|flow| flow.out >= flow.window)?;
+        flow.asked.as_ref().map(|asked| &asked.subject[..])
+    }
+
+    /// Somebody came or went.
+    fn heard(&mut self, listened: Listened, now_ns: u64) {
+        let pause = if listened == Listened::Yes { LISTENED_EVERY_NS } else { UNHEARD_EVERY_NS };
+        self.ask_at_ns = now_ns + pause;
+        if self.listened == listened {
+            return;
+        }
+        self.listened = listened;
+        self.beat_at_ns = NEVER;
+        if listened == Listened::Yes {
+            self.put_off_beat(now_ns);
+        }
+        if let Some(flow) = &mut self.flow {
+            *flow = Flow::new();
+        }
+    }
+}
+
+impl Flow {
+    fn new() -> Flow {
+        Flow { window: WINDOW_MIN, out: 0, asked: None }
+    }
+}
+
+impl Consumer {
+    /// Asks whether somebody listens on the deliver subject.
+    pub(crate) fn listen(&mut self, home: &Home, desk: &mut Desk<'_>) {
+        let Reception::Push(push) = &mut self.reception else { return };
+        let now_ns = desk.now.mono_ns;
+        let subject = self.config.deliver_subject.as_bytes();
+        let listened = match desk.outlet.has_interest(home.account, subject) {
+            true => Listened::Yes,
+            false => Listened::No,
+        };
+        push.heard(listened, now_ns);
+        if listened == Listened::Yes {
+            self.used_at_ns = now_ns;
+        }
+    }
+
+    /// Sends a push consumer's heartbeat if nothing was sent for so long.
+    pub(crate) fn beat(&mut self, home: &Home, desk: &mut Desk<'_>) {
+        let Reception::Push(push) = &mut self.reception else { return };
+        let now_ns = desk.now.mono_ns;
+        if push.beat_at_ns > now_ns {
+            return;
+        }
+        push.put_off_beat(now_ns);
+        let status = Status::Heartbeat {
+            consumer_seq: self.delivered.consumer_seq,
+            stream_seq: self.delivered.stream_seq,
+            stalled: push.stalled_by(),
+        };
+        status.write(&mut self.headers);
+        let to = self.config.deliver_subject.as_bytes();
+        desk.outlet.publish(home.account, &headers_only(to, None, &self.headers));
+    }
+
+    /// Asks the receiver to answer, so that what it read is known.
+    pub(crate) fn ask(&mut self, home: &Home, desk: &mut Desk<'_>) {
+        let Reception::Push(push) = &mut self.reception else { return };
+        let Some(flow) = push.flow.as_mut().filter(|flow| flow.asked.is_none()) else { return };
+        let mut subject = format!("$JS.FC.{}.{}.", home.stream, self.name).into_bytes();
+        let letters = std::iter::repeat_with(|| self.random.alphanumeric() as u8);
+        subject.extend(letters.take(FLOW_ID_LEN));
+        Status::FlowControl.write(&mut self.headers);
+        let to = self.config.deliver_subject.as_bytes();
+        desk.outlet.publish(home.account, &headers_only(to, Some(&subject), &self.headers));
+        let stream_seq = self.delivered.stream_seq;
+        flow.asked = Some(Asked { subject, out: flow.out, stream_seq });
+    }
+
+    /// Whether the receiver's answer is due although few bytes are under way: where answers are
+    /// acknowledgements, at half of what may be unacknowledged, and with nothing more to send.
+    pub(crate) fn wants_answer(&self) -> bool {
+        let Reception::Push(push) = &self.reception else { return false };
+        let asked = push.flow.as_ref().is_none_or(|flow| flow.asked.is_some());
+        let most = self.config.ack_pending_max().unwrap_or(usize::MAX);
+        let many = self.pending.len() >= most.div_ceil(2);
+        let last = self.pending.len() > 0 && self.cursor.pending == 0;
+        self.config.ack_policy == AckPolicy::FlowControl && !asked && (many || last)
+    }
+
+    /// The receiver answered on `subject`.
+    pub fn flow_answered(&mut self, subject: &[u8], home: &Home, desk: &mut Desk<'_>) {
+        let Reception::Push(push) = &mut self.reception else { return };
+        let Some(flow) = &mut push.flow else { return };
+        let Some(asked) = flow.asked.take_if(|asked| asked.subject == subject) else { return };
+        flow.out = flow.out.saturating_sub(asked.out);
+        flow.window = (flow.window * 2).min(WINDOW_MAX);
+        self.used(desk.now);
+        if self.config.ack_policy == AckPolicy::FlowControl {
+            self.acknowledge_upto(asked.stream_seq, home, desk);
+        }
+    }
+
+    /// Whether somebody listens on the deliver subject; `None` for pull consumers.
+    pub(crate) fn push_bound(&self, home: &Home, outlet: &mut dyn crate::Outlet) -> Option<bool> {
+        let subject = self.config.deliver_subject.as_bytes();
+        self.config.is_push().then(|| outlet.has_interest(home.account, subject))
+    }
+}
