@@ -12,15 +12,18 @@ use crate::digest;
 use crate::draft::Draft;
 use crate::flags::{self, Does, FLAGS, Flag, Takes};
 use crate::host_check::{self, CheckRequest};
+use crate::manual;
 use crate::normalise::{self, FlagMistake};
 use crate::options::{Options, Secret};
 use crate::parser::{self, Disk, Environment, Files};
 use crate::place::Sources;
 use crate::problem::Diagnostics;
 use crate::profile;
+use crate::reference::{self, Form};
 use crate::signal::SignalRequest;
 use crate::usage;
 use crate::version;
+use crate::words::{WORDS, Word};
 
 /// What the process shall do.
 #[derive(Clone, Debug, PartialEq)]
@@ -261,12 +264,13 @@ impl Line {
         if self.is_on("help_tls") {
             return Err(Exit::shown(usage::tls_help()));
         }
-        match words.first() {
-            None => Ok(()),
-            Some(word) if word == "check" => Ok(()),
-            Some(word) if word.eq_ignore_ascii_case("version") => Err(version()),
-            Some(word) if word.eq_ignore_ascii_case("help") => Err(Exit::shown(usage::usage())),
-            Some(word) => Err(Exit::failed(format_args!("unrecognized command: \"{word}\""))),
+        let Some((word, rest)) = words.split_first() else { return Ok(()) };
+        // spec/cli-and-config.md §1: two of the words in any case.
+        match word.to_ascii_lowercase().as_str() {
+            "version" => Err(version()),
+            "help" => Err(Exit::shown(usage::usage())),
+            _ if word == "check" => Ok(()),
+            _ => Err(document(word, rest)),
         }
     }
 
@@ -321,6 +325,31 @@ impl Line {
         let options = draft.finish(&mut found);
         let lines = found.show(&sources);
         Ok(Read { options, found, lines })
+    }
+}
+
+/// What the words print that document the command line.
+fn document(word: &str, rest: &[String]) -> Exit {
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (word, &rest[..]) {
+        ("options", []) => Exit::shown(reference::print(Form::Table)),
+        // One dash or two, as everywhere.
+        ("options", ["--json" | "-json"]) => Exit::shown(reference::print(Form::Json)),
+        ("man", []) => Exit::shown(manual::page()),
+        ("completions", [shell]) => manual::completions(shell).map_or_else(
+            || {
+                Exit::failed(format_args!(
+                    "completions: unknown shell {shell:?}; use bash, zsh or fish"
+                ))
+            },
+            Exit::shown,
+        ),
+        _ => match WORDS.iter().find(|known| known.name == word) {
+            Some(Word { name, arguments, .. }) => {
+                Exit::failed(format_args!("usage: corewire {name} {arguments}"))
+            }
+            None => Exit::failed(format_args!("unrecognized command: \"{word}\"")),
+        },
     }
 }
 

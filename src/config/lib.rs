@@ -23,6 +23,9 @@
 //! | `command.rs` | command line and file to [`Command`] or [`Exit`] |
 //! | `flags.rs` | every flag, declared once |
 //! | `normalise.rs` | Go's way of writing flags, turned into clap's |
+//! | `words.rs` | the words that may stand in place of flags |
+//! | `reference.rs` | every option listed, from the declarations |
+//! | `manual.rs` | man page and completions, from the declarations |
 //! | `usage.rs` | the help text, from the flags |
 //! | `signal.rs` | `--signal`: which signal to which process |
 //! | `declaration.rs` | how an option is declared |
@@ -64,12 +67,14 @@ pub mod host_check;
 pub(crate) mod jetstream;
 mod known;
 pub mod limits;
+mod manual;
 mod normalise;
 pub mod options;
 pub mod parser;
 pub mod place;
 pub mod problem;
 pub mod profile;
+pub mod reference;
 pub mod reload;
 mod scanner;
 pub mod signal;
@@ -79,6 +84,7 @@ mod usage;
 pub mod value;
 pub mod version;
 pub mod word;
+mod words;
 
 pub use command::{Command, Exit, Launch, from_args};
 pub use options::Options;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::flags::{FLAGS, Flag, Group, Takes};
+use crate::words::{WORDS, Word};
 
 /// Columns before the text of a flag.
 const TEXT_COLUMN: usize = 40;
@@ -10,12 +11,10 @@ const TEXT_COLUMN: usize = 40;
 /// What `-h` prints.
 pub fn usage() -> String {
     let mut out = "\nUsage: corewire [options]\n".to_owned();
-    out.push_str(
-        "       corewire top [--help]           Show live what each core of a server does\n",
-    );
-    out.push_str(
-        "       corewire check [--json]         Say whether this host has what a --profile needs\n",
-    );
+    for Word { name, arguments, doc, .. } in &WORDS {
+        let word = format!("corewire {name} {arguments}");
+        let _ = writeln!(out, "       {word:33}{doc}");
+    }
     for group in Group::ALL {
         let _ = writeln!(out, "\n{}:", group.title());
         for flag in FLAGS.iter().filter(|flag| flag.group == group) {

@@ -44,7 +44,7 @@ fn top_gets_what_stands_behind_it() {
     };
     assert_eq!(top("top"), "");
     assert_eq!(top("top --once --interval 2s -x"), "--once --interval 2s -x");
-    assert_eq!(exit("-p 4333 top", "").stderr, "nats-server: unrecognized command: \"top\"\n");
+    assert_eq!(exit("-p 4333 top", "").stderr, "nats-server: usage: corewire top [--help]\n");
 }
 
 #[test]
@@ -249,4 +249,25 @@ fn check_takes_a_profile_before_or_behind_it_and_serves_nothing() {
     let end = exit("check --jason", "");
     assert_eq!(end.code, 1);
     assert!(end.stderr.starts_with("nats-server: check: unknown argument"), "{}", end.stderr);
+}
+
+#[test]
+fn words_print_what_documents_the_command_line() {
+    let shown = |line: &str| exit(line, "");
+    for line in ["options", "options --json", "man", "completions bash", "completions fish"] {
+        let Exit { code, stdout, stderr } = shown(line);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{line}");
+        assert!(stdout.contains("max_payload") || line.starts_with("completions"), "{line}");
+        assert!(stdout.contains("ports_file_dir"), "{line}");
+    }
+    for (line, said) in [
+        ("options --yaml", "usage: corewire options [--json]"),
+        ("man extra", "usage: corewire man"),
+        ("completions", "usage: corewire completions bash|zsh|fish"),
+        ("completions tcsh", "unknown shell \"tcsh\""),
+    ] {
+        let Exit { code, stderr, .. } = shown(line);
+        assert_eq!(code, 1, "{line}");
+        assert!(stderr.contains(said), "{line}: {stderr}");
+    }
 }
