@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::Seq;
 use crate::offsets::Offsets;
-use crate::packed::Packed;
+use crate::packed::{Packed, PackedSubjects};
 use crate::pick::Pick;
 use crate::subjects::SubjectId;
 
@@ -181,9 +181,16 @@ impl Blocks {
 
     /// The first message at `from` or later that `pick` takes.
     pub(crate) fn first(&self, from: Seq, pick: &mut impl Pick) -> Option<Seq> {
+        self.first_within(from, Seq::MAX, pick)
+    }
+
+    /// The first message at `from` or later that `pick` takes, looked for up to the block of
+    /// `upto`.
+    pub(crate) fn first_within(&self, from: Seq, upto: Seq, pick: &mut impl Pick) -> Option<Seq> {
         let (number, mut offset) = split(from);
-        let start = self.blocks.partition_point(|block| block.number < number);
-        for block in self.blocks.range(start..) {
+        let end = split(upto).0;
+        let start = self.find(number).unwrap_or_else(|| self.at_or_above(number));
+        for block in self.blocks.range(start..).take_while(|block| block.number <= end) {
             if block.number > number {
                 offset = 0;
             }
@@ -216,7 +223,7 @@ impl Blocks {
     /// How many messages from `from` to `upto`, both included, `pick` takes.
     pub(crate) fn count(&self, from: Seq, upto: Seq, pick: &mut impl Pick) -> u64 {
         let ((first, low), (last, high)) = (split(from), split(upto));
-        let start = self.blocks.partition_point(|block| block.number < first);
+        let start = self.at_or_above(first);
         let mut count = 0;
         for block in self.blocks.range(start..).take_while(|block| block.number <= last) {
             if !pick.may_take_of(block.subjects) {
@@ -266,12 +273,20 @@ impl Blocks {
         self.blocks.binary_search_by_key(&number, |block| block.number).ok()
     }
 
+    /// The index of the first block with this number or a higher one.
+    fn at_or_above(&self, number: u64) -> usize {
+        self.blocks.partition_point(|block| block.number < number)
+    }
+
     fn first_in(&self, block: &Block, from: u8, pick: &mut impl Pick) -> Option<u8> {
         let mut next = block.live.at_or_after(from);
         if pick.takes_all() {
             return next;
         }
         let subjects = self.subjects_of(block);
+        if let Some(only) = subjects.only() {
+            return next.filter(|_| pick.takes(only));
+        }
         while let Some(offset) = next {
             if pick.takes(subjects.at(offset)) {
                 return Some(offset);
@@ -287,6 +302,9 @@ impl Blocks {
             return next;
         }
         let subjects = self.subjects_of(block);
+        if let Some(only) = subjects.only() {
+            return next.filter(|_| pick.takes(only));
+        }
         while let Some(offset) = next {
             if pick.takes(subjects.at(offset)) {
                 return Some(offset);
@@ -311,8 +329,11 @@ impl Blocks {
 
     fn subjects_of<'a>(&'a self, block: &'a Block) -> Subjects<'a> {
         match &block.packed {
-            Some(packed) => Subjects::Packed(packed),
-            None => Subjects::Tail(&self.tail, self.tail_present),
+            Some(packed) => match packed.row() {
+                Some(first) => Subjects::Row(first, packed.subjects()),
+                None => Subjects::Scattered(packed.present(), packed.subjects()),
+            },
+            None => Subjects::Tail(self.tail_present, &self.tail),
         }
     }
 }
@@ -336,8 +357,10 @@ impl Block {
 
 /// The subjects of a block's entries by offset.
 enum Subjects<'a> {
-    Packed(&'a Packed),
-    Tail(&'a [Entry], Offsets),
+    /// All in a row from an offset.
+    Row(u8, PackedSubjects<'a>),
+    Scattered(Offsets, PackedSubjects<'a>),
+    Tail(Offsets, &'a [Entry]),
 }
 
 impl Subjects<'_> {
@@ -345,15 +368,16 @@ impl Subjects<'_> {
     #[inline]
     fn at(&self, offset: u8) -> SubjectId {
         match self {
-            Subjects::Packed(packed) => packed.subject(index_of(packed, offset)),
-            Subjects::Tail(entries, present) => entries[present.below(offset) as usize].subject,
+            Subjects::Row(first, subjects) => subjects.get(u32::from(offset - first)),
+            Subjects::Scattered(present, subjects) => subjects.get(present.below(offset)),
+            Subjects::Tail(present, entries) => entries[present.below(offset) as usize].subject,
         }
     }
 
     /// The one subject of all entries, if that is known at once.
     fn only(&self) -> Option<SubjectId> {
         match self {
-            Subjects::Packed(packed) => packed.subjects().only(),
+            Subjects::Row(_, subjects) | Subjects::Scattered(_, subjects) => subjects.only(),
             Subjects::Tail(..) => None,
         }
     }

@@ -55,7 +55,9 @@ impl Names {
         // A page may be left before it is full, and one name may fill more than a page: its
         // address only has to fit where it begins.
         if self.pages.last().is_none_or(|page| page.len() + len > PAGE_BYTES) {
-            self.pages.push(Vec::new());
+            // A small stream's page grows with it; who filled one will fill another.
+            let capacity = if self.pages.is_empty() { len } else { PAGE_BYTES.max(len) };
+            self.pages.push(Vec::with_capacity(capacity));
         }
         let number = self.pages.len() - 1;
         let page = &mut self.pages[number];

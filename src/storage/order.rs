@@ -34,7 +34,9 @@ impl Order {
             // Names that only rise leave full runs behind; others leave halves.
             let rising = place + 1 == run.len();
             let cut = if rising { place } else { run.len() / 2 };
-            let rest = run.split_off(cut);
+            let mut rest = Vec::with_capacity(RUN_MAX + 1);
+            rest.extend(run.drain(cut..));
+            run.shrink_to(RUN_MAX + 1);
             self.runs.insert(at + 1, rest);
         }
     }

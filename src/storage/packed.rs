@@ -120,6 +120,12 @@ impl Packed {
         self.subjects().get(index)
     }
 
+    /// The first offset, if all entries stand in a row from there.
+    #[inline]
+    pub(crate) fn row(&self) -> Option<u8> {
+        (!self.is_scattered()).then(|| self.first())
+    }
+
     /// The subjects of all entries.
     #[inline]
     pub(crate) fn subjects(&self) -> PackedSubjects<'_> {

@@ -72,16 +72,47 @@ impl Pick for Few {
 }
 
 /// Takes the subjects that a filter matches. Neighbours often share a subject, so the last answer
-/// is kept.
+/// is kept; a search that goes on and on keeps all of them.
 pub(crate) struct Matching<'a> {
     filter: &'a Filter,
     subjects: &'a Subjects,
     last: Option<(SubjectId, bool)>,
+    /// How often names were compared.
+    compared: usize,
+    /// By subject: unknown, not taken or taken. Empty at first.
+    answers: Vec<Answer>,
+}
+
+/// Names are compared this often before answers are kept.
+const COMPARED_MAX: usize = 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Unknown,
+    No,
+    Yes,
 }
 
 impl<'a> Matching<'a> {
     pub(crate) fn new(filter: &'a Filter, subjects: &'a Subjects) -> Self {
-        Matching { filter, subjects, last: None }
+        Matching { filter, subjects, last: None, compared: 0, answers: Vec::new() }
+    }
+
+    fn ask(&mut self, subject: SubjectId) -> bool {
+        match self.answers.get(subject.0 as usize) {
+            Some(Answer::No) => return false,
+            Some(Answer::Yes) => return true,
+            Some(Answer::Unknown) | None => {}
+        }
+        let taken = self.filter.matches(self.subjects.name(subject));
+        self.compared += 1;
+        if self.compared == COMPARED_MAX {
+            self.answers = vec![Answer::Unknown; self.subjects.ids_end()];
+        }
+        if let Some(answer) = self.answers.get_mut(subject.0 as usize) {
+            *answer = if taken { Answer::Yes } else { Answer::No };
+        }
+        taken
     }
 }
 
@@ -98,7 +129,7 @@ impl Pick for Matching<'_> {
         {
             return taken;
         }
-        let taken = self.filter.matches(self.subjects.name(subject));
+        let taken = self.ask(subject);
         self.last = Some((subject, taken));
         taken
     }

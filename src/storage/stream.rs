@@ -35,6 +35,12 @@ pub struct Memory {
     pub bodies: usize,
 }
 
+/// How far a pattern's next message is looked for before its subjects are counted.
+const PATTERN_NEAR: u64 = 1024;
+
+/// A pattern of which this many subjects could be is not one with few.
+const PATTERN_LOOKS: usize = 64;
+
 /// One stream's messages.
 #[derive(Debug)]
 pub struct Stream {
@@ -138,8 +144,28 @@ impl Stream {
                 let oldest = ids.iter().map(|&id| self.subjects.state(id).first).min()?;
                 self.blocks.first(from.max(oldest), &mut Few(ids))
             }
-            _ => self.blocks.first(from, &mut Matching::new(filter, &self.subjects)),
+            _ => self.first_of_pattern(filter, from),
         }
+    }
+
+    /// Looks nearby first, where a busy pattern has its next message; then whether it has few
+    /// subjects at all, which are found quickly wherever they are.
+    fn first_of_pattern(&self, filter: &Filter, from: Seq) -> Option<Seq> {
+        let mut matching = Matching::new(filter, &self.subjects);
+        let nearby = Seq(from.0.saturating_add(PATTERN_NEAR));
+        if let Some(found) = self.blocks.first_within(from, nearby, &mut matching) {
+            return Some(found);
+        }
+        let mut few = Vec::new();
+        for term in filter.terms() {
+            match self.subjects.matching_few(term.bytes(), PATTERN_LOOKS) {
+                Some(found) => few.extend(found),
+                None => return self.blocks.first(nearby, &mut matching),
+            }
+        }
+        few.retain(|&id| self.subjects.state(id).last >= from);
+        let oldest = few.iter().map(|&id| self.subjects.state(id).first).min()?;
+        self.blocks.first(from.max(oldest), &mut Few(few))
     }
 
     /// The last message at `upto` or earlier whose subject is in `filter`.

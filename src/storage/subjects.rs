@@ -34,6 +34,7 @@ pub(crate) struct Subjects {
     by_name: Table<Record>,
     names: Names,
     order: Order,
+    ids_end: u32,
     hasher: RandomState,
 }
 
@@ -44,6 +45,7 @@ impl Default for Subjects {
             by_name: Table::new(),
             names: Names::default(),
             order: Order::default(),
+            ids_end: 0,
             hasher: RandomState::new(),
         }
     }
@@ -85,9 +87,15 @@ impl Subjects {
         let slot = self.records.insert(Record { name, messages: 1, first: seq, last: seq });
         self.by_name.insert(hash, slot);
         let id = SubjectId(slot.number());
+        self.ids_end = self.ids_end.max(id.0 + 1);
         let Subjects { order, records, names, .. } = self;
         order.insert(id, |id| names.get(records[id.slot()].name));
         id
+    }
+
+    /// Every id is below this.
+    pub(crate) fn ids_end(&self) -> usize {
+        self.ids_end as usize
     }
 
     /// The bytes of a subject that has messages.
@@ -116,7 +124,7 @@ impl Subjects {
 
     #[cold]
     fn remove(&mut self, id: SubjectId) {
-        let Subjects { order, records, names, by_name, hasher } = self;
+        let Subjects { order, records, names, by_name, hasher, ids_end } = self;
         order.remove(id, |id| names.get(records[id.slot()].name));
         let name = records[id.slot()].name;
         by_name.remove(hasher.hash_one(names.get(name)), id.slot());
@@ -124,6 +132,7 @@ impl Subjects {
         records.remove(id.slot());
         if records.is_empty() {
             *names = Names::default();
+            *ids_end = 0;
         }
     }
 
@@ -154,6 +163,24 @@ impl Subjects {
             found.dedup();
         }
         found
+    }
+
+    /// The subjects that match a pattern, unless that takes looking at more than `looks` of them.
+    pub(crate) fn matching_few(&self, pattern: &[u8], looks: usize) -> Option<Vec<SubjectId>> {
+        let prefix = literal_prefix(pattern);
+        let mut found = Vec::new();
+        for (looked, id) in self.order.starting_at(prefix, |id| self.name(id)).enumerate() {
+            if !self.name(id).starts_with(prefix) {
+                break;
+            }
+            if looked == looks {
+                return None;
+            }
+            if subject::name::matches(pattern, self.name(id)) {
+                found.push(id);
+            }
+        }
+        Some(found)
     }
 
     fn matching_pattern(&self, pattern: &[u8], found: &mut Vec<SubjectId>) {
