@@ -18,13 +18,16 @@
 //! | `status.rs` | status messages, exactly as written |
 //! | `advisory.rs`, `info.rs` | what is told about a consumer |
 //! | `state.rs`, `reset.rs` | the state on disk; starting over |
+//! | `create.rs` | requests to create: names, and what is there already |
 //! | `config.rs`, `rules.rs`, `update.rs`, `levels.rs` | the configuration and its rules |
 //! | `decimal.rs` | numbers in decimal |
+//! | `simulation.rs` | a stream and a recorder for tests |
 
 mod ack;
 mod acks;
 mod advisory;
 mod config;
+mod create;
 mod cursor;
 mod decimal;
 mod delivery;
@@ -40,6 +43,8 @@ mod request;
 mod reset;
 mod rules;
 mod set;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod status;
 pub mod update;
@@ -47,6 +52,7 @@ mod waiting;
 
 pub use advisory::{Event, Sequences};
 pub use config::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, ReplayPolicy};
+pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};
 pub use info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
 pub use pulls::API_LEVEL;

@@ -2,20 +2,15 @@
 //!
 //! Source: spec/jetstream.md §16. Nothing is written when nobody listens.
 
-use protocol::MessageParts;
 use serde::Serialize;
 
 use super::engine::{Desk, Home};
-use super::pins;
+use crate::advisory;
 use crate::wire_time::WireTime;
 
 /// Something worth telling.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// It was created.
-    Created,
-    /// It was deleted.
-    Deleted,
     /// It was paused until then, or goes on.
     Pause {
         /// Whether it is paused now.
@@ -64,15 +59,9 @@ pub struct Sequences {
 }
 
 #[derive(Default, Serialize)]
-struct Body<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    id: &'a str,
-    timestamp: WireTime,
+struct Fields<'a> {
     stream: &'a str,
     consumer: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,100 +86,69 @@ struct Body<'a> {
 
 impl<'a> Event<'a> {
     /// Publishes it in the stream's account, if anybody listens.
-    pub fn publish(
-        &self,
-        home: &Home,
-        consumer: &str,
-        random: &mut fastrand::Rng,
-        desk: &mut Desk<'_>,
-    ) {
+    pub(crate) fn publish(&self, home: &Home, consumer: &str, desk: &mut Desk<'_>) {
         let (branch, kind) = self.names();
-        let subject = format!("$JS.EVENT.{branch}.{}.{consumer}", home.stream);
-        if !desk.outlet.has_interest(home.account, subject.as_bytes()) {
-            return;
-        }
-        let id = pins::new_id(random);
-        let mut body = Body {
-            kind,
-            id: &id,
-            timestamp: WireTime::from_wall_ns(desk.now.wall_ns),
+        let mut fields = Fields {
             stream: &home.stream,
             consumer,
             domain: home.domain.as_deref(),
-            ..Body::default()
+            ..Fields::default()
         };
-        self.fill(&mut body);
-        let payload = serde_json::to_vec(&body).expect("plain fields have JSON");
-        let subject = subject.as_bytes();
-        let message = MessageParts { subject, reply: None, headers: None, payload: &payload };
-        desk.outlet.publish(home.account, &message);
+        self.fill(&mut fields);
+        let subject = format!("{branch}.{}.{consumer}", home.stream);
+        advisory::say(desk.outlet, home.account, &subject, kind, desk.now.wall_ns, &fields);
     }
 
     /// The subject's middle and the type.
     fn names(&self) -> (&'static str, &'static str) {
         match self {
-            Event::Created => {
-                ("ADVISORY.CONSUMER.CREATED", "io.nats.jetstream.advisory.v1.consumer_action")
-            }
-            Event::Deleted => {
-                ("ADVISORY.CONSUMER.DELETED", "io.nats.jetstream.advisory.v1.consumer_action")
-            }
-            Event::Pause { .. } => {
-                ("ADVISORY.CONSUMER.PAUSE", "io.nats.jetstream.advisory.v1.consumer_pause")
-            }
+            Event::Pause { .. } => ("ADVISORY.CONSUMER.PAUSE", "advisory.v1.consumer_pause"),
             Event::MaxDeliveries { .. } => {
-                ("ADVISORY.CONSUMER.MAX_DELIVERIES", "io.nats.jetstream.advisory.v1.max_deliver")
+                ("ADVISORY.CONSUMER.MAX_DELIVERIES", "advisory.v1.max_deliver")
             }
-            Event::Naked(_) => ("ADVISORY.CONSUMER.MSG_NAKED", "io.nats.jetstream.advisory.v1.nak"),
-            Event::Terminated(..) => {
-                ("ADVISORY.CONSUMER.MSG_TERMINATED", "io.nats.jetstream.advisory.v1.terminated")
-            }
+            Event::Naked(_) => ("ADVISORY.CONSUMER.MSG_NAKED", "advisory.v1.nak"),
+            Event::Terminated(..) => ("ADVISORY.CONSUMER.MSG_TERMINATED", "advisory.v1.terminated"),
             Event::Pinned { .. } => {
-                ("ADVISORY.CONSUMER.PINNED", "io.nats.jetstream.advisory.v1.consumer_group_pinned")
+                ("ADVISORY.CONSUMER.PINNED", "advisory.v1.consumer_group_pinned")
             }
-            Event::Unpinned { .. } => (
-                "ADVISORY.CONSUMER.UNPINNED",
-                "io.nats.jetstream.advisory.v1.consumer_group_unpinned",
-            ),
-            Event::Acknowledged(..) => {
-                ("METRIC.CONSUMER.ACK", "io.nats.jetstream.metric.v1.consumer_ack")
+            Event::Unpinned { .. } => {
+                ("ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned")
             }
+            Event::Acknowledged(..) => ("METRIC.CONSUMER.ACK", "metric.v1.consumer_ack"),
         }
     }
 
-    fn fill(&self, body: &mut Body<'a>) {
+    fn fill(&self, fields: &mut Fields<'a>) {
         match *self {
-            Event::Created => body.action = Some("create"),
-            Event::Deleted => body.action = Some("delete"),
             Event::Pause { paused, until } => {
-                (body.paused, body.pause_until) = (Some(paused), until);
+                (fields.paused, fields.pause_until) = (Some(paused), until);
             }
             Event::MaxDeliveries { stream_seq, deliveries } => {
-                (body.stream_seq, body.deliveries) = (Some(stream_seq), Some(deliveries));
+                (fields.stream_seq, fields.deliveries) = (Some(stream_seq), Some(deliveries));
             }
-            Event::Naked(sequences) => sequences.fill(body),
+            Event::Naked(sequences) => sequences.fill(fields),
             Event::Terminated(sequences, reason) => {
-                sequences.fill(body);
-                body.reason = (!reason.is_empty()).then_some(reason);
+                sequences.fill(fields);
+                fields.reason = (!reason.is_empty()).then_some(reason);
             }
             Event::Pinned { group, pin } => {
-                (body.group, body.pinned_id) = (Some(group), Some(pin));
+                (fields.group, fields.pinned_id) = (Some(group), Some(pin));
             }
             Event::Unpinned { group, reason } => {
-                (body.group, body.reason) = (Some(group), Some(reason));
+                (fields.group, fields.reason) = (Some(group), Some(reason));
             }
             Event::Acknowledged(sequences, ack_time) => {
-                sequences.fill(body);
-                body.ack_time = Some(ack_time);
+                sequences.fill(fields);
+                fields.ack_time = Some(ack_time);
             }
         }
     }
 }
 
 impl Sequences {
-    fn fill(self, body: &mut Body<'_>) {
-        body.consumer_seq = Some(self.consumer_seq);
-        body.stream_seq = Some(self.stream_seq);
-        body.deliveries = Some(self.deliveries);
+    fn fill(self, fields: &mut Fields<'_>) {
+        fields.consumer_seq = Some(self.consumer_seq);
+        fields.stream_seq = Some(self.stream_seq);
+        fields.deliveries = Some(self.deliveries);
     }
 }

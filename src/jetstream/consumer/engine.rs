@@ -401,7 +401,7 @@ impl Consumer {
 
     /// Publishes an advisory.
     pub(crate) fn tell(&mut self, event: Event<'_>, home: &Home, desk: &mut Desk<'_>) {
-        event.publish(home, &self.name, &mut self.random, desk);
+        event.publish(home, &self.name, desk);
     }
 
     /// The state is another than the one that was written.

@@ -6,9 +6,6 @@
 use super::pending::NEVER;
 use crate::wire_time::WireTime;
 
-/// Characters of a pin, and of the ids of advisories.
-const ID_LEN: usize = 22;
-
 /// One priority group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
@@ -43,9 +40,4 @@ impl Group {
     pub(crate) fn until_ns(&self) -> u64 {
         self.pin.as_ref().map_or(NEVER, |pin| pin.until_ns)
     }
-}
-
-/// A random id of 22 letters and digits.
-pub(crate) fn new_id(random: &mut fastrand::Rng) -> Box<str> {
-    std::iter::repeat_with(|| random.alphanumeric()).take(ID_LEN).collect::<String>().into()
 }

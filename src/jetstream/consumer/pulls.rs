@@ -9,10 +9,11 @@ use super::config::PriorityPolicy;
 use super::decimal;
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
 use super::pending::NEVER;
-use super::pins::{self, Pin};
+use super::pins::Pin;
 use super::request::{Request, Wait};
 use super::status::Status;
 use super::waiting::Keep;
+use crate::advisory;
 use crate::wire_time::WireTime;
 
 /// The API level that is spoken. spec/jetstream.md, top.
@@ -176,7 +177,7 @@ impl Consumer {
         let Reception::Pull(waiting) = &mut self.reception else { return };
         let request = waiting.at(at);
         let number = request.group;
-        let id = pins::new_id(&mut self.random);
+        let id: Box<str> = advisory::unique_id().into();
         request.pin = Some(id.clone());
         let until_ns = desk.now.mono_ns.saturating_add(self.config.priority_timeout as u64);
         let since = WireTime::from_wall_ns(desk.now.wall_ns);

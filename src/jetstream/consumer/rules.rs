@@ -58,17 +58,19 @@ pub struct Setting<'a> {
     pub ack_pending_max: i64,
     /// The server's `max_request_batch`.
     pub request_batch_max: i64,
-    /// The stream's other consumers.
-    pub others: &'a [&'a ConsumerConfig],
+    /// How many consumers the stream may have, by its own or the account's limit.
+    pub consumers_max: i64,
 }
 
-/// Fills in the defaults and applies the rules of create.
+/// Fills in the defaults and applies the rules of create. `others` are the stream's other
+/// consumers.
 ///
 /// # Errors
 /// The rule that is broken, as the API answers it.
 pub fn admit(
     mut config: ConsumerConfig,
     setting: &Setting<'_>,
+    others: &[&ConsumerConfig],
     corrections: Corrections,
 ) -> Result<ConsumerConfig, ApiError> {
     correct(&mut config, setting, corrections)?;
@@ -85,7 +87,7 @@ pub fn admit(
     priority(&config)?;
     replicas(&config, setting)?;
     if setting.retention == Retention::WorkQueue && !config.is_internal() {
-        work_queue(&config, setting)?;
+        work_queue(&config, others)?;
     }
     Ok(config)
 }
@@ -409,7 +411,7 @@ fn replicas(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiErr
 }
 
 /// One consumer for each message, which says when it is done with it.
-fn work_queue(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiError> {
+fn work_queue(config: &ConsumerConfig, others: &[&ConsumerConfig]) -> Result<(), ApiError> {
     if config.ack_policy != AckPolicy::Explicit {
         let pull_without = !config.is_push() && config.ack_policy == AckPolicy::None;
         return Err(if pull_without {
@@ -422,7 +424,7 @@ fn work_queue(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiE
         return Err(ErrorCode::ConsumerWqConsumerNotDeliverAll.into());
     }
     let unfiltered = config.filters().next().is_none();
-    for other in setting.others.iter().filter(|other| !other.is_internal()) {
+    for other in others.iter().filter(|other| !other.is_internal()) {
         if unfiltered || other.filters().next().is_none() {
             return Err(ErrorCode::ConsumerWqMultipleUnfiltered.into());
         }

@@ -1,0 +1,100 @@
+//! Every rule about names in create requests, and what is there already.
+
+use super::super::config::{AckPolicy, ConsumerConfig};
+use super::super::rules::Setting;
+use super::super::simulation::Bench;
+use super::*;
+
+fn request(config: ConsumerConfig) -> CreateRequest {
+    CreateRequest { stream_name: "S".to_owned(), config: Some(config), ..CreateRequest::default() }
+}
+
+fn durable(name: &str) -> ConsumerConfig {
+    let ack_policy = AckPolicy::Explicit;
+    ConsumerConfig { durable_name: name.to_owned(), ack_policy, ..ConsumerConfig::default() }
+}
+
+fn filtered(filter: &str) -> ConsumerConfig {
+    ConsumerConfig { filter_subject: filter.to_owned(), ..ConsumerConfig::default() }
+}
+
+#[test]
+fn the_subject_and_the_configuration_agree() {
+    let several = ConsumerConfig {
+        filter_subjects: vec!["a".to_owned(), "b".to_owned()],
+        ..ConsumerConfig::default()
+    };
+    let named = |name, filter| Form::Named { name, filter };
+    let table = [
+        (durable("x"), Form::Ephemeral, 10020),
+        (durable("x"), Form::Durable(""), 10016),
+        (filtered(""), Form::Durable("x"), 10018),
+        (durable("y"), Form::Durable("x"), 10017),
+        (durable("y"), named("x", ""), 10017),
+        (filtered("a"), named("x/y", ""), 10127),
+        (filtered("a"), named("x*", ""), 10103),
+        (filtered("a"), named("x", "b"), 10131),
+        (filtered(""), named("x", "b"), 10131),
+        (several, named("x", "a"), 10137),
+    ];
+    for (config, form, code) in table {
+        let error = request(config).resolve("S", form).unwrap_err();
+        assert_eq!(error.err_code, code, "{form:?}");
+    }
+    let error = request(filtered("")).resolve("T", Form::Ephemeral).unwrap_err();
+    assert_eq!(error.err_code, 10056);
+    let without = CreateRequest { config: None, ..request(filtered("")) };
+    assert_eq!(without.resolve("S", Form::Ephemeral).unwrap_err().err_code, 10078);
+    let resolved = request(filtered("a")).resolve("S", named("x", "a")).unwrap();
+    assert_eq!(resolved.config.unwrap().name, "x");
+}
+
+fn setting() -> Setting<'static> {
+    Bench::SETTING
+}
+
+fn apply(bench: &mut Bench, request: CreateRequest) -> Result<Made, u16> {
+    bench
+        .with(|consumers, desk| consumers.apply(request, &setting(), 0, Persistence::Log, desk))
+        .map_err(|error| error.err_code)
+}
+
+#[test]
+fn actions_say_whether_it_must_be_there() {
+    let mut bench = Bench::new();
+    let action = |config: ConsumerConfig, action| CreateRequest { action, ..request(config) };
+    assert_eq!(apply(&mut bench, action(durable("x"), Action::Update)), Err(10149));
+    let made = apply(&mut bench, action(durable("x"), Action::Create)).unwrap();
+    assert!(matches!(made, Made::New(_)));
+    let again = apply(&mut bench, action(durable("x"), Action::Create)).unwrap();
+    assert_eq!(again, Made::Same(made.place()));
+    let other = ConsumerConfig { description: "other".to_owned(), ..durable("x") };
+    assert_eq!(apply(&mut bench, action(other.clone(), Action::Create)), Err(10148));
+    let updated = apply(&mut bench, action(other, Action::Update)).unwrap();
+    assert_eq!(updated, Made::Updated(made.place()));
+    let pushed = ConsumerConfig { deliver_subject: "d".to_owned(), ..durable("x") };
+    assert_eq!(apply(&mut bench, request(pushed)), Err(10012));
+}
+
+#[test]
+fn nameless_ones_get_a_name_each() {
+    let mut bench = Bench::new();
+    let one = apply(&mut bench, request(filtered(""))).unwrap();
+    let two = apply(&mut bench, request(filtered(""))).unwrap();
+    assert_ne!(one.place(), two.place());
+    let name = bench.consumers.get(one.place()).unwrap().name();
+    assert!(name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+}
+
+#[test]
+fn a_full_stream_takes_no_more() {
+    let mut bench = Bench::new();
+    let limited = Setting { consumers_max: 1, ..setting() };
+    let mut add = |name: &str| {
+        let request = request(durable(name));
+        bench.with(|consumers, desk| consumers.apply(request, &limited, 0, Persistence::Log, desk))
+    };
+    assert!(add("x").is_ok());
+    assert!(add("x").is_ok());
+    assert_eq!(add("y").unwrap_err().err_code, 10026);
+}
