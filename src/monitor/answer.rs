@@ -13,7 +13,7 @@ use crate::reply::{Layout, Reply};
 use crate::source::{AccountFacts, Source};
 use crate::text::now_ns;
 use crate::{
-    accountz, accstatz, connz, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz, subsz,
+    accountz, accstatz, connz, console, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz, subsz,
     switched_off, varz,
 };
 
@@ -127,6 +127,9 @@ async fn ask<S: Source>(
         Endpoint::Healthz => {
             healthz::answer(&scene.source.health(), &healthz::Request::from_query(params)?)
         }
+        Endpoint::Console => console::page(),
+        Endpoint::ConsoleScript => console::script(),
+        Endpoint::ConsoleStyle => console::style(),
         Endpoint::Metrics => metrics::answer(scene).await,
         Endpoint::Routez => {
             switched_off::check_routez(params)?;

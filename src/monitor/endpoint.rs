@@ -22,6 +22,9 @@ pub(crate) enum Endpoint {
     Stacksz,
     Expvars,
     Metrics,
+    Console,
+    ConsoleScript,
+    ConsoleStyle,
 }
 
 /// What an answer costs.
@@ -34,8 +37,8 @@ pub(crate) enum Cost {
 }
 
 impl Endpoint {
-    // spec/monitoring.md §2; /metrics is Corewire's own.
-    const PATHS: [(&str, Endpoint); 17] = [
+    // spec/monitoring.md §2; /metrics and /console are Corewire's own.
+    const PATHS: [(&str, Endpoint); 20] = [
         ("/", Endpoint::Root),
         ("/varz", Endpoint::Varz),
         ("/connz", Endpoint::Connz),
@@ -53,6 +56,9 @@ impl Endpoint {
         ("/stacksz", Endpoint::Stacksz),
         ("/debug/vars", Endpoint::Expvars),
         ("/metrics", Endpoint::Metrics),
+        ("/console", Endpoint::Console),
+        ("/console.js", Endpoint::ConsoleScript),
+        ("/console.css", Endpoint::ConsoleStyle),
     ];
 
     /// The endpoint at `path`, below the base path.

@@ -20,6 +20,7 @@
 //! | `reply.rs` | status, type, bytes |
 //! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
 //! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
+//! | `console.rs`, `console/` | `/console`: the page for people, over the endpoints above |
 //! | `switched_off.rs` | endpoints whose feature is not built |
 //! | `process.rs` | memory and processor time from `/proc` |
 //! | `text.rs` | times and durations as text |
@@ -32,6 +33,7 @@ mod accstatz;
 mod answer;
 mod closed;
 mod connz;
+mod console;
 mod endpoint;
 mod expvars;
 #[cfg(test)]

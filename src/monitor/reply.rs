@@ -26,6 +26,7 @@ pub(crate) enum Content {
     Json,
     JavaScript,
     Html,
+    Css,
     Text,
     Metrics,
 }
@@ -37,6 +38,7 @@ impl Content {
             Content::Json => "application/json",
             Content::JavaScript => "application/javascript",
             Content::Html => "text/html; charset=utf-8",
+            Content::Css => "text/css; charset=utf-8",
             Content::Text => "text/plain; charset=utf-8",
             Content::Metrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }

@@ -5,7 +5,8 @@ use hyper::StatusCode;
 use crate::reply::{Content, Reply};
 use crate::source::ServerFacts;
 
-const LINKS: [(&str, &str); 10] = [
+const LINKS: [(&str, &str); 11] = [
+    ("console", "Console"),
     ("varz", "General"),
     ("jsz", "JetStream"),
     ("connz", "Connections"),
