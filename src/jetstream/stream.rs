@@ -2,8 +2,264 @@
 //!
 //! A stream is a state machine of its core. It holds what its rules need (configuration, dedupe
 //! window, batches, schedules); messages lie in the room `storage`, consumers beside it behind
-//! [`Readers`], and everything that leaves goes through an [`crate::Outlet`].
+//! [`Readers`], and everything that leaves goes through an [`crate::Outlet`]. What it works with
+//! comes with each call as a [`Turn`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `publication.rs` | a message on its way in, and what its headers ask for |
+//! | `ingest.rs` | judged, stored, acknowledged |
+//! | `store.rs` | into the storage, within the limits |
+//! | `pub_ack.rs` | acknowledgements, as text and waiting for the disk |
+//! | `rules.rs` | the configuration as the hot path wants it |
+//! | `dedupe.rs`, `counter.rs`, `schedule.rs`, `cron.rs`, `republish.rs` | one feature each |
+//! | `batch.rs`, `fast_batch.rs` | atomic and fast batches |
+//! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
+//! | `message_get.rs`, `direct_get.rs` | reading |
+//! | `recovery.rs` | what is read again after a restart |
+//! | `readers.rs`, `turn.rs` | the seams: consumers, and the surroundings of one call |
+//! | `header_block.rs` | header blocks made from others |
 
+mod batch;
+mod counter;
+mod cron;
+mod dedupe;
+mod direct_get;
+mod expiry;
+mod fast_batch;
+mod header_block;
+mod ingest;
+mod message_get;
+mod pub_ack;
+mod publication;
 mod readers;
+mod recovery;
+mod removal;
+mod republish;
+mod rules;
+mod schedule;
+mod store;
+mod turn;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use base::{AccountId, Now};
+use storage::{Mark, Seq, Storage, StreamId};
+
+use crate::stream_config::{Retention, StreamConfig};
+use batch::Batches;
+use dedupe::Dedupe;
+use direct_get::Get;
+use fast_batch::FastBatches;
+use pub_ack::{AckQueue, AckText};
+use publication::OwnedPublication;
+use recovery::Recovery;
+use rules::Rules;
+use schedule::Schedules;
+
+pub use message_get::{MessageGetBody, MessageGetRequest, StoredMessage};
+pub use publication::Publication;
 pub use readers::{NoReaders, Readers};
+pub use removal::{DeleteRequest, PurgeRequest};
+pub use turn::{Quota, Turn};
+
+/// Who a stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose it is.
+    pub account: AccountId,
+    /// This JetStream's domain.
+    pub domain: Option<String>,
+    /// Its place in its core's table: the one of its tokens.
+    pub place: u32,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Stream {
+    id: StreamId,
+    place: u32,
+    account: AccountId,
+    domain: Option<String>,
+    config: StreamConfig,
+    rules: Rules,
+    /// Whether a message without headers needs no judging.
+    is_plain: bool,
+    text: AckText,
+    acks: AckQueue,
+    /// The mark of what was stored last.
+    last_mark: Mark,
+    dedupe: Dedupe,
+    batches: Batches,
+    fast_batches: FastBatches,
+    schedules: Schedules,
+    /// Publishes that wait for a read, in order.
+    parked: VecDeque<OwnedPublication>,
+    gets: VecDeque<Get>,
+    recovery: Option<Recovery>,
+    /// Messages up to here were looked at by age and may stay.
+    aged_upto: Seq,
+    /// Where a sweep for unwanted messages goes on.
+    sweep_from: Option<Seq>,
+    /// More is to be done at once than one turn takes.
+    has_more: bool,
+    random: fastrand::Rng,
+    /// The text of the acknowledgement under way; kept for its memory.
+    text_buffer: Vec<u8>,
+    /// The header block under way; kept for its memory.
+    header_buffer: Vec<u8>,
+}
+
+impl Stream {
+    /// A stream whose messages are in `storage` under `id`: none yet, or those of before a
+    /// restart. `config` is complete and was checked.
+    pub fn new(
+        identity: Identity,
+        config: StreamConfig,
+        id: StreamId,
+        storage: &Storage,
+        now: Now,
+    ) -> Stream {
+        let Identity { account, domain, place } = identity;
+        let window_ns = u64::try_from(config.duplicate_window).unwrap_or(0);
+        let mut stream = Stream {
+            id,
+            place,
+            account,
+            rules: Rules::of(&config),
+            is_plain: true,
+            text: AckText::new(&config.name, domain.as_deref()),
+            domain,
+            config,
+            acks: AckQueue::default(),
+            last_mark: Mark::default(),
+            dedupe: Dedupe::new(window_ns),
+            batches: Batches::default(),
+            fast_batches: FastBatches::default(),
+            schedules: Schedules::default(),
+            parked: VecDeque::new(),
+            gets: VecDeque::new(),
+            recovery: None,
+            aged_upto: Seq::NONE,
+            sweep_from: None,
+            has_more: false,
+            // Only where a transform picks at random; the same stream picks the same again.
+            random: fastrand::Rng::with_seed(u64::from(place)),
+            text_buffer: Vec::new(),
+            header_buffer: Vec::new(),
+        };
+        stream.choose_path();
+        stream.begin_recovery(storage, now);
+        stream
+    }
+
+    /// Its place in the storage.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &StreamConfig {
+        &self.config
+    }
+
+    /// Takes over a configuration that was checked against the present one. What the new limits
+    /// do not allow goes at once.
+    pub fn update(&mut self, config: StreamConfig, turn: &mut Turn<'_>) {
+        let was = self.rules.retention;
+        self.rules = Rules::of(&config);
+        self.dedupe.set_window(u64::try_from(config.duplicate_window).unwrap_or(0));
+        self.config = config;
+        self.aged_upto = Seq::NONE;
+        self.choose_path();
+        self.keep_per_subject(turn);
+        self.drop_from_head(turn);
+        if was != Retention::Interest {
+            self.readers_changed(turn);
+        }
+        self.turn(turn);
+    }
+
+    /// Decides whether messages without headers take the short path.
+    fn choose_path(&mut self) {
+        self.is_plain = !self.rules.sealed
+            && !self.rules.counter
+            && self.rules.transform.is_none()
+            && !self.config.allow_batched
+            && self.recovery.is_none();
+    }
+
+    /// What time and the disk have brought: acknowledgements that are durable now, messages that
+    /// are too old, schedules that are due, reads that have arrived. Called once a turn while
+    /// [`Stream::has_work`], when [`Stream::next_deadline_ns`] has come, and when a waiter of this
+    /// stream has arrived.
+    pub fn turn(&mut self, turn: &mut Turn<'_>) {
+        self.release(turn);
+        if self.recovery.is_some() {
+            self.recover(turn);
+            if self.recovery.is_some() {
+                return;
+            }
+        }
+        if !self.parked.is_empty() {
+            self.resume_parked(turn);
+        }
+        if !self.gets.is_empty() {
+            self.run_gets(turn);
+        }
+        self.sweep(turn);
+        self.abandon_silent(turn);
+        self.fast_batches.drop_silent(turn.now.mono_ns);
+        self.run_schedules(turn);
+        self.dedupe.expire(turn.now.wall_ns);
+        self.has_more = self.expire(turn);
+    }
+
+    /// Sends the acknowledgements of everything that is durable.
+    #[inline]
+    pub fn release(&mut self, turn: &mut Turn<'_>) {
+        let Stream { acks, account, .. } = self;
+        if acks.is_empty() {
+            return;
+        }
+        let durable = turn.storage.durable();
+        acks.release(durable, |reply, text| ingest::send(*account, reply, text, turn));
+    }
+
+    /// Whether a turn would do something that no deadline announces.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.has_more
+            || !self.acks.is_empty()
+            || self.sweep_from.is_some()
+            || self.recovery.is_some()
+            || !self.parked.is_empty()
+            || !self.gets.is_empty()
+    }
+
+    /// When the stream wants its next turn at the latest, monotonic nanoseconds.
+    #[must_use]
+    pub fn next_deadline_ns(&self, storage: &mut Storage, now: Now) -> Option<u64> {
+        let by_wall = [
+            storage.next_expiry(self.id).map(|(at_ns, _)| at_ns),
+            self.next_aged(storage).map(|(at_ns, _)| at_ns),
+            self.schedules.next_due_ns(),
+            self.dedupe.next_deadline_ns(),
+        ];
+        let mono = |wall_ns: u64| now.mono_ns.saturating_add(wall_ns.saturating_sub(now.wall_ns));
+        let by_wall = by_wall.into_iter().flatten().min().map(mono);
+        let by_mono = [self.batches.next_deadline_ns(), self.fast_batches.next_deadline_ns()];
+        by_mono.into_iter().flatten().chain(by_wall).min()
+    }
+}

@@ -1,0 +1,372 @@
+//! Hot path: a published message is judged, stored and acknowledged.
+//!
+//! Before it stands the service's letter, after it the storage and `pub_ack.rs`. A message without
+//! headers, to a stream without counters, is judged by two comparisons. The order of the checks
+//! decides which error a message with several faults gets.
+//!
+//! ```text
+//! publish ─┬─ no headers ────────────────┬→ store → acknowledge now, or when durable
+//!          └─ headers → batch? → judge ──┴→ duplicate, error
+//! ```
+
+use std::borrow::Cow;
+
+use storage::{Filter, Place, Seq};
+
+use super::pub_ack::Also;
+use super::publication::{Asked, OwnedPublication, Publication};
+use super::rules::Ttl;
+use super::store::{Entry, Rollup};
+use super::{Stream, Turn, counter, header_block, schedule};
+use crate::{ApiError, ErrorCode};
+
+/// What becomes of a message that may be stored.
+pub(super) enum Verdict<'a> {
+    /// It is stored so.
+    Store(Judged<'a>),
+    /// It was stored before, under this sequence.
+    Duplicate(u64),
+    /// It cannot be judged before a message has come from the disk.
+    Wait,
+}
+
+/// A message that passed every check.
+pub(super) struct Judged<'a> {
+    pub(super) headers: Cow<'a, [u8]>,
+    pub(super) payload: Cow<'a, [u8]>,
+    pub(super) expires_ns: u64,
+    pub(super) msg_id: Option<&'a [u8]>,
+    pub(super) rollup: Option<Rollup>,
+    /// The counter's new value.
+    pub(super) value: Option<String>,
+}
+
+impl Stream {
+    /// Takes a message that was published on one of the stream's subjects.
+    #[inline]
+    pub fn publish(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
+        let is_plain = message.headers.is_empty()
+            && self.is_plain
+            && message.payload.len() <= self.rules.message_bytes_max;
+        if !is_plain || !self.parked.is_empty() {
+            return self.publish_unusual(message, turn);
+        }
+        let entry = Entry::plain(message.subject, message.payload, message.shared);
+        match self.store(&entry, turn) {
+            Ok(stored) => self.acknowledge(message.reply, stored.seq.0, Also::Nothing, turn),
+            Err(error) => self.refuse(message.reply, &error, turn),
+        }
+    }
+
+    /// Everything but the plain case.
+    fn publish_unusual(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
+        if !self.parked.is_empty() || self.recovery.is_some() {
+            return self.park(message, turn);
+        }
+        let asked = Asked::read(message.headers);
+        if self.take_fast_batch(message, &asked, turn) {
+            return;
+        }
+        if asked.batch_id.is_some() {
+            return self.take_batched(message, &asked, turn);
+        }
+        self.take_single(message, &asked, turn);
+    }
+
+    /// One message that is in no batch.
+    pub(super) fn take_single(
+        &mut self,
+        message: &Publication<'_>,
+        asked: &Asked<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        match self.judge_and_store(message, asked, turn) {
+            Ok(Taken::Stored { seq, value }) => {
+                let also = value.as_deref().map_or(Also::Nothing, Also::Value);
+                self.acknowledge(message.reply, seq, also, turn);
+            }
+            Ok(Taken::Duplicate(seq)) => {
+                self.acknowledge(message.reply, seq, Also::Duplicate, turn);
+            }
+            Ok(Taken::Wait) => self.park(message, turn),
+            Err(error) => self.refuse(message.reply, &error, turn),
+        }
+    }
+
+    /// Judges one message against the stream as it is, and stores it.
+    pub(super) fn judge_and_store(
+        &mut self,
+        message: &Publication<'_>,
+        asked: &Asked<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Taken, ApiError> {
+        let renamed = self.rename(message.subject);
+        let subject = renamed.as_deref().unwrap_or(message.subject);
+        let judged = match self.judge(subject, message, asked, turn)? {
+            Verdict::Store(judged) => judged,
+            Verdict::Duplicate(seq) => return Ok(Taken::Duplicate(seq)),
+            Verdict::Wait => return Ok(Taken::Wait),
+        };
+        let entry = Entry {
+            subject,
+            headers: &judged.headers,
+            payload: &judged.payload,
+            shared: message.shared.filter(|_| matches!(judged.payload, Cow::Borrowed(_))),
+            expires_ns: judged.expires_ns,
+            msg_id: judged.msg_id,
+            rollup: judged.rollup,
+            place: Place::Next,
+            time_ns: None,
+        };
+        let stored = self.store(&entry, turn)?;
+        self.note_schedule(subject, asked, stored.seq, turn);
+        Ok(Taken::Stored { seq: stored.seq.0, value: judged.value })
+    }
+
+    /// What the stream's transform makes of a subject, if it takes it.
+    pub(super) fn rename(&mut self, subject: &[u8]) -> Option<Vec<u8>> {
+        let transform = self.rules.transform.as_ref()?;
+        let mut renamed = Vec::with_capacity(subject.len() + 16);
+        transform.apply(subject, &mut self.random, &mut renamed).then_some(renamed)
+    }
+
+    // spec/jetstream.md §5 Order of checks (single server): size, sealed, counter, expected
+    // stream, TTL allowed, last subject seq, last seq, schedules, source header, dedupe, last msg
+    // id, rollup, counter apply, sizes, resources
+    pub(super) fn judge<'a>(
+        &mut self,
+        subject: &[u8],
+        message: &Publication<'a>,
+        asked: &Asked<'a>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Verdict<'a>, ApiError> {
+        self.check_size(message.headers.len(), message.payload.len())?;
+        if self.rules.sealed {
+            return Err(ApiError::new(ErrorCode::StreamSealed));
+        }
+        counter::check(&self.config, message, asked)?;
+        if asked.expected_stream.is_some_and(|name| name != self.config.name.as_bytes()) {
+            return Err(ApiError::new(ErrorCode::StreamNotMatch));
+        }
+        let mut expires_ns = self.judge_ttl(asked, turn)?;
+        self.check_sequences(subject, asked, turn)?;
+        let is_schedule = schedule::check(&self.config, subject, asked)?;
+        if asked.stream_source.is_some() {
+            return Err(ApiError::new(ErrorCode::MessageSourceHdrNotAllowed));
+        }
+        if let Some(id) = asked.msg_id.filter(|_| self.dedupe.is_on())
+            && let Some(seq) = self.dedupe.find(id, turn.now.wall_ns)
+        {
+            return Ok(Verdict::Duplicate(seq));
+        }
+        if let Some(id) = asked.expected_last_msg_id
+            && id != self.dedupe.last()
+        {
+            let last = String::from_utf8_lossy(self.dedupe.last()).into_owned();
+            return Err(ApiError::with(ErrorCode::StreamWrongLastMsgId, last));
+        }
+        let mut rollup = self.judge_rollup(asked)?;
+        if is_schedule {
+            // spec/jetstream.md §7: schedule messages get rollup `sub`
+            rollup = Some(Rollup::Subject);
+            if asked.ttl.is_none() {
+                expires_ns = 0;
+            }
+        }
+        let mut judged = Judged {
+            headers: self.stored_headers(message.headers, asked),
+            payload: Cow::Borrowed(message.payload),
+            expires_ns,
+            msg_id: asked.msg_id,
+            rollup,
+            value: None,
+        };
+        if let Some(increment) = asked.increment {
+            let Some(value) = self.count(subject, increment, turn)? else {
+                return Ok(Verdict::Wait);
+            };
+            judged.payload = Cow::Owned(counter::payload(&value));
+            judged.value = Some(value);
+            self.check_size(judged.headers.len(), judged.payload.len())?;
+        }
+        Ok(Verdict::Store(judged))
+    }
+
+    /// A message as it is stored: `Nats-Request-Info` says where it came from, not what it is.
+    fn stored_headers<'a>(&self, block: &'a [u8], asked: &Asked<'_>) -> Cow<'a, [u8]> {
+        if asked.request_info.is_none() {
+            return Cow::Borrowed(block);
+        }
+        let mut kept = Vec::with_capacity(block.len());
+        header_block::begin(&mut kept);
+        header_block::add_from(&mut kept, block, |name| name != b"Nats-Request-Info");
+        if header_block::is_bare(&kept) {
+            return Cow::Borrowed(&[]);
+        }
+        header_block::end(&mut kept);
+        Cow::Owned(kept)
+    }
+
+    // spec/jetstream.md §5: header block larger than 65535 bytes -> 10097; headers+payload >
+    // max_msg_size -> 10054
+    pub(super) fn check_size(&self, headers: usize, payload: usize) -> Result<(), ApiError> {
+        if headers + payload > self.rules.message_bytes_max {
+            return Err(ApiError::new(ErrorCode::StreamMessageExceedsMaximum));
+        }
+        if headers > config::limits::JS_HEADER_BYTES_MAX {
+            return Err(ApiError::new(ErrorCode::StreamHeaderExceedsMaximum));
+        }
+        Ok(())
+    }
+
+    /// When the message goes by itself, Unix nanoseconds; 0 for never.
+    // spec/jetstream.md §5 Nats-TTL: with delete markers enabled raised to the marker TTL unless
+    // max_msgs_per_subject is 1
+    pub(super) fn judge_ttl(&self, asked: &Asked<'_>, turn: &Turn<'_>) -> Result<u64, ApiError> {
+        let Some(value) = asked.ttl else { return Ok(0) };
+        if !self.config.allow_msg_ttl {
+            return Err(ApiError::new(ErrorCode::MessageTtlDisabled));
+        }
+        match Ttl::parse(value) {
+            None => Err(ApiError::new(ErrorCode::MessageTtlInvalid)),
+            Some(Ttl::Never) => Ok(0),
+            Some(Ttl::For(ttl)) => {
+                let mut ttl_ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+                if self.rules.per_subject_max != 1 {
+                    ttl_ns = ttl_ns.max(self.rules.marker_ttl_ns);
+                }
+                Ok(turn.now.wall_ns.saturating_add(ttl_ns))
+            }
+        }
+    }
+
+    // spec/jetstream.md §5 Nats-Expected-Last-Subject-Sequence, Nats-Expected-Last-Sequence
+    pub(super) fn check_sequences(
+        &self,
+        subject: &[u8],
+        asked: &Asked<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<(), ApiError> {
+        let stored = turn.storage.stream(self.id);
+        let expect = |value: &[u8], actual: Seq| {
+            let wanted = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            match wanted == Some(actual.0) {
+                true => Ok(()),
+                false => Err(ApiError::with(ErrorCode::StreamWrongLastSequence, actual)),
+            }
+        };
+        match (asked.expected_last_subject_seq, asked.expected_last_subject) {
+            (Some(value), None) => {
+                expect(value, stored.subject(subject).map_or(Seq::NONE, |state| state.last))?;
+            }
+            (Some(value), Some(pattern)) => {
+                let filter = Filter::new([pattern]);
+                expect(value, stored.last_matching(&filter, Seq::MAX).unwrap_or(Seq::NONE))?;
+            }
+            (None, Some(_)) => {
+                return Err(ApiError::new(ErrorCode::StreamExpectedLastSeqPerSubjectInvalid));
+            }
+            (None, None) => {}
+        }
+        match asked.expected_last_seq {
+            Some(value) => expect(value, stored.last_seq()),
+            None => Ok(()),
+        }
+    }
+
+    // spec/jetstream.md §5 Nats-Rollup: `sub` or `all` (any case); not allowed 10111
+    pub(super) fn judge_rollup(&self, asked: &Asked<'_>) -> Result<Option<Rollup>, ApiError> {
+        let Some(value) = asked.rollup else { return Ok(None) };
+        if !self.config.allow_rollup_hdrs || self.config.deny_purge {
+            return Err(ApiError::with(ErrorCode::StreamRollupFailed, "rollup not permitted"));
+        }
+        if value.eq_ignore_ascii_case(b"sub") {
+            return Ok(Some(Rollup::Subject));
+        }
+        if value.eq_ignore_ascii_case(b"all") {
+            return Ok(Some(Rollup::All));
+        }
+        let value = String::from_utf8_lossy(value);
+        let reason = format_args!("rollup value invalid: \"{value}\"");
+        Err(ApiError::with(ErrorCode::StreamRollupFailed, reason))
+    }
+
+    /// Keeps a message until what it waits for has come, in order.
+    fn park(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
+        if self.parked.len() >= config::limits::JS_INGEST_QUEUE_MAX {
+            let error = ApiError::new(ErrorCode::StreamTooManyRequests);
+            return self.refuse(message.reply, &error, turn);
+        }
+        self.parked.push_back(OwnedPublication::of(message));
+    }
+
+    /// Takes what was parked, as far as it can be judged now.
+    pub(super) fn resume_parked(&mut self, turn: &mut Turn<'_>) {
+        let mut parked = std::mem::take(&mut self.parked);
+        while let Some(message) = parked.pop_front() {
+            self.publish(&message.borrow(), turn);
+            if !self.parked.is_empty() {
+                // It waits again: it stands in `self.parked` alone, the rest behind it.
+                self.parked.append(&mut parked);
+                break;
+            }
+        }
+    }
+
+    /// Acknowledges what is stored up to now, when that is durable.
+    #[inline]
+    pub(super) fn acknowledge(
+        &mut self,
+        reply: Option<&[u8]>,
+        seq: u64,
+        also: Also<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(reply) = reply.filter(|_| self.rules.acknowledges) else { return };
+        self.text_buffer.clear();
+        self.text.write(seq, also, &mut self.text_buffer);
+        self.send_when_durable(reply, turn);
+    }
+
+    /// Sends what stands in the text buffer, at once if nothing has to become durable first.
+    #[inline]
+    pub(super) fn send_when_durable(&mut self, reply: &[u8], turn: &mut Turn<'_>) {
+        let is_safe = !self.rules.waits_for_disk || self.last_mark <= turn.storage.durable();
+        if is_safe && self.acks.is_empty() {
+            send(self.account, reply, &self.text_buffer, turn);
+        } else {
+            self.acks.push(self.last_mark, reply, &self.text_buffer);
+        }
+    }
+
+    /// Tells the publisher why its message was not stored.
+    #[cold]
+    pub(super) fn refuse(&mut self, reply: Option<&[u8]>, error: &ApiError, turn: &mut Turn<'_>) {
+        let Some(reply) = reply.filter(|_| self.rules.acknowledges) else { return };
+        self.text_buffer.clear();
+        self.text.write_error(error, &mut self.text_buffer);
+        send(self.account, reply, &self.text_buffer, turn);
+    }
+}
+
+/// What became of a judged message.
+pub(super) enum Taken {
+    /// It is stored.
+    Stored {
+        /// Its sequence.
+        seq: u64,
+        /// The counter's new value.
+        value: Option<String>,
+    },
+    /// It was there before.
+    Duplicate(u64),
+    /// It waits.
+    Wait,
+}
+
+/// Publishes a bare payload.
+#[inline]
+pub(super) fn send(account: base::AccountId, to: &[u8], payload: &[u8], turn: &mut Turn<'_>) {
+    let message = protocol::MessageParts { subject: to, reply: None, headers: None, payload };
+    turn.outlet.publish(account, &message);
+}

@@ -1,0 +1,149 @@
+//! After a restart: what a stream knew beside its messages, read from its messages again.
+//!
+//! Message ids within the dedupe window, schedules, and the rest of an atomic batch that a crash
+//! cut in two. Until that is done, publishes wait. Everything may have to come from the disk, so
+//! it goes on over as many turns as it needs.
+
+use base::Now;
+use storage::{Filter, Read, Seq, Storage};
+
+use super::publication::Asked;
+use super::{Stream, Turn};
+
+/// Messages that one turn reads.
+const PER_TURN_MAX: usize = 4096;
+
+/// What is still to be read.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    /// Whether the last message may be one of a batch without its end.
+    torn_batch: TornBatch,
+    /// Messages that may carry schedules.
+    schedules: Vec<Seq>,
+    /// The next message whose id may count.
+    next_id: Option<Seq>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TornBatch {
+    Possible,
+    Impossible,
+}
+
+impl Stream {
+    /// Begins the recovery of a stream that has messages already. Nothing is published to it
+    /// before [`Stream::turn`] has finished that.
+    pub(super) fn begin_recovery(&mut self, storage: &Storage, now: Now) {
+        let stored = storage.stream(self.id);
+        if stored.state().messages == 0 {
+            return;
+        }
+        let window_ns = u64::try_from(self.config.duplicate_window).unwrap_or(0);
+        let next_id =
+            (window_ns > 0).then(|| stored.first_at(now.wall_ns.saturating_sub(window_ns)));
+        let schedules = match self.config.allow_msg_schedules {
+            true => stored.last_per_subject(&Filter::all(), Seq::MAX),
+            false => Vec::new(),
+        };
+        let torn_batch = match self.config.allow_atomic {
+            true => TornBatch::Possible,
+            false => TornBatch::Impossible,
+        };
+        self.recovery = Some(Recovery { torn_batch, schedules, next_id });
+        self.choose_path();
+    }
+
+    /// Goes on with the recovery; lets publishes in when it is done.
+    pub(super) fn recover(&mut self, turn: &mut Turn<'_>) {
+        let Some(mut recovery) = self.recovery.take() else { return };
+        let mut left = PER_TURN_MAX;
+        while left > 0 {
+            left -= 1;
+            match self.recover_one(&mut recovery, turn) {
+                Progress::Read => {}
+                Progress::Wait => break,
+                Progress::Done => {
+                    self.choose_path();
+                    return self.resume_parked(turn);
+                }
+            }
+        }
+        self.recovery = Some(recovery);
+    }
+
+    fn recover_one(&mut self, recovery: &mut Recovery, turn: &mut Turn<'_>) -> Progress {
+        if recovery.torn_batch == TornBatch::Possible {
+            return self.cut_torn_batch(recovery, turn);
+        }
+        if let Some(&seq) = recovery.schedules.last() {
+            return self.recover_schedule(seq, recovery, turn);
+        }
+        let stored = turn.storage.stream(self.id);
+        let next = recovery.next_id.and_then(|from| stored.first_matching(&Filter::all(), from));
+        let Some(seq) = next else { return Progress::Done };
+        match turn.storage.read(self.id, seq, self.ingest_waiter()) {
+            Read::Pending => return Progress::Wait,
+            Read::Gone => {}
+            Read::Ready(message) => {
+                if let Some(id) = Asked::read(message.headers).msg_id {
+                    self.dedupe.insert(id, seq.0, message.time_ns);
+                }
+            }
+        }
+        recovery.next_id = Some(seq.next());
+        Progress::Read
+    }
+
+    /// Removes the last message if it is one of a batch whose end was never written.
+    fn cut_torn_batch(&mut self, recovery: &mut Recovery, turn: &mut Turn<'_>) -> Progress {
+        let stored = turn.storage.stream(self.id);
+        let last = stored.last_matching(&Filter::all(), Seq::MAX);
+        let Some(seq) = last else {
+            recovery.torn_batch = TornBatch::Impossible;
+            return Progress::Read;
+        };
+        let is_torn = match turn.storage.read(self.id, seq, self.ingest_waiter()) {
+            Read::Pending => return Progress::Wait,
+            Read::Gone => false,
+            Read::Ready(message) => {
+                let asked = Asked::read(message.headers);
+                asked.batch_id.is_some() && asked.batch_commit.is_none()
+            }
+        };
+        if is_torn {
+            self.drop_message(seq, turn);
+        } else {
+            recovery.torn_batch = TornBatch::Impossible;
+        }
+        Progress::Read
+    }
+
+    fn recover_schedule(
+        &mut self,
+        seq: Seq,
+        recovery: &mut Recovery,
+        turn: &mut Turn<'_>,
+    ) -> Progress {
+        let (subject, headers, time_ns) =
+            match turn.storage.read(self.id, seq, self.ingest_waiter()) {
+                Read::Pending => return Progress::Wait,
+                Read::Gone => (Vec::new(), Vec::new(), 0),
+                Read::Ready(message) => {
+                    (message.subject.to_vec(), message.headers.to_vec(), message.time_ns)
+                }
+            };
+        recovery.schedules.pop();
+        let asked = Asked::read(&headers);
+        if let Some(pattern) = asked.schedule {
+            self.plan(&subject, pattern, asked.schedule_time_zone, seq, time_ns);
+        }
+        Progress::Read
+    }
+}
+
+/// How one step ended.
+enum Progress {
+    Read,
+    Wait,
+    Done,
+}

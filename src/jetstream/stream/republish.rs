@@ -1,0 +1,42 @@
+//! What is stored is published again under another subject.
+//! Source: spec/jetstream.md §12 republish.
+
+use protocol::MessageParts;
+use storage::Seq;
+
+use super::store::Entry;
+use super::{Stream, Turn, header_block};
+use crate::WireTime;
+
+/// Publishes a stored message again, if the stream's rule takes its subject. `before` is the
+/// subject's last sequence before it.
+pub(super) fn send(
+    stream: &mut Stream,
+    entry: &Entry<'_>,
+    seq: Seq,
+    time_ns: u64,
+    before: Seq,
+    turn: &mut Turn<'_>,
+) {
+    let Some(rule) = &stream.rules.republish else { return };
+    let mut to = Vec::with_capacity(entry.subject.len() + 32);
+    if !rule.transform.apply(entry.subject, &mut stream.random, &mut to) {
+        return;
+    }
+    let mut block = Vec::with_capacity(entry.headers.len() + 256);
+    header_block::begin(&mut block);
+    header_block::add_from(&mut block, entry.headers, |_| true);
+    header_block::add(&mut block, "Nats-Stream", stream.config.name.as_bytes());
+    header_block::add(&mut block, "Nats-Subject", entry.subject);
+    header_block::add_display(&mut block, "Nats-Sequence", seq);
+    header_block::add_display(&mut block, "Nats-Time-Stamp", WireTime::from_wall_ns(time_ns));
+    header_block::add_display(&mut block, "Nats-Last-Sequence", before);
+    let mut payload = entry.payload;
+    if rule.headers_only {
+        header_block::add_display(&mut block, "Nats-Msg-Size", payload.len());
+        payload = &[];
+    }
+    header_block::end(&mut block);
+    let message = MessageParts { subject: &to, reply: None, headers: Some(&block), payload };
+    turn.outlet.publish(stream.account, &message);
+}
