@@ -13,8 +13,8 @@ use crate::reply::{Layout, Reply};
 use crate::source::{AccountFacts, Source};
 use crate::text::now_ns;
 use crate::{
-    accountz, accstatz, connz, console, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz, subsz,
-    switched_off, varz,
+    accountz, accstatz, connz, console, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz,
+    subsz, switched_off, varz,
 };
 
 /// Everything that outlives a request. Control thread only.
