@@ -137,8 +137,8 @@ impl Stream {
     /// Removes everything; sequences go on.
     fn clear(&mut self) -> Purged {
         let purged = Purged { messages: self.messages, bytes: self.bytes };
-        let Stream { account, kind, last, last_time_ns, .. } = *self;
-        *self = Stream { last_time_ns, ..Stream::new(account, kind, last.next()) };
+        let Stream { account, space, kind, last, last_time_ns, .. } = *self;
+        *self = Stream { last_time_ns, ..Stream::new(account, space, kind, last.next()) };
         purged
     }
 }

@@ -25,6 +25,7 @@
 //! | `names.rs`, `order.rs` | the subjects' bytes, and their order |
 //! | `arena.rs` | bodies in memory |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
+//! | `space.rs` | what each account stores |
 //! | `expiry.rs` | messages with a time to live |
 
 mod arena;
@@ -41,6 +42,7 @@ mod order;
 mod packed;
 mod pick;
 mod seq;
+mod space;
 mod state;
 mod storage;
 mod stream;
@@ -49,6 +51,9 @@ mod subjects;
 pub use filter::Filter;
 pub use message::{Incoming, Message, Read, Waiter};
 pub use seq::Seq;
+pub use space::Space;
 pub use state::{StreamState, SubjectState};
-pub use storage::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, Storage, StreamId};
+pub use storage::{
+    Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, Storage, StreamId, ValueKey,
+};
 pub use stream::{Known, Memory, Stream};

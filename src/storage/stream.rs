@@ -9,6 +9,7 @@ use crate::blocks::Blocks;
 use crate::expiry::Expiry;
 use crate::filter::{Filter, Term};
 use crate::pick::{Every, Few, Matching, One, Pick};
+use crate::space::SpaceId;
 use crate::storage::Kind;
 use crate::subjects::{SubjectId, Subjects};
 use crate::{Seq, StreamState, SubjectState};
@@ -45,6 +46,7 @@ const PATTERN_LOOKS: usize = 64;
 #[derive(Debug)]
 pub struct Stream {
     pub(crate) account: AccountId,
+    pub(crate) space: SpaceId,
     pub(crate) kind: Kind,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -58,9 +60,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(account: AccountId, kind: Kind, first: Seq) -> Stream {
+    pub(crate) fn new(account: AccountId, space: SpaceId, kind: Kind, first: Seq) -> Stream {
         Stream {
             account,
+            space,
             kind,
             messages: 0,
             bytes: 0,
@@ -99,6 +102,20 @@ impl Stream {
             subjects: self.subjects.len() as u64,
             deleted: self.last.0 + 1 - self.first.0 - self.messages,
         }
+    }
+
+    /// Messages stored.
+    #[inline]
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Bytes stored, as the stream counts them.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The last sequence ever used, stored or not.

@@ -162,6 +162,8 @@ impl Pair {
         let stream = self.storage.stream(self.id);
         let state = self.oracle.state();
         assert_eq!(stream.state(), state);
+        let space = self.storage.space(AccountId::GLOBAL);
+        assert_eq!(space.memory + space.file, state.bytes);
         assert_eq!(stream.deleted().collect::<Vec<_>>(), self.oracle.deleted());
         let span = state.last_seq.0 + 2 - state.first_seq.0;
         let mut places = vec![Seq::NONE, Seq::FIRST, Seq::MAX];
