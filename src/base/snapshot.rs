@@ -77,3 +77,29 @@ pub struct ClosedSnapshot {
     /// Why: one of NATS's close reasons.
     pub reason: &'static str,
 }
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// It logged in.
+    Connected,
+    /// It ended after it had logged in, for this of NATS's close reasons.
+    Disconnected(&'static str),
+    /// It ended because it could not log in, for this of NATS's close reasons.
+    LoginFailed(&'static str),
+}
+
+/// Something that happened to a connection and that somebody listens for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionEvent {
+    /// What.
+    pub what: Happening,
+    /// When, nanoseconds since the Unix epoch.
+    pub at_ns: u64,
+    /// What the connection was then.
+    pub connection: ConnectionSnapshot,
+    /// Whether the event itself is listened for.
+    pub wanted: bool,
+    /// Whether the number of the account's connections is.
+    pub count_wanted: bool,
+}

@@ -17,8 +17,8 @@ use crate::{
     subsz, switched_off, varz,
 };
 
-/// Everything that outlives a request. Control thread only.
-pub(crate) struct Desk<S> {
+/// Where requests are answered: everything that outlives one. Control thread only.
+pub struct Desk<S> {
     source: Rc<S>,
     requests: RequestCounts,
     process: Process,
@@ -55,7 +55,8 @@ impl<S: Source> Scene<'_, S> {
 }
 
 impl<S: Source> Desk<S> {
-    pub(crate) fn new(source: Rc<S>) -> Desk<S> {
+    /// A desk that nobody has asked anything.
+    pub fn new(source: Rc<S>) -> Desk<S> {
         let facts = source.facts();
         Desk {
             requests: RequestCounts::default(),

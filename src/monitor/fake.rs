@@ -7,11 +7,11 @@ use std::time::Duration;
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
 use base::{AccountId, ClientId, Counters, ShardId};
 
-use crate::ClosedRing;
 use crate::source::{
     AccountFacts, Health, IndexFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
     SubscriptionQuery, UsageByAccount,
 };
+use crate::{Asker, ClosedRing, Operator};
 
 /// What each core of a full server took, each twice, nanoseconds.
 pub const TIMES_NS: [u64; 4] = [400, 1024, 3_000_000, 60_000_000_000];
@@ -247,5 +247,26 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         authorized_user: String::new(),
         account: "$G".into(),
         subscriptions_list: Vec::new(),
+    }
+}
+
+impl Operator for FakeServer {
+    async fn kick(&self, client: ClientId) -> bool {
+        self.connections.iter().any(|connection| connection.cid == client)
+    }
+
+    async fn warn_of_end(&self, client: ClientId) -> bool {
+        self.connections.iter().any(|connection| connection.cid == client)
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        match self.health {
+            Health::Ok => Ok(()),
+            _ => Err("no file".into()),
+        }
+    }
+
+    async fn who(&self, asker: Asker) -> Option<ConnectionSnapshot> {
+        self.connections.get(asker.slot.index()).cloned()
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP monitoring with nats-server's endpoints and field names, and Prometheus metrics.
+//! HTTP monitoring with nats-server's endpoints and field names, the system services that answer
+//! the same on `$SYS` subjects, and Prometheus metrics.
 //!
 //! This room never touches a shard: it asks room `server` through [`Source`] and renders what it
 //! gets. It belongs to no core; everything runs on the control thread, on a current-thread tokio
@@ -22,11 +23,10 @@
 //! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
 //! | `console.rs`, `console/` | `/console`: the page for people, over the endpoints above |
 //! | `switched_off.rs` | endpoints whose feature is not built |
+//! | `system.rs` | the same questions asked on `$SYS` subjects, and the events told there |
 //! | `process.rs` | memory and processor time from `/proc` |
 //! | `text.rs` | times and durations as text |
 //! | `fake.rs` | a server that is not there, for tests |
-
-#![expect(dead_code, reason = "the system services, which come next, ask by options")]
 
 mod accountz;
 mod accstatz;
@@ -52,12 +52,18 @@ mod source;
 mod stacksz;
 mod subsz;
 mod switched_off;
+mod system;
 mod text;
 mod varz;
 
+pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
 pub use serve::{HTTP_CONNECTIONS_MAX, serve};
 pub use source::{
     AccountFacts, AccountUsage, Fanout, Health, IndexFigures, QueueDepth, ServerFacts, Source,
     SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
+};
+pub use system::{
+    Announcement, Asker, Happened, Operator, REQUEST_BYTES_MAX, SystemDesk, SystemRequest,
+    subjects_in, subjects_of_system,
 };

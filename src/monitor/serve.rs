@@ -52,8 +52,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers HTTP requests on `listener` until the future is dropped, which ends every connection.
 /// Must be polled inside a `tokio::task::LocalSet`, on a runtime with time and I/O.
-pub async fn serve<S: Source + 'static>(listener: TcpListener, source: Rc<S>) {
-    let front = Rc::new(Front::new(source));
+pub async fn serve<S: Source + 'static>(listener: TcpListener, desk: Rc<Desk<S>>) {
+    let front = Rc::new(Front::new(desk));
     let slots = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -74,16 +74,16 @@ pub async fn serve<S: Source + 'static>(listener: TcpListener, source: Rc<S>) {
 
 /// What all HTTP connections share.
 struct Front<S> {
-    desk: Desk<S>,
+    desk: Rc<Desk<S>>,
     /// Whoever builds a costly reply: one at a time, so that at most one is not yet charged.
     building: Semaphore,
     waiting: Arc<Semaphore>,
 }
 
 impl<S: Source + 'static> Front<S> {
-    fn new(source: Rc<S>) -> Front<S> {
+    fn new(desk: Rc<Desk<S>>) -> Front<S> {
         Front {
-            desk: Desk::new(source),
+            desk,
             building: Semaphore::new(1),
             waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX as usize)),
         }

@@ -71,6 +71,22 @@ pub(crate) fn raftz() -> Reply {
     Reply::text(StatusCode::NOT_FOUND, "No Raft nodes registered")
 }
 
+/// Groups by account: there are none.
+pub(crate) fn raftz_groups<S: Source>(scene: &Scene<'_, S>) -> Reply {
+    scene.json(&BTreeMap::<String, ()>::new())
+}
+
+/// Go's profiles, which this program cannot have.
+pub(crate) fn profilez<S: Source>(scene: &Scene<'_, S>) -> Reply {
+    #[derive(Serialize)]
+    struct Profilez {
+        profile: &'static str,
+        error: &'static str,
+    }
+    let error = "there are no Go profiles of this server; its /metrics has histograms";
+    scene.json(&Profilez { profile: "", error })
+}
+
 /// What the parameters of `/routez` say; nothing, since there are no routes.
 pub(crate) fn check_routez(params: &Params<'_>) -> Result<(), BadRequest> {
     check_subs(params)

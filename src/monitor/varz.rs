@@ -185,7 +185,7 @@ impl Moment {
 
 /// Slow or stale connections by kind.
 #[derive(Serialize, PartialEq, Eq)]
-struct ByKind {
+pub(crate) struct ByKind {
     clients: u64,
     routes: u64,
     gateways: u64,
@@ -193,11 +193,11 @@ struct ByKind {
 }
 
 impl ByKind {
-    fn clients(clients: u64) -> ByKind {
+    pub(crate) fn clients(clients: u64) -> ByKind {
         ByKind { clients, routes: 0, gateways: 0, leafs: 0 }
     }
 
-    fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         *self == ByKind::clients(0)
     }
 }
