@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use base::{Counter, Counters, Log, ShardId, Verbosity};
 use config::limits;
 use config::options::{Auth, SlowSubscriber, WriteTimeout};
-use connection::{Connections, Limits, Outside};
+use connection::{Connections, Limits, Outside, Taken};
 use ring::{MeshEnd, Sizes};
 use runtime::network::{Network, Socket, Wait};
 use runtime::uring::{ControlBell, UringOptions};
@@ -399,7 +399,12 @@ fn core(
         traced_payload_max: 0,
         traced: client::Traced::Whole,
     };
-    let outside = Outside { log: log.clone(), closed: crossbeam_channel::bounded(1).0 };
+    let outside = Outside {
+        log: log.clone(),
+        closed: crossbeam_channel::bounded(1).0,
+        server_id: "NZERO".into(),
+        events: Arc::new(|_| Taken::Yes),
+    };
     Core::new(Parts {
         net,
         clock: SystemClock::default(),

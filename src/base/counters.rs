@@ -74,6 +74,8 @@ counters! {
     IndexMatches = "index_matches_total", "Subjects matched, answered from the cache or not";
     IndexCacheHits = "index_cache_hits_total", "Matches answered from the cache";
     IndexCacheEntries = "index_cache_entries", "Plans in the match cache";
+    SystemDropped = "system_dropped_total",
+        "Requests and events of the system account lost because the control thread was behind";
     BusyNanos = "busy_nanoseconds_total", "Time spent working, not sleeping or spinning idle";
 }
 

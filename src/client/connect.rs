@@ -75,6 +75,7 @@ impl Client {
         if self.login != Login::Done {
             self.login = Login::Done;
             context.link.liveness.start(context.now, self.settings.ping_interval);
+            context.logged_in(self);
         }
         self.ok(context);
     }

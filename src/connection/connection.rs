@@ -12,6 +12,7 @@ use base::ClientId;
 use runtime::network::ReceiveEnd;
 
 use crate::dialect::{Dialect, Pause};
+use crate::events::ToldLogin;
 use crate::liveness::Liveness;
 use crate::partial::Partial;
 use crate::waiting::Waiting;
@@ -36,6 +37,8 @@ pub struct Link {
     pub paced_until_ns: u64,
     /// The last interest it caused, for a PONG to wait for.
     pub told: ring::InterestSeq,
+    /// Whether its login was told to those who listen for such.
+    pub(crate) told_login: ToldLogin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
-use base::{ClientId, ConnSlot, Counter, Level, Log, Now};
+use base::{ClientId, ConnSlot, Counter, Level, Now};
 use config::limits;
 use config::options::WriteTimeout;
-use crossbeam_channel::Sender;
 use protocol::CloseReason;
 use runtime::network::{Network, ReceiveEnd, Socket};
 use shard::Shard;
@@ -14,6 +13,7 @@ use shard::Shard;
 use crate::connection::{Connection, Link, State, WriteState};
 use crate::deadlines::Deadlines;
 use crate::dialect::{Context, Dialect};
+use crate::events::{self, Outside, ToldLogin};
 use crate::liveness::{Liveness, Verdict};
 use crate::partial::Partial;
 use crate::waiting::Waiting;
@@ -34,15 +34,6 @@ pub struct Limits {
     pub write_timeout: WriteTimeout,
     /// Bytes queued towards one connection; for the log line of a slow consumer.
     pub pending_max: usize,
-}
-
-/// Where a core tells the rest of the process about its connections.
-#[derive(Clone)]
-pub struct Outside {
-    /// The log.
-    pub log: Log,
-    /// Connections that ended, for monitoring. When it is full the record is lost.
-    pub closed: Sender<ClosedSnapshot>,
 }
 
 /// What a turn works with.
@@ -152,6 +143,7 @@ impl Connections {
             stalls: 0,
             paced_until_ns: 0,
             told: ring::InterestSeq::default(),
+            told_login: ToldLogin::No,
         };
         self.slots[slot.index()] = Some(Connection {
             link,
@@ -189,6 +181,7 @@ impl Connections {
             slot,
             now: turn.now,
             log: &self.outside.log,
+            outside: &self.outside,
         };
         Some(act(&mut *connection.dialect, &mut context))
     }
@@ -242,7 +235,10 @@ impl Connections {
         connection.state = State::Closing { until_ns, finished_sending: false };
         connection.partial = Partial::default();
         self.open -= 1;
+        let told = connection.link.told_login;
         if let Some(mut connection) = self.snapshot(turn.shard, slot) {
+            let what = events::end_of(told, reason);
+            self.outside.tell(turn.shard, turn.now, what, &connection);
             connection.subscriptions_list =
                 turn.shard.subscriptions_of(slot, limits::CLOSED_SUBSCRIPTIONS_MAX);
             let stop_ns = turn.now.wall_ns;
@@ -377,39 +373,28 @@ impl Connections {
     pub fn announce_lame_duck<N: Network>(&mut self, turn: &mut Turn<'_, N>) {
         let slots: Vec<ConnSlot> = self.open_slots().collect();
         for slot in slots {
-            self.with(turn, slot, |dialect, context| dialect.lame_duck(context));
+            self.warn_of_end(turn, slot);
         }
+    }
+
+    /// Tells one connection that the server will soon be gone.
+    pub fn warn_of_end<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) {
+        self.with(turn, slot, |dialect, context| dialect.lame_duck(context));
+    }
+
+    /// Where an open connection lives.
+    pub fn slot_of(&self, client: ClientId) -> Option<ConnSlot> {
+        let is_it = |slot: &ConnSlot| {
+            let connection = self.slots[slot.index()].as_ref();
+            connection.is_some_and(|connection| connection.link.cid == client)
+        };
+        self.open_slots().find(is_it)
     }
 
     /// What monitoring shows of a connection; `None` for one that is no more.
     pub fn snapshot(&self, shard: &mut Shard, slot: ConnSlot) -> Option<ConnectionSnapshot> {
-        let connection = self.slots.get(slot.index())?.as_ref()?;
-        let id = shard.id();
-        let outbox = shard.outbox(slot)?;
-        let link = &connection.link;
-        let mut snapshot = ConnectionSnapshot {
-            cid: link.cid,
-            shard: id,
-            peer: link.peer,
-            start_ns: link.start_ns,
-            last_activity_ns: link.liveness.active_wall_ns(),
-            rtt_ns: link.liveness.rtt_ns(),
-            pending_bytes: outbox.pending_bytes() as u64,
-            in_msgs: link.in_msgs,
-            in_bytes: link.in_bytes,
-            out_msgs: outbox.out_msgs,
-            out_bytes: outbox.out_bytes,
-            stalls: link.stalls,
-            subscriptions: outbox.subscriptions() as u64,
-            name: String::new(),
-            lang: String::new(),
-            version: String::new(),
-            authorized_user: String::new(),
-            account: String::new(),
-            subscriptions_list: Vec::new(),
-        };
-        connection.dialect.describe(&mut snapshot);
-        Some(snapshot)
+        let Connection { link, dialect, .. } = self.slots.get(slot.index())?.as_ref()?;
+        events::snapshot(shard, link, slot, &**dialect)
     }
 
     pub(crate) fn say(&self, slot: ConnSlot, level: Level, text: &str) {

@@ -8,6 +8,7 @@ use ring::InterestSeq;
 use shard::Shard;
 
 use crate::connection::Link;
+use crate::events::Outside;
 
 /// What a dialect works with while it handles something.
 pub struct Context<'a> {
@@ -21,6 +22,7 @@ pub struct Context<'a> {
     pub now: Now,
     /// Where to log.
     pub log: &'a Log,
+    pub(crate) outside: &'a Outside,
 }
 
 /// Bytes to consume.

@@ -13,6 +13,7 @@
 //! | `dialect.rs` | the seam: what a connection's language must answer |
 //! | `connection.rs` | one connection and its states |
 //! | `connections.rs` | a core's connections: opening, events, closing |
+//! | `events.rs` | what the rest of the process hears of connections that come and go |
 //! | `reading.rs` | bytes in: the dialect's appetite, partial operations, pauses |
 //! | `partial.rs` | the bytes of an operation that is not complete |
 //! | `waiting.rs` | when the bytes came that a paused connection keeps |
@@ -25,6 +26,7 @@ mod connection;
 mod connections;
 mod deadlines;
 mod dialect;
+mod events;
 mod liveness;
 mod partial;
 mod reading;
@@ -33,6 +35,7 @@ mod waiting;
 mod writing;
 
 pub use connection::Link;
-pub use connections::{Connections, Limits, Outside, Rest, Turn};
+pub use connections::{Connections, Limits, Rest, Turn};
 pub use dialect::{Context, Dialect, Input, Next, Pause, Progress, Reconfigured};
+pub use events::{Outside, Taken, Tell};
 pub use liveness::Liveness;

@@ -63,8 +63,8 @@ impl Connections {
             }
             State::Open => {
                 let Connection { link, dialect, partial, .. } = connection;
-                let log = &self.outside.log;
-                let mut context = Context { shard, link, slot, now, log };
+                let outside = &self.outside;
+                let mut context = Context { shard, link, slot, now, log: &outside.log, outside };
                 consume(&mut **dialect, &mut context, partial, bytes)
             }
             State::Paused(pause) => {

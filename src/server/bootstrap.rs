@@ -38,6 +38,7 @@ use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
 use crate::reload::Reloadable;
 use crate::settings;
+use crate::system::{self, FromCores};
 use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
@@ -59,6 +60,7 @@ struct Common {
     outside: Outside,
     counters: Vec<Arc<Counters>>,
     next_cid: Arc<AtomicU64>,
+    from_cores: FromCores,
     jetstream: Option<::jetstream::Settings>,
     ended: mpsc::UnboundedSender<CoreEnd>,
 }
@@ -163,10 +165,17 @@ async fn start(
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
     let (orders_sender, orders) = mpsc::channel(ORDERS_MAX);
+    let (from_cores, to_control) = system::queues();
     let common = Common {
         options: Arc::clone(&options),
         settings: Arc::new(core_settings),
-        outside: Outside { log: log.clone(), closed: closed_sender },
+        outside: Outside {
+            log: log.clone(),
+            closed: closed_sender,
+            server_id: standing.identity.id.as_str().into(),
+            events: from_cores.tell(),
+        },
+        from_cores,
         counters: standing.cores.iter().map(|_| Arc::default()).collect(),
         next_cid: Arc::new(AtomicU64::new(1)),
         jetstream: jetstream_settings,
@@ -205,7 +214,9 @@ async fn start(
     let retired = Vec::new();
     let reloadable =
         Reloadable { options, standing, authenticator, retired, clients, writer, ports_file };
-    let control = Control { reloadable, log, cores, gather, http, ended, orders, signals };
+    let from_cores = Some(to_control);
+    let control =
+        Control { reloadable, log, cores, gather, http, ended, from_cores, orders, signals };
     Ok(control.run().await)
 }
 
@@ -324,7 +335,8 @@ fn parts(
     let log = &common.outside.log;
     let counters = Arc::clone(&common.counters[end.shard().index()]);
     let mut shard = Shard::new(end, settings.shard.clone(), counters, fastrand::u64(..));
-    let mut services = Vec::new();
+    let server_id = &common.outside.server_id;
+    let mut services = vec![system::Listener::new(&mut shard, server_id, &common.from_cores)];
     if let Some(jetstream) = &common.jetstream {
         services.push(jetstream::service(&mut shard, jetstream.clone(), log.clone()));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::snapshot::ConnectionSnapshot;
 use base::{AccountId, ClientId, ConnSlot};
-use monitor::{IndexFigures, SubscriptionPage, SubscriptionQuery};
+use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
 use tokio::sync::oneshot;
 
 use crate::core::reconfigure::CoreSettings;
@@ -26,6 +26,16 @@ pub enum Command {
     Index(Option<AccountId>, oneshot::Sender<IndexFigures>),
     /// Copy what the index counts into the shared counters.
     RefreshCounters(oneshot::Sender<()>),
+    /// Show one connection, if it is still there.
+    Describe(ConnSlot, oneshot::Sender<Option<ConnectionSnapshot>>),
+    /// Publish for the system services. When it is done, every core finds it in its ring.
+    Publish(Box<Announcement>, oneshot::Sender<()>),
+    /// Say which of these subjects somebody listens to.
+    HasInterest(AccountId, Vec<String>, oneshot::Sender<Vec<bool>>),
+    /// End a client's connection; whether it lives here.
+    Kick(ClientId, oneshot::Sender<bool>),
+    /// Tell one client that the server will soon be gone; whether it lives here.
+    WarnOfEnd(ClientId, oneshot::Sender<bool>),
     /// Obey these settings; the answer comes when the last open connection does.
     Reconfigure(Arc<CoreSettings>, oneshot::Sender<()>),
     /// Close those of these clients that live here: there are too many.

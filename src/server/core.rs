@@ -1,17 +1,17 @@
 //! Hot path: one core's whole life. [`Core::turn`] is the duty cycle; it calls every station of a
 //! message in the order in which a message passes them, and every step is bounded.
 
+mod commands;
 pub mod reconfigure;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::{AccountId, ClientId, ConnSlot, Counter, Counters, Level, Now, Timing};
+use base::{ClientId, ConnSlot, Counter, Counters, Level, Now, Timing};
 use client::Client;
 use connection::{Connections, Rest, Turn};
 use crossbeam_channel::Receiver;
-use monitor::{Fanout, IndexFigures, SubscriptionPage};
 use protocol::{CloseReason, ErrorText};
 use ring::Drained;
 use runtime::Disk;
@@ -20,13 +20,11 @@ use runtime::network::{Event, Network, Socket, Wait};
 use shard::{Service, ServiceTurn, Shard};
 
 use self::reconfigure::Sweep;
-use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
+use crate::command::Command;
 use crate::placing::Placing;
 
 /// Bytes of data that one turn takes from one ring at most.
 const RING_BYTES_PER_TURN: usize = 256 * 1024;
-/// Commands that one turn handles at most.
-const COMMANDS_PER_TURN: usize = 16;
 /// Pause after a failed accept: as a rule the process has no descriptor left.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
 /// How long a shutdown waits for clients to take their last bytes.
@@ -318,70 +316,6 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         connections.close(&mut Turn { net, shard, now: self.now }, slot, reason, Rest::Sent);
     }
 
-    fn handle_commands(&mut self) {
-        for _ in 0..COMMANDS_PER_TURN {
-            let Ok(command) = self.parts.commands.try_recv() else { return };
-            self.effort = Effort::Some;
-            self.handle_command(command);
-        }
-    }
-
-    fn handle_command(&mut self, command: Command) {
-        let Parts { net, shard, connections, .. } = &mut self.parts;
-        let mut turn = Turn { net, shard, now: self.now };
-        match command {
-            Command::Connections(page) => {
-                let (slots, next) = page_of(connections.open_slots(), page.from);
-                let shown = slots.iter().filter_map(|&slot| connections.snapshot(turn.shard, slot));
-                let shown = shown.collect();
-                page.reply(shown, next);
-            }
-            Command::Subscriptions(page) => {
-                let until = page.from + SUBSCRIPTIONS_PER_PAGE;
-                let admitted = turn.shard.subscriptions_in(page.from..until);
-                let admitted = admitted
-                    .filter(|sub| page.query.admits(sub.cid, &sub.account, sub.subject.as_bytes()));
-                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub);
-                let next = (until < turn.shard.subscription_places()).then_some(until);
-                page.reply(found, next);
-            }
-            Command::Index(account, answer) => {
-                let _ = answer.send(index_figures(turn.shard, account));
-            }
-            Command::RefreshCounters(done) => {
-                turn.shard.publish_index_stats();
-                let _ = done.send(());
-            }
-            Command::Reconfigure(settings, done) => self.reconfigure(&settings, done),
-            Command::Close(cids, done) => {
-                let mut line = Vec::new();
-                protocol::encode::write_error(&ErrorText::MaximumConnectionsExceeded, &mut line);
-                let reason = CloseReason::MaximumConnectionsExceeded;
-                connections.close_clients(&mut turn, &cids, &line, reason);
-                let _ = done.send(());
-            }
-            Command::StopListening => {
-                turn.net.stop_listening();
-                self.parts.placing = None;
-            }
-            Command::AnnounceLameDuck => connections.announce_lame_duck(&mut turn),
-            Command::CloseOne => {
-                let first = connections.open_slots().next();
-                if let Some(slot) = first {
-                    connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
-                }
-            }
-            Command::Shutdown => {
-                turn.net.stop_listening();
-                let slots: Vec<ConnSlot> = connections.open_slots().collect();
-                for slot in slots {
-                    connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
-                }
-                self.shutdown_until_ns = Some(self.now.mono_ns + SHUTDOWN_MAX_NS);
-            }
-        }
-    }
-
     fn on_timers(&mut self) {
         if self.listen_again_ns.is_some_and(|at_ns| self.now.mono_ns >= at_ns) {
             self.listen_again_ns = None;
@@ -390,25 +324,6 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         if let Some(until_ns) = self.shutdown_until_ns {
             self.ended = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
         }
-    }
-}
-
-/// What the index of one account, or all of them, counts on this core.
-fn index_figures(shard: &Shard, account: Option<AccountId>) -> IndexFigures {
-    let mut fanout = Fanout::default();
-    for width in shard.fanouts(account) {
-        let width = width as u64;
-        fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
-    }
-    let stats = shard.index_stats(account);
-    IndexFigures {
-        subscriptions: stats.subscriptions as u64,
-        cached: stats.cache_plans as u64,
-        inserts: stats.inserts,
-        removes: stats.removes,
-        matches: stats.plans,
-        cache_hits: stats.cache_hits,
-        fanout,
     }
 }
 

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
-use base::{AccountId, Counters, Log};
+use base::{AccountId, ClientId, Counters, Log};
 use crossbeam_channel::Receiver;
 use monitor::{
-    AccountFacts, ClosedRing, Health, IndexFigures, QueueDepth, ServerFacts, Source,
-    SubscriptionPage, SubscriptionQuery, UsageByAccount,
+    AccountFacts, Asker, ClosedRing, Health, IndexFigures, Operator, QueueDepth, ServerFacts,
+    Source, SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::command::Command;
 use crate::cores::Cores;
@@ -35,7 +35,6 @@ pub struct Gather {
     /// The log.
     pub log: Log,
     /// What the control thread is asked to do.
-    #[expect(dead_code, reason = "the system account's RELOAD request sends by it")]
     pub orders: mpsc::Sender<Order>,
 }
 
@@ -140,5 +139,38 @@ impl Source for Gather {
 
     fn log_lines_dropped(&self) -> u64 {
         self.log.dropped()
+    }
+}
+
+impl Operator for Gather {
+    async fn kick(&self, client: ClientId) -> bool {
+        for core in 0..self.cores.len() {
+            if self.cores.ask(core, |answer| Command::Kick(client, answer)).await == Some(true) {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn warn_of_end(&self, client: ClientId) -> bool {
+        for core in 0..self.cores.len() {
+            let warned = self.cores.ask(core, |answer| Command::WarnOfEnd(client, answer));
+            if warned.await == Some(true) {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let busy = || String::from("the server is busy or about to end");
+        self.orders.try_send(Order::Reload(answer)).map_err(|_| busy())?;
+        answered.await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    async fn who(&self, asker: Asker) -> Option<ConnectionSnapshot> {
+        let core = asker.shard.index();
+        self.cores.ask(core, |answer| Command::Describe(asker.slot, answer)).await.flatten()
     }
 }

@@ -16,8 +16,10 @@
 //! | `core.rs` | one core's duty cycle |
 //! | `placing.rs` | which core a new connection lives on |
 //! | `command.rs` | what the control thread asks of a core |
+//! | `core/commands.rs` | how a core handles that |
 //! | `control.rs` | the control thread: signals, lame duck, shutdown |
 //! | `reload.rs` | the configuration read again: all of it or nothing |
+//! | `system.rs` | the system services between the cores and the control thread |
 //! | `orders.rs` | what others ask of the control thread |
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
@@ -45,6 +47,7 @@ mod placing;
 mod reload;
 mod run;
 mod settings;
+mod system;
 mod systemd;
 mod tuning;
 

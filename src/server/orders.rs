@@ -10,6 +10,5 @@ pub const ORDERS_MAX: usize = 16;
 pub enum Order {
     /// Read the configuration again, as SIGHUP does. The answer is the error's text, which the
     /// log has too.
-    #[expect(dead_code, reason = "the system account's RELOAD request gives it")]
     Reload(oneshot::Sender<Result<(), String>>),
 }

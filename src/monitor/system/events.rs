@@ -177,6 +177,11 @@ impl<S: Source + Operator> SystemDesk<S> {
         all
     }
 
+    /// The names of all accounts.
+    pub fn accounts(&self) -> Vec<String> {
+        self.source.accounts().iter().map(|account| account.name.clone()).collect()
+    }
+
     /// The accounts that have connections now.
     pub async fn accounts_in_use(&self) -> Vec<String> {
         let usage = usage(&*self.source).await;
@@ -216,7 +221,8 @@ impl<S: Source + Operator> SystemDesk<S> {
             Happened::LameDuck => "LAMEDUCK",
             Happened::Shutdown => "SHUTDOWN",
         };
-        let body = self.envelope.alone(&facts, scene.now_ns);
+        // Seen of nats-server 2.9.10: the introduction itself, in no envelope.
+        let body = json(&self.envelope.introduce(&facts, scene.now_ns));
         told(format!("$SYS.SERVER.{}.{last_token}", facts.server_id), body)
     }
 

@@ -31,10 +31,45 @@ pub(super) async fn answer<S: Source>(
         ..SubscriptionQuery::default()
     };
     let found = scene.source.subscriptions(query).await.subscriptions;
-    let count = found.iter().filter(|one| queue.is_none_or(|queue| one.queue == queue)).count();
+    // Seen of nats-server 2.9.10: of a literal subject all whom it reaches, of a pattern those who
+    // listen on nothing beyond it.
+    let is_literal = subject::name::is_valid_literal(subject.as_bytes());
+    let counts = |listens: &str| is_literal || lies_within(listens, subject);
+    let count = found
+        .iter()
+        .filter(|one| queue.is_none_or(|queue| one.queue == queue) && counts(&one.subject))
+        .count();
     Said::Raw(count.to_string().into_bytes())
+}
+
+/// Whether every subject that `inner` matches is matched by `outer`, too.
+fn lies_within(inner: &str, outer: &str) -> bool {
+    let (mut inner, mut outer) = (inner.split('.'), outer.split('.'));
+    loop {
+        match (inner.next(), outer.next()) {
+            (None, None) | (Some(_), Some(">")) => return true,
+            (Some(">"), _) => return false,
+            (Some(a), Some(b)) if a == b || b == "*" => {}
+            _ => return false,
+        }
+    }
 }
 
 fn none() -> Said {
     Said::Raw(b"0".to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_lie_within_wider_ones() {
+        for (inner, outer) in [("a", "a"), ("a", "*"), ("a.b", "a.>"), ("a.>", ">"), ("*", "*")] {
+            assert!(lies_within(inner, outer), "{inner} {outer}");
+        }
+        for (inner, outer) in [("*", "a"), ("a.>", "a.*"), ("a", "a.>"), ("a.b", "a"), ("b", "a")] {
+            assert!(!lies_within(inner, outer), "{inner} {outer}");
+        }
+    }
 }

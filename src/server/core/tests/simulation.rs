@@ -14,7 +14,7 @@ use base::snapshot::ClosedSnapshot;
 use base::{ConnSlot, Counter, Counters, Distribution, Level, Log, ShardId, Timing, Verbosity};
 use config::limits;
 use config::options::Options;
-use connection::{Connections, Outside};
+use connection::{Connections, Outside, Taken, Tell};
 use crossbeam_channel::{Receiver, Sender};
 use protocol::Info;
 use ring::Sizes;
@@ -144,7 +144,8 @@ impl Simulation {
         };
         // A clock that shows zero is a case of its own, which no scenario means to try.
         simulation.advance(Duration::from_secs(1));
-        let outside = Outside { log, closed: closed_sender };
+        let events: Tell = Arc::new(|_| Taken::Yes);
+        let outside = Outside { log, closed: closed_sender, server_id: "NSIM".into(), events };
         let next_cid = Arc::new(AtomicU64::new(1));
         for (net, end) in networks.into_iter().zip(ring::mesh(setup.cores, &setup.rings)) {
             let core = simulation.core(setup, net, end, &outside, &next_cid);

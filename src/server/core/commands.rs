@@ -1,0 +1,148 @@
+//! What the control thread asks of a core: a few commands each turn, every one bounded.
+
+use base::{AccountId, ConnSlot};
+use connection::{Rest, Turn};
+use monitor::{Announcement, Fanout, IndexFigures, SubscriptionPage};
+use protocol::{CloseReason, ErrorText, MessageParts, canonical};
+use runtime::Disk;
+use runtime::clock::Clock;
+use runtime::network::Network;
+use shard::{Message, Shard};
+
+use super::{Core, Effort, SHUTDOWN_MAX_NS};
+use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
+use crate::system;
+
+/// Commands that one turn handles at most.
+const COMMANDS_PER_TURN: usize = 16;
+
+impl<N: Network + Disk, C: Clock> Core<N, C> {
+    pub(super) fn handle_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.parts.commands.try_recv() else { return };
+            self.effort = Effort::Some;
+            self.handle_command(command);
+        }
+    }
+
+    /// Whoever asked may be gone: an answer that nobody takes is no error.
+    fn handle_command(&mut self, command: Command) {
+        let super::Parts { net, shard, connections, .. } = &mut self.parts;
+        let mut turn = Turn { net, shard, now: self.now };
+        match command {
+            Command::Connections(page) => {
+                let (slots, next) = page_of(connections.open_slots(), page.from);
+                let shown = slots.iter().filter_map(|&slot| connections.snapshot(turn.shard, slot));
+                let shown = shown.collect();
+                page.reply(shown, next);
+            }
+            Command::Subscriptions(page) => {
+                let until = page.from + SUBSCRIPTIONS_PER_PAGE;
+                let admitted = turn.shard.subscriptions_in(page.from..until);
+                let admitted = admitted
+                    .filter(|sub| page.query.admits(sub.cid, &sub.account, sub.subject.as_bytes()));
+                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub);
+                let next = (until < turn.shard.subscription_places()).then_some(until);
+                page.reply(found, next);
+            }
+            Command::Describe(slot, answer) => {
+                let _ = answer.send(connections.snapshot(turn.shard, slot));
+            }
+            Command::Index(account, answer) => {
+                let _ = answer.send(index_figures(turn.shard, account));
+            }
+            Command::RefreshCounters(done) => {
+                turn.shard.publish_index_stats();
+                let _ = done.send(());
+            }
+            Command::Publish(announcement, done) => {
+                publish(turn.shard, &announcement);
+                let _ = done.send(());
+            }
+            Command::HasInterest(account, subjects, answer) => {
+                let heard = |subject: &String| turn.shard.has_interest(account, subject.as_bytes());
+                let _ = answer.send(subjects.iter().map(heard).collect());
+            }
+            Command::Reconfigure(settings, done) => self.reconfigure(&settings, done),
+            Command::Close(cids, done) => {
+                let mut line = Vec::new();
+                protocol::encode::write_error(&ErrorText::MaximumConnectionsExceeded, &mut line);
+                let reason = CloseReason::MaximumConnectionsExceeded;
+                connections.close_clients(&mut turn, &cids, &line, reason);
+                let _ = done.send(());
+            }
+            Command::Kick(client, answer) => {
+                let slot = connections.slot_of(client);
+                if let Some(slot) = slot {
+                    connections.close(&mut turn, slot, CloseReason::Kicked, Rest::Sent);
+                }
+                let _ = answer.send(slot.is_some());
+            }
+            Command::WarnOfEnd(client, answer) => {
+                let slot = connections.slot_of(client);
+                if let Some(slot) = slot {
+                    connections.warn_of_end(&mut turn, slot);
+                }
+                let _ = answer.send(slot.is_some());
+            }
+            Command::StopListening => {
+                turn.net.stop_listening();
+                self.parts.placing = None;
+            }
+            Command::AnnounceLameDuck => connections.announce_lame_duck(&mut turn),
+            Command::CloseOne => {
+                let first = connections.open_slots().next();
+                if let Some(slot) = first {
+                    connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
+                }
+            }
+            Command::Shutdown => self.begin_shutdown(),
+        }
+    }
+
+    fn begin_shutdown(&mut self) {
+        let super::Parts { net, shard, connections, .. } = &mut self.parts;
+        let mut turn = Turn { net, shard, now: self.now };
+        turn.net.stop_listening();
+        let slots: Vec<ConnSlot> = connections.open_slots().collect();
+        for slot in slots {
+            connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
+        }
+        self.shutdown_until_ns = Some(self.now.mono_ns + SHUTDOWN_MAX_NS);
+    }
+}
+
+/// Publishes for the system services, and lets other cores see it at once: who is told that it is
+/// done may rely on them finding it in their rings.
+fn publish(shard: &mut Shard, announcement: &Announcement) {
+    let Announcement { account, subject, headers, payload } = announcement;
+    let parts = MessageParts {
+        subject,
+        reply: None,
+        headers: (!headers.is_empty()).then_some(&headers[..]),
+        payload,
+    };
+    let mut wire = Vec::new();
+    let published = canonical(parts, &mut wire);
+    shard.publish_for(system::SERVICE, *account, &mut Message::borrowed(&published));
+    shard.flush_rings();
+}
+
+/// What the index of one account, or all of them, counts on this core.
+fn index_figures(shard: &Shard, account: Option<AccountId>) -> IndexFigures {
+    let mut fanout = Fanout::default();
+    for width in shard.fanouts(account) {
+        let width = width as u64;
+        fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
+    }
+    let stats = shard.index_stats(account);
+    IndexFigures {
+        subscriptions: stats.subscriptions as u64,
+        cached: stats.cache_plans as u64,
+        inserts: stats.inserts,
+        removes: stats.removes,
+        matches: stats.plans,
+        cache_hits: stats.cache_hits,
+        fanout,
+    }
+}
