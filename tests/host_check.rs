@@ -42,3 +42,20 @@ fn a_profile_that_is_none_is_refused() {
     assert!(text.contains("unknown profile \"fast\""), "{text}");
     assert!(end.stdout.is_empty());
 }
+
+#[test]
+fn a_profile_of_ones_own_is_weighed_as_the_one_that_it_is_like() {
+    let folder = harness::Folder::new();
+    let file = folder.write("my.toml", "idle = \"spin\"\n");
+    let path = file.to_string_lossy();
+    let end = check(&["check", "--json", "--profile", &path]);
+    let report: Value = serde_json::from_slice(&end.stdout).expect("JSON");
+    assert_eq!(
+        (&report["profile"], &report["weighed_as"]),
+        (&path.as_ref().into(), &"latency".into())
+    );
+    let wrong = folder.write("wrong.toml", "idle = \"never\"\n");
+    let end = check(&["check", "--profile", &wrong.to_string_lossy()]);
+    assert_eq!(end.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&end.stderr).contains("wrong.toml:1:8"));
+}

@@ -1,10 +1,16 @@
 //! `corewire top` as an operator sees it: one sample of a server that works, and a clear word when
 //! there is none. And what `/metrics` says of durations, which it reads.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use harness::{Server, Subject, get, until};
+use harness::{Server, Signal, Subject, get, until};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
 /// `top` is Corewire's own.
 fn corewire() -> bool {
@@ -148,4 +154,50 @@ fn wrong_arguments_are_refused() {
     let live = Server::run_to_end(&["top", "--help"]);
     assert_eq!(live.code, Some(0));
     assert!(live.stdout.contains("--once"), "{}", live.stdout);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_as_it_was() {
+    if !corewire() {
+        return;
+    }
+    let server = Server::builder().monitored().start();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("it can be used");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+        let screen = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty());
+        let screen = screen.expect("its other side");
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&screen, size).expect("it has a size");
+        let before = tcgetattr(&screen).expect("it has modes");
+        let side = || Stdio::from(screen.try_clone().expect("a descriptor"));
+        let mut top = Command::new(server.subject().path())
+            .args(["top", "--interval", "1h"])
+            .args(["--server", &format!("http://{}", server.monitor())])
+            .stdin(side())
+            .stdout(side())
+            .spawn()
+            .expect("the program starts");
+        let shown = read_until(&mut terminal, "q quits");
+        assert!(shown.contains("\x1b[?1049h"), "{shown:?}");
+        let during = tcgetattr(&screen).expect("it has modes");
+        assert_ne!(during.local_modes, before.local_modes);
+        kill_process(Pid::from_child(&top), signal).expect("it runs");
+        read_until(&mut terminal, "\x1b[?1049l");
+        assert_eq!(top.wait().expect("our own child").code(), Some(0));
+        let after = tcgetattr(&screen).expect("it has modes");
+        assert_eq!(after.local_modes, before.local_modes);
+    }
+}
+
+/// What the terminal shows until `end` is part of it.
+fn read_until(terminal: &mut (impl std::os::fd::AsFd + ?Sized), end: &str) -> String {
+    let mut terminal = File::from(terminal.as_fd().try_clone_to_owned().expect("a descriptor"));
+    let (mut shown, mut piece) = (String::new(), [0; 4096]);
+    while !shown.contains(end) {
+        let len = terminal.read(&mut piece).expect("it shows something");
+        shown.push_str(&String::from_utf8_lossy(&piece[..len]));
+    }
+    shown
 }

@@ -1,8 +1,7 @@
 //! The profiles that a host can be checked for, and how much an item weighs in each.
 
-use std::fmt;
-use std::str::FromStr;
-
+use config::host_check::CheckRequest;
+use config::profile::{Idle, ProfileName, Tuning};
 use serde::Serialize;
 
 /// What a server here shall be good at.
@@ -20,10 +19,6 @@ pub enum Profile {
     SharedHost,
 }
 
-/// A name that is no profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownProfile(pub String);
-
 impl Profile {
     /// All, as the columns of [`Weights`] stand.
     pub const ALL: [Profile; 4] =
@@ -40,26 +35,26 @@ impl Profile {
     }
 }
 
-impl FromStr for Profile {
-    type Err = UnknownProfile;
-
-    /// A profile's name, or the path of a file of that name: `tuning/latency.toml`.
-    fn from_str(text: &str) -> Result<Profile, UnknownProfile> {
-        let file = text.rsplit('/').next().unwrap_or(text);
-        let name = file.strip_suffix(".toml").unwrap_or(file);
-        let known = Profile::ALL.into_iter().find(|profile| profile.name() == name);
-        known.ok_or_else(|| UnknownProfile(text.to_owned()))
+impl From<&CheckRequest> for Profile {
+    /// A profile of one's own is weighed as the one that it is like: one that spins or polls
+    /// counts microseconds, one that takes few cores shares its host, one that gathers is after
+    /// throughput.
+    fn from(request: &CheckRequest) -> Profile {
+        let tuning = &request.tuning;
+        let named = Profile::ALL.into_iter().find(|known| match &request.profile {
+            ProfileName::Default => *known == Profile::Default,
+            ProfileName::Embedded(embedded) => known.name() == embedded.name,
+            ProfileName::File(_) => false,
+        });
+        named.unwrap_or(match tuning {
+            Tuning { idle: Idle::Spin, .. } => Profile::Latency,
+            Tuning { busy_poll_us: 1.., .. } => Profile::Latency,
+            Tuning { cores_max, .. } if *cores_max < base::SHARDS_MAX => Profile::SharedHost,
+            Tuning { gather_us: 1.., .. } => Profile::Throughput,
+            _ => Profile::Default,
+        })
     }
 }
-
-impl fmt::Display for UnknownProfile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Profile::ALL.map(Profile::name).join(", ");
-        write!(f, "unknown profile {:?}; the check knows {names}", self.0)
-    }
-}
-
-impl std::error::Error for UnknownProfile {}
 
 /// How much an item matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -107,11 +102,22 @@ impl Weights {
 mod tests {
     use super::*;
 
+    fn own(tuning: Tuning) -> Profile {
+        let profile = ProfileName::File("./my.toml".into());
+        Profile::from(&CheckRequest { profile, tuning, ..CheckRequest::default() })
+    }
+
     #[test]
-    fn a_profile_is_named_or_is_a_file_of_that_name() {
-        assert_eq!("latency".parse(), Ok(Profile::Latency));
-        assert_eq!("/etc/corewire/shared-host.toml".parse(), Ok(Profile::SharedHost));
-        let unknown = "fast".parse::<Profile>().unwrap_err().to_string();
-        assert!(unknown.contains("default, latency, throughput, shared-host"), "{unknown}");
+    fn a_profile_is_known_by_its_name_or_weighed_by_what_it_asks_for() {
+        for known in Profile::ALL {
+            let profile = ProfileName::parse(known.name()).expect("it is known");
+            assert_eq!(Profile::from(&CheckRequest { profile, ..CheckRequest::default() }), known);
+        }
+        let tuning = Tuning::default;
+        assert_eq!(own(tuning()), Profile::Default);
+        assert_eq!(own(Tuning { idle: Idle::Spin, ..tuning() }), Profile::Latency);
+        assert_eq!(own(Tuning { busy_poll_us: 50, ..tuning() }), Profile::Latency);
+        assert_eq!(own(Tuning { cores_max: 2, gather_us: 5, ..tuning() }), Profile::SharedHost);
+        assert_eq!(own(Tuning { gather_us: 5, ..tuning() }), Profile::Throughput);
     }
 }

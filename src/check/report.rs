@@ -69,8 +69,10 @@ pub struct Line {
 /// A host looked at for a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The profile.
-    pub profile: Profile,
+    /// The profile, as it was named.
+    pub profile: String,
+    /// The one whose weights count: itself, or the one that a profile of one's own is like.
+    pub weighed_as: Profile,
     /// Whether all that it needs is there.
     pub met: bool,
     /// The items.
@@ -79,10 +81,10 @@ pub struct Report {
 
 impl Report {
     /// Looks at everything.
-    pub fn of(host: &dyn Host, profile: Profile) -> Report {
+    pub fn of(host: &dyn Host, name: impl ToString, profile: Profile) -> Report {
         let items: Vec<Line> = ITEMS.iter().map(|item| line(item, host, profile)).collect();
         let met = items.iter().all(|line| line.verdict != Verdict::Fail);
-        Report { profile, met, items }
+        Report { profile: name.to_string(), weighed_as: profile, met, items }
     }
 
     /// As text, with a line end.
@@ -103,7 +105,11 @@ impl Report {
                 let _ = writeln!(out, "    why  {}\n    fix  {}", line.why, line.fix);
             }
         }
-        let (name, count) = (self.profile.name(), |verdict| self.count(verdict));
+        let count = |verdict| self.count(verdict);
+        let name = match self.weighed_as.name() {
+            itself if itself == self.profile => self.profile.clone(),
+            like => format!("{} (weighed as {like})", self.profile),
+        };
         let verdict = match self.met {
             true => format!("The needs of profile {name} are met"),
             false => {

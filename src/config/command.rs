@@ -111,7 +111,7 @@ pub fn from_args_with(
     line.refuse_what_is_not_built()?;
     if let Some(("check", words)) = normal.words.split_first().map(|(w, rest)| (w.as_str(), rest)) {
         let profile = line.text_of("profile");
-        return host_check::parse(words, profile).map(Command::Check).map_err(Exit::failed);
+        return host_check::parse(words, profile, files).map(Command::Check).map_err(Exit::failed);
     }
     if let Some(request) = line.text_of("signal") {
         return request.parse().map(Command::Signal).map_err(Exit::failed);

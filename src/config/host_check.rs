@@ -1,10 +1,17 @@
-//! `corewire check`: the words behind it.
+//! `corewire check`: the words behind it, and the profile that they name.
+
+use crate::parser::Files;
+use crate::place::Sources;
+use crate::problem::Diagnostics;
+use crate::profile::{self, ProfileName, Tuning};
 
 /// What to look at the host for, and how to print it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckRequest {
-    /// `--profile`, behind the word or before it; whether there is such a one, the check knows.
-    pub profile: Option<String>,
+    /// `--profile`, behind the word or before it.
+    pub profile: ProfileName,
+    /// What that profile says.
+    pub tuning: Tuning,
     /// How to print.
     pub form: CheckForm,
 }
@@ -25,14 +32,22 @@ pub enum CheckMistake {
     /// Nobody declared it.
     #[error("check: unknown argument {0:?}; usage: corewire check [--json] [--profile name]")]
     Unknown(String),
+    /// No such profile, or nothing that one could be read from.
+    #[error("{0}")]
+    Profile(String),
     /// `--profile` at the end.
     #[error("check: flag needs an argument: --profile")]
     NoProfile,
 }
 
-/// Reads the words behind `check`; `profile` is the flag's value from before it.
-pub fn parse(words: &[String], profile: Option<&str>) -> Result<CheckRequest, CheckMistake> {
-    let mut request = CheckRequest { profile: profile.map(str::to_owned), ..Default::default() };
+/// Reads the words behind `check`, and the profile; `profile` is the flag's value from before it.
+pub fn parse(
+    words: &[String],
+    profile: Option<&str>,
+    files: &dyn Files,
+) -> Result<CheckRequest, CheckMistake> {
+    let mut request = CheckRequest::default();
+    let mut profile = profile.unwrap_or("default");
     let mut words = words.iter();
     while let Some(word) = words.next() {
         // One dash or two, as everywhere.
@@ -40,36 +55,67 @@ pub fn parse(words: &[String], profile: Option<&str>) -> Result<CheckRequest, Ch
         match flag.split_once('=').unwrap_or((flag, "")) {
             ("json", "") => request.form = CheckForm::Json,
             ("profile", "") => {
-                let name = words.next().ok_or(CheckMistake::NoProfile)?;
-                request.profile = Some(name.clone());
+                profile = words.next().ok_or(CheckMistake::NoProfile)?;
             }
-            ("profile", name) => request.profile = Some(name.to_owned()),
+            ("profile", name) => profile = name,
             _ => return Err(CheckMistake::Unknown(word.clone())),
         }
     }
-    Ok(request)
+    let named = ProfileName::parse(profile);
+    request.profile = named.map_err(|error| CheckMistake::Profile(error.to_string()))?;
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    request.tuning = profile::load(&request.profile, files, &mut sources, &mut found);
+    match found.errors.is_empty() {
+        true => Ok(request),
+        false => Err(CheckMistake::Profile(found.show(&sources).join("\n"))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str, profile: Option<&str>) -> Result<CheckRequest, CheckMistake> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&words, profile)
+    struct One(&'static str);
+
+    impl Files for One {
+        fn read(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            Ok(self.0.as_bytes().to_vec())
+        }
     }
 
-    fn wanted(profile: &str, form: CheckForm) -> Result<CheckRequest, CheckMistake> {
-        Ok(CheckRequest { profile: Some(profile.to_owned()), form })
+    fn parsed(line: &str, profile: Option<&str>) -> Result<CheckRequest, CheckMistake> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words, profile, &One("gather_us = 7\n"))
     }
 
     #[test]
     fn the_profile_stands_before_or_behind_the_word() {
+        let named = |line, before| {
+            let request = parsed(line, before).expect(line);
+            (request.profile.to_string(), request.form)
+        };
         assert_eq!(parsed("", None), Ok(CheckRequest::default()));
-        assert_eq!(parsed("--json", Some("latency")), wanted("latency", CheckForm::Json));
-        for line in ["--profile a", "-profile=a", "--profile b --profile a"] {
-            assert_eq!(parsed(line, Some("latency")), wanted("a", CheckForm::Table), "{line}");
+        assert_eq!(named("--json", Some("latency")), ("latency".into(), CheckForm::Json));
+        for line in [
+            "--profile throughput",
+            "-profile=throughput",
+            "--profile default --profile throughput",
+        ] {
+            assert_eq!(named(line, Some("latency")), ("throughput".into(), CheckForm::Table));
         }
+    }
+
+    #[test]
+    fn a_profile_of_ones_own_is_read() {
+        let request = parsed("--profile ./my.toml", None).expect("a profile");
+        assert_eq!(
+            (request.profile.to_string().as_str(), request.tuning.gather_us),
+            ("./my.toml", 7)
+        );
+        let words = ["--profile=./my.toml".to_owned()];
+        let bad = parse(&words, None, &One("gather_as = 7\n")).expect_err("no such key");
+        assert!(bad.to_string().contains("my.toml:1:1"), "{bad}");
+        assert!(matches!(parsed("--profile fast", None), Err(CheckMistake::Profile(_))));
     }
 
     #[test]

@@ -46,15 +46,11 @@ fn leave(exit: &Exit) -> ExitCode {
 
 /// Prints what the host offers; fails when the profile's needs are not met.
 fn look_at_host(request: &CheckRequest) -> ExitCode {
-    let profile = match request.profile.as_deref().map(str::parse::<Profile>).transpose() {
-        Ok(profile) => profile.unwrap_or_default(),
-        Err(unknown) => return leave(&Exit::failed(unknown)),
-    };
     let form = match request.form {
         CheckForm::Table => Form::Table,
         CheckForm::Json => Form::Json,
     };
-    let report = Report::of(&Rooted::this(), profile);
+    let report = Report::of(&Rooted::this(), &request.profile, Profile::from(request));
     let code = i32::from(!report.met);
     leave(&Exit { code, stdout: report.show(form), stderr: String::new() })
 }

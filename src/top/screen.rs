@@ -1,9 +1,11 @@
 //! The terminal: a screen of its own, drawn over and over, and the key that quits.
 //!
 //! Whatever way the program takes out, dropping the [`Screen`] leaves the terminal as it was. Keys
-//! come one at a time and are not shown; Ctrl-C is a key like `q`, so that it takes the same way.
+//! come one at a time and are not shown; Ctrl-C is a key like `q`, so that it takes the same way,
+//! and so do the signals that end a program.
 
 use std::io::{Stdin, Stdout, Write, stdin, stdout};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,6 +13,7 @@ use rustix::io::Errno;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
@@ -21,10 +24,13 @@ const CLEAR_BELOW: &str = "\x1b[J";
 const CTRL_C: u8 = 3;
 const CTRL_D: u8 = 4;
 
+/// What a program is told to end by: `kill`, and a terminal that is gone.
+const ENDS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
+
 /// What the keyboard said within a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
-    /// A key that quits, or the keyboard is gone.
+    /// A key that quits, the keyboard is gone, or a signal says so.
     Quit,
     /// Nothing that means anything.
     Nothing,
@@ -34,6 +40,8 @@ pub enum Pressed {
 pub struct Screen {
     before: Termios,
     keys: Stdin,
+    /// Has something to read once a signal came.
+    signals: UnixStream,
     out: Stdout,
 }
 
@@ -45,13 +53,17 @@ impl Screen {
     pub fn open() -> std::io::Result<Screen> {
         let (keys, out) = (stdin(), stdout());
         tcgetwinsize(&out)?;
+        let (signals, noted) = UnixStream::pair()?;
+        for signal in ENDS {
+            signal_hook::low_level::pipe::register(signal, noted.try_clone()?)?;
+        }
         let before = tcgetattr(&keys)?;
         let mut now = before.clone();
         now.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
         now.special_codes[SpecialCodeIndex::VMIN] = 1;
         now.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&keys, OptionalActions::Flush, &now)?;
-        let mut screen = Screen { before, keys, out };
+        let mut screen = Screen { before, keys, signals, out };
         screen.write(ENTER)?;
         Ok(screen)
     }
@@ -77,13 +89,21 @@ impl Screen {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             };
-            let mut waited = [PollFd::new(&self.keys, PollFlags::IN)];
+            let mut waited =
+                [PollFd::new(&self.keys, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
             match poll(&mut waited, Some(&left)) {
                 Ok(0) => return Ok(Pressed::Nothing),
                 Ok(_) => {}
                 // A change of the window's size; it is asked for when drawing.
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
+            }
+            let [keys, signals] = waited.map(|waited| !waited.revents().is_empty());
+            if signals {
+                return Ok(Pressed::Quit);
+            }
+            if !keys {
+                continue;
             }
             let mut typed = [0; 64];
             let len = match rustix::io::read(&self.keys, &mut typed) {

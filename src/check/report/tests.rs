@@ -86,7 +86,7 @@ fn refused() -> Result<(), String> {
 }
 
 fn report(folder: &Folder, ring: Result<(), String>, profile: Profile) -> Report {
-    Report::of(&Rooted::in_folder(folder.path(), ring), profile)
+    Report::of(&Rooted::in_folder(folder.path(), ring), profile.name(), profile)
 }
 
 fn verdict(report: &Report, item: &str) -> Verdict {
