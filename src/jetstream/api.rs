@@ -7,12 +7,30 @@
 pub mod account_info;
 pub mod answer;
 pub mod clustered;
+pub(crate) mod consumer_create;
+pub(crate) mod consumer_delete;
+pub(crate) mod consumer_info;
+pub(crate) mod consumer_pause;
+pub(crate) mod consumer_reset;
+pub(crate) mod consumer_unpin;
 pub mod kind;
 pub mod page;
 pub mod stream_info;
 pub mod stream_list;
+pub(crate) mod stream_msg_delete;
+pub(crate) mod stream_msg_get;
 pub mod stream_names;
+pub(crate) mod stream_purge;
+
+use crate::consumer::ConsumerPlace;
+use crate::service::held::Held;
+use crate::{ApiError, ErrorCode};
 
 pub use answer::{Answer, Body};
 pub use kind::{Asked, Kind};
 pub use page::Page;
+
+/// The place of the consumer that a request names.
+pub(crate) fn place_of(asked: Asked<'_>, held: &Held) -> Result<ConsumerPlace, ApiError> {
+    held.consumers.find(asked.consumer).ok_or_else(|| ErrorCode::ConsumerNotFound.into())
+}

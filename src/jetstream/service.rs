@@ -4,6 +4,7 @@
 //! A turn: letters in order, then what time has brought, then what waits for the disk or for
 //! other cores. On the first core the registry stands beside the streams.
 
+pub(crate) mod held;
 mod post;
 mod streams;
 
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use base::{AccountId, Log, ServiceId, ShardId};
 use ring::InterestSeq;
 use shard::{Letter, Service, ServiceTurn, Shard};
+use storage::Mark;
 
 use crate::api::account_info::AccountLimits;
 use crate::api::kind;
@@ -22,7 +24,7 @@ use crate::note::{self, Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
 use post::{Post, Subscribed};
-use streams::Streams;
+use streams::{Streams, Unseen};
 
 /// The core where the registry is.
 pub(crate) const REGISTRY: ShardId = ShardId(0);
@@ -32,6 +34,32 @@ const NO_STREAM: u32 = u32::MAX;
 const API: Token = Token::new(NO_STREAM, Purpose::Service, 0);
 /// Notes of other cores.
 const NOTES: Token = Token::new(NO_STREAM, Purpose::Service, 1);
+
+/// The way out of a service, borrowing no more of it than that takes.
+macro_rules! post {
+    ($service:ident, $shard:expr) => {
+        Post {
+            shard: $shard,
+            service: $service.id,
+            wire: &mut $service.wire,
+            subscribed: &mut $service.subscribed,
+        }
+    };
+}
+
+/// What a service answers with, likewise.
+macro_rules! desk {
+    ($service:ident, $shard:expr, $now:expr) => {
+        Desk {
+            out: &mut post!($service, $shard),
+            wall_ns: $now.wall_ns,
+            here: $service.here,
+            settings: &$service.settings,
+            names: &$service.names,
+            log: &$service.log,
+        }
+    };
+}
 
 /// One core's JetStream.
 pub struct JetStream {
@@ -44,9 +72,18 @@ pub struct JetStream {
     wire: Vec<u8>,
     streams: Streams,
     meta: Option<Meta>,
-    /// Notes that leave once every core knows of the interest told until then.
-    unseen: Vec<(InterestSeq, Note)>,
+    /// What is said once it is safe and every core knows of it.
+    unseen: Vec<(Due, Unseen)>,
     stage: Stage,
+}
+
+/// When something may be said.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// Every core has applied this interest.
+    told: InterestSeq,
+    /// The log is safe up to here.
+    safe: Mark,
 }
 
 /// How far a service has come.
@@ -87,14 +124,10 @@ impl JetStream {
         limits: AccountLimits,
     ) {
         self.names.insert(account, name.to_owned());
+        self.streams.admit(account, limits);
         let Some(meta) = &mut self.meta else { return };
         meta.admit(account, limits);
-        let mut post = Post {
-            shard,
-            service: self.id,
-            wire: &mut self.wire,
-            subscribed: &mut self.subscribed,
-        };
+        let mut post = post!(self, shard);
         let domain = self.settings.domain.as_deref();
         let prefixes = [Some(String::from("$JS.API")), domain.map(|d| format!("$JS.{d}.API"))];
         for prefix in prefixes.into_iter().flatten() {
@@ -115,23 +148,11 @@ impl JetStream {
 
     fn read(&mut self, letter: &Letter<'_>, turn: &mut ServiceTurn<'_>) {
         let token = Token(letter.token);
-        let mut post = Post {
-            shard: turn.shard,
-            service: self.id,
-            wire: &mut self.wire,
-            subscribed: &mut self.subscribed,
-        };
         if token.purpose() != Purpose::Service {
-            return self.streams.read(token, letter, turn.now, &mut post);
+            let out = &mut post!(self, turn.shard);
+            return self.streams.read(token, letter, turn.now, out);
         }
-        let desk = &mut Desk {
-            out: &mut post,
-            wall_ns: turn.now.wall_ns,
-            here: self.here,
-            settings: &self.settings,
-            names: &self.names,
-            log: &self.log,
-        };
+        let desk = &mut desk!(self, turn.shard, turn.now);
         if token == API {
             if let Some(meta) = &mut self.meta {
                 meta.ask(question(letter), letter.sender.shard, desk);
@@ -150,57 +171,49 @@ impl JetStream {
                 }
             }
             note => {
-                if let Some(done) = self.streams.hear(note, turn.now, desk) {
-                    let told = turn.shard.interest_told();
-                    self.unseen.push((told, done));
+                if let Some(what) = self.streams.hear(note, turn.now, desk) {
+                    self.keep_until_due(what, turn.shard);
                 }
             }
         }
     }
 
-    /// Tells the registry what every core knows by now.
-    fn tell_what_is_seen(&mut self, turn: &mut ServiceTurn<'_>) {
-        let mut unseen = std::mem::take(&mut self.unseen);
-        unseen.retain(|(told, note)| {
-            let seen = turn.shard.is_visible(*told);
-            if seen {
-                self.tell(REGISTRY, note, turn.shard);
-            }
-            !seen
-        });
-        self.unseen.append(&mut unseen);
+    /// Keeps what is to be said until what was done so far is safe and known.
+    fn keep_until_due(&mut self, what: Unseen, shard: &Shard) {
+        let due = Due { told: shard.interest_told(), safe: self.streams.appended() };
+        self.unseen.push((due, what));
     }
 
-    fn tell(&mut self, to: ShardId, note: &Note, shard: &mut Shard) {
-        let (subject, payload) = (note::subject(to), note.write());
-        let mut post = Post {
-            shard,
-            service: self.id,
-            wire: &mut self.wire,
-            subscribed: &mut self.subscribed,
-        };
-        let parts = protocol::MessageParts {
-            subject: &subject,
-            reply: None,
-            headers: None,
-            payload: &payload,
-        };
-        post.publish(AccountId::SYSTEM, &parts);
+    /// Says what is safe and known by now.
+    fn say_what_is_due(&mut self, turn: &mut ServiceTurn<'_>) {
+        let unseen = std::mem::take(&mut self.unseen);
+        for (due, what) in unseen {
+            // A core that does not know where the registry listens tells it later.
+            let is_early = matches!(what, Unseen::Note(_))
+                && !turn.shard.has_interest(AccountId::SYSTEM, &note::subject(REGISTRY));
+            let is_safe = due.safe <= self.streams.durable();
+            if is_early || !is_safe || !turn.shard.is_visible(due.told) {
+                self.unseen.push((due, what));
+                continue;
+            }
+            let desk = &mut desk!(self, turn.shard, turn.now);
+            match what {
+                Unseen::Note(note) => desk.send(REGISTRY, &note),
+                Unseen::Answer(question, kind, answer) => {
+                    desk.answer(&question, Some(kind), &answer);
+                }
+            }
+        }
     }
 
     /// The first turn: listens for notes, and says which streams there are from before.
     fn start(&mut self, turn: &mut ServiceTurn<'_>) {
         self.stage = Stage::Serving;
-        let mut post = Post {
-            shard: turn.shard,
-            service: self.id,
-            wire: &mut self.wire,
-            subscribed: &mut self.subscribed,
-        };
+        let mut post = post!(self, turn.shard);
         post.subscribe(AccountId::SYSTEM, &note::subject(self.here), NOTES);
         let streams = self.streams.recovered();
-        let told = turn.shard.interest_told();
-        self.unseen.push((told, Note::Recovered { shard: self.here.0, streams }));
+        let note = Note::Recovered { shard: self.here.0, streams };
+        self.keep_until_due(Unseen::Note(note), turn.shard);
     }
 }
 
@@ -225,14 +238,15 @@ impl Service for JetStream {
             self.start(turn);
         }
         self.read_letters(turn);
-        self.tell_what_is_seen(turn);
+        self.streams.turn(turn.now, &mut desk!(self, turn.shard, turn.now));
+        self.say_what_is_due(turn);
     }
 
     fn has_work(&self) -> bool {
-        self.stage == Stage::Starting
+        self.stage == Stage::Starting || self.streams.has_work()
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {
-        None
+        self.streams.next_deadline_ns()
     }
 }

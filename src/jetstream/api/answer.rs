@@ -38,6 +38,11 @@ impl Body {
         RawValue::from_string(json).expect("a body is JSON")
     }
 
+    /// Nothing beside the type.
+    pub fn empty() -> Answer {
+        Ok(Body(b"{}".to_vec()))
+    }
+
     /// What every deletion answers.
     pub fn success() -> Answer {
         Ok(Body(br#"{"success":true}"#.to_vec()))

@@ -117,6 +117,24 @@ kinds! {
     AccountStreamCancelMove "ACCOUNT.STREAM.CANCEL_MOVE" System System "stream_update_response";
 }
 
+impl Kind {
+    /// Whether its answer says that something changed: it waits until that is safe and known to
+    /// every core.
+    #[must_use]
+    pub const fn changes(self) -> bool {
+        matches!(
+            self,
+            Kind::StreamPurge
+                | Kind::StreamMsgDelete
+                | Kind::ConsumerCreate
+                | Kind::ConsumerDurableCreate
+                | Kind::ConsumerDelete
+                | Kind::ConsumerPause
+                | Kind::ConsumerReset
+        )
+    }
+}
+
 /// What every request's subject begins with, where no domain is named.
 pub const PREFIX: &str = "$JS.API.";
 

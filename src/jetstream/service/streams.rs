@@ -1,31 +1,32 @@
-//! The streams that live on one core, with what they store, and the letters that concern them.
+//! Hot path: the streams of one core. Before it: the service's letters; after it: a stream, its
+//! consumers, and with them the storage.
+//!
+//! A stream that a letter or a time has touched gets a turn, until it says that it has nothing
+//! more to do; the others cost nothing.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use base::{AccountId, Now};
 use shard::Letter;
-use storage::{Kind as Kept, Seq, Storage, StreamId};
+use storage::{Kind as Kept, Mark, Seq, Storage, Waiter};
 
-use crate::ErrorCode;
 use crate::api::account_info::Usage;
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
 use crate::api::stream_info::{self, Facts, Made};
+use crate::api::{self};
+use crate::consumer::{ConsumerPlace, Consumers, End, Home};
 use crate::desk::Desk;
 use crate::note::{Note, Order, Question};
 use crate::outlet::{Outlet, Purpose, Token};
+use crate::service::REGISTRY;
+use crate::service::held::{Held, Means};
 use crate::settings::Settings;
+use crate::stream::{Identity, Publication, Quota, Stream};
 use crate::stream_config::{self, StreamConfig};
-
-/// One stream of this core.
-#[derive(Debug)]
-struct Held {
-    account: AccountId,
-    created_ns: u64,
-    config: StreamConfig,
-    id: StreamId,
-}
+use crate::{AccountLimits, ErrorCode};
 
 /// All streams of this core.
 pub(crate) struct Streams {
@@ -34,7 +35,25 @@ pub(crate) struct Streams {
     held: Vec<Option<Held>>,
     vacant: Vec<u32>,
     places: HashMap<(AccountId, String), u32>,
+    /// What accounts may use.
+    limits: HashMap<AccountId, AccountLimits>,
+    /// Requests answered with an error.
     errors: HashMap<AccountId, u64>,
+    /// Streams that want a turn.
+    touched: Vec<u32>,
+    /// When others want one, monotonic nanoseconds.
+    times: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Requests that wait for the disk, by what the waiter's index says.
+    reading: HashMap<u32, Question>,
+    next_reading: u32,
+}
+
+/// What is to be said once every core knows of what was done.
+pub(crate) enum Unseen {
+    /// To the registry.
+    Note(Note),
+    /// To an asker.
+    Answer(Question, Kind, Answer),
 }
 
 impl Streams {
@@ -46,17 +65,28 @@ impl Streams {
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
+            limits: HashMap::new(),
             errors: HashMap::new(),
+            touched: Vec::new(),
+            times: BinaryHeap::new(),
+            reading: HashMap::new(),
+            next_reading: 0,
         }
+    }
+
+    /// Sets what an account may use.
+    pub(crate) fn admit(&mut self, account: AccountId, limits: AccountLimits) {
+        self.limits.insert(account, limits);
     }
 
     /// The streams from before the start: account, configuration, when made.
     pub(crate) fn recovered(&self) -> Vec<(u32, StreamConfig, u64)> {
         let held = self.held.iter().flatten();
-        held.map(|held| (held.account.0, held.config.clone(), held.created_ns)).collect()
+        held.map(|held| (held.account().0, held.stream.config().clone(), held.created_ns)).collect()
     }
 
     /// A letter for a stream. One that is gone meanwhile gets none.
+    #[inline]
     pub(crate) fn read(
         &mut self,
         token: Token,
@@ -64,100 +94,265 @@ impl Streams {
         now: Now,
         out: &mut dyn Outlet,
     ) {
-        let _ = (token, letter, now, out);
+        let place = token.stream();
+        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
+        if !held.is_touched {
+            held.is_touched = true;
+            self.touched.push(place);
+        }
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits: AccountLimits::default(),
+        };
+        let publish = &letter.publish;
+        let consumer = ConsumerPlace(token.index());
+        match token.purpose() {
+            Purpose::Publish => {
+                let payload = publish.payload();
+                let shared = letter.shared.map(|bytes| bytes.slice_ref(payload));
+                let message = Publication {
+                    subject: publish.subject(),
+                    reply: publish.reply(),
+                    headers: publish.headers().unwrap_or_default(),
+                    payload,
+                    shared: shared.as_ref(),
+                };
+                held.with_stream(means, |stream, turn| stream.publish(&message, turn));
+            }
+            Purpose::PullRequest => {
+                let Some(reply) = publish.reply() else { return };
+                let (payload, headers) = (publish.payload(), publish.headers());
+                let desk = &mut means.of_consumers();
+                held.consumers.pull(consumer, reply, payload, headers, desk);
+            }
+            Purpose::Ack => {
+                let (subject, payload) = (publish.subject(), publish.payload());
+                let desk = &mut means.of_consumers();
+                held.consumers.ack(consumer, subject, payload, publish.reply(), desk);
+            }
+            Purpose::FlowControl => {
+                let desk = &mut means.of_consumers();
+                held.consumers.flow_answered(consumer, publish.subject(), desk);
+            }
+            Purpose::DirectGet => held.direct_get(letter, means),
+            Purpose::Source | Purpose::SnapshotAck | Purpose::Restore | Purpose::Service => {}
+        }
+    }
+
+    /// Lets everything go on that letters, time or the disk have touched.
+    pub(crate) fn turn(&mut self, now: Now, desk: &mut Desk<'_>) {
+        while let Some(waiter) = self.storage.next_arrived() {
+            self.arrived(waiter, now, desk);
+        }
+        while let Some(&Reverse((time_ns, place))) = self.times.peek()
+            && time_ns <= now.mono_ns
+        {
+            self.times.pop();
+            if let Some(Some(held)) = self.held.get_mut(place as usize)
+                && held.timed_ns == time_ns
+            {
+                held.timed_ns = u64::MAX;
+                self.touch(place);
+            }
+        }
+        for place in std::mem::take(&mut self.touched) {
+            self.run(place, now, desk.out);
+        }
+    }
+
+    fn run(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
+        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
+        held.is_touched = false;
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits: AccountLimits::default(),
+        };
+        let wants_more = held.turn(means);
+        if wants_more {
+            return self.touch(place);
+        }
+        let due_ns = held.next_deadline_ns(&mut self.storage, now);
+        if due_ns < held.timed_ns {
+            held.timed_ns = due_ns;
+            self.times.push(Reverse((due_ns, place)));
+        }
+    }
+
+    fn touch(&mut self, place: u32) {
+        if let Some(Some(held)) = self.held.get_mut(place as usize)
+            && !held.is_touched
+        {
+            held.is_touched = true;
+            self.touched.push(place);
+        }
+    }
+
+    /// Up to where the log goes: what was done until now is safe once that is durable.
+    pub(crate) fn appended(&self) -> Mark {
+        self.storage.appended()
+    }
+
+    /// Up to where the log is safe.
+    pub(crate) fn durable(&self) -> Mark {
+        self.storage.durable()
+    }
+
+    /// Whether a stream has something to do that no event will announce.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// When the next turn is wanted at the latest, monotonic nanoseconds.
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        self.times.peek().map(|Reverse((time_ns, _))| *time_ns)
+    }
+
+    /// What a waiter waited for can be read now.
+    fn arrived(&mut self, waiter: Waiter, now: Now, desk: &mut Desk<'_>) {
+        let token = Token(waiter.0);
+        match token.purpose() {
+            Purpose::Service => {
+                if let Some(question) = self.reading.remove(&token.index()) {
+                    self.answer(&question, now, desk);
+                }
+            }
+            purpose => {
+                if let Some(Some(held)) = self.held.get_mut(token.stream() as usize)
+                    && purpose == Purpose::PullRequest
+                {
+                    held.consumers.arrived(waiter);
+                }
+                self.touch(token.stream());
+            }
+        }
     }
 
     /// What the registry asks or orders. What is to be said once every core knows comes back.
-    pub(crate) fn hear(&mut self, note: Note, now: Now, desk: &mut Desk<'_>) -> Option<Note> {
+    pub(crate) fn hear(&mut self, note: Note, now: Now, desk: &mut Desk<'_>) -> Option<Unseen> {
         match note {
-            Note::Ask(question) => self.answer(&question, now, desk),
+            Note::Ask(question) => return self.answer(&question, now, desk),
             Note::Carry { ticket, account, order } => {
-                let answer = self.carry(AccountId(account), order, desk);
-                return Some(Note::Done { ticket, answer: answer.map(Body::into_raw) });
+                let answer = self.carry(AccountId(account), order, now, desk);
+                let answer = answer.map(Body::into_raw);
+                return Some(Unseen::Note(Note::Done { ticket, answer }));
             }
             Note::Describe { ticket, account, streams } => {
                 let account = AccountId(account);
                 let describe = |name: String| {
                     let held = self.find(account, &name)?;
-                    let info = stream_info::describe(&self.facts(held, desk), Made::Before);
+                    let info = stream_info::describe(&self.facts(held, desk.wall_ns), Made::Before);
                     Some((name, Body::of(&info).ok()?.into_raw()))
                 };
                 let described = streams.into_iter().filter_map(describe).collect();
                 let usage = Usage::default();
-                desk.send(
-                    crate::service::REGISTRY,
-                    &Note::Part { ticket, usage, errors: 0, described },
-                );
+                desk.send(REGISTRY, &Note::Part { ticket, usage, errors: 0, described });
             }
             Note::Measure { ticket, account } => {
                 let account = AccountId(account);
                 let usage = self.usage(account);
                 let errors = self.errors.get(&account).copied().unwrap_or_default();
                 let described = Vec::new();
-                desk.send(
-                    crate::service::REGISTRY,
-                    &Note::Part { ticket, usage, errors, described },
-                );
+                desk.send(REGISTRY, &Note::Part { ticket, usage, errors, described });
             }
             Note::Done { .. } | Note::Part { .. } | Note::Recovered { .. } => {}
         }
         None
     }
 
-    fn answer(&mut self, question: &Question, now: Now, desk: &mut Desk<'_>) {
-        let Some(asked) = Asked::parse(&question.subject) else { return };
-        let answer = self.answer_to(question, asked, now, desk);
+    fn answer(&mut self, question: &Question, now: Now, desk: &mut Desk<'_>) -> Option<Unseen> {
+        let asked = Asked::parse(&question.subject)?;
+        let answer = self.answer_to(question, asked, now, desk)?;
         if answer.is_err() {
             *self.errors.entry(question.account()).or_default() += 1;
         }
+        if asked.kind.changes() && answer.is_ok() {
+            return Some(Unseen::Answer(question.clone(), asked.kind, answer));
+        }
         desk.answer(question, Some(asked.kind), &answer);
+        None
     }
 
+    /// The answer; `None` when it has to wait for the disk.
     fn answer_to(
         &mut self,
         question: &Question,
         asked: Asked<'_>,
-        _now: Now,
+        now: Now,
         desk: &mut Desk<'_>,
-    ) -> Answer {
-        let held = self.find(question.account(), asked.stream).ok_or(ErrorCode::StreamNotFound)?;
-        let facts = self.facts(held, desk);
+    ) -> Option<Answer> {
+        let place = self.place(question.account(), asked.stream);
+        let held = place.and_then(|place| self.held[place as usize].as_mut());
+        let Some(held) = held else { return Some(Err(ErrorCode::StreamNotFound.into())) };
+        let body = &question.body;
+        let domain = self.settings.domain.as_deref();
         match asked.kind {
             Kind::StreamInfo => {
-                stream_info::answer(&facts, &question.body, self.settings.strictness)
+                let facts = held.facts(&self.storage, domain, desk.wall_ns);
+                return Some(stream_info::answer(&facts, body, self.settings.strictness));
             }
             // It was made before, exactly so.
-            Kind::StreamCreate => Body::of(&stream_info::describe(&facts, Made::Before)),
-            _ => Err(ErrorCode::BadRequest.into()),
+            Kind::StreamCreate => {
+                let facts = held.facts(&self.storage, domain, desk.wall_ns);
+                return Some(Body::of(&stream_info::describe(&facts, Made::Before)));
+            }
+            _ => {}
         }
+        let limits = self.limits.get(&question.account()).copied().unwrap_or_default();
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: desk.out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits,
+        };
+        let answer = match asked.kind {
+            Kind::StreamMsgGet => {
+                let index = self.next_reading;
+                let waiter = Waiter(Token::new(held.place, Purpose::Service, index).0);
+                let answer = api::stream_msg_get::answer(body, held, means, waiter);
+                if answer.is_none() {
+                    self.next_reading = (index + 1) & Token::INDEX_MAX;
+                    self.reading.insert(index, question.clone());
+                }
+                return answer;
+            }
+            Kind::StreamMsgDelete => api::stream_msg_delete::answer(body, held, means),
+            Kind::StreamPurge => api::stream_purge::answer(body, held, means),
+            Kind::ConsumerCreate | Kind::ConsumerDurableCreate => {
+                api::consumer_create::answer(asked, body, held, means)
+            }
+            Kind::ConsumerInfo => api::consumer_info::answer(asked, body, held, means),
+            Kind::ConsumerNames => api::consumer_info::names(body, held, means),
+            Kind::ConsumerList => api::consumer_info::list(body, held, means),
+            Kind::ConsumerDelete => api::consumer_delete::answer(asked, body, held, means),
+            Kind::ConsumerPause => api::consumer_pause::answer(asked, body, held, means),
+            Kind::ConsumerReset => api::consumer_reset::answer(asked, body, held, means),
+            Kind::ConsumerUnpin => api::consumer_unpin::answer(asked, body, held, means),
+            _ => Err(ErrorCode::BadRequest.into()),
+        };
+        if let Some(place) = place {
+            self.touch(place);
+        }
+        Some(answer)
     }
 
     /// Makes, changes or deletes a stream.
-    fn carry(&mut self, account: AccountId, order: Order, desk: &mut Desk<'_>) -> Answer {
+    fn carry(&mut self, account: AccountId, order: Order, now: Now, desk: &mut Desk<'_>) -> Answer {
         match order {
-            Order::Create { config, created_ns } => self.create(account, *config, created_ns, desk),
-            Order::Update { config } => {
-                let place = self.place(account, &config.name).ok_or(ErrorCode::StreamNotFound)?;
-                let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-                let token = Token::new(place, Purpose::Publish, 0);
-                desk.out.unsubscribe(token);
-                for subject in &config.subjects {
-                    desk.out.subscribe(account, subject.as_bytes(), token);
-                }
-                held.config = *config;
-                let held = self.held[place as usize].as_ref().ok_or(ErrorCode::StreamNotFound)?;
-                Body::of(&stream_info::describe(&self.facts(held, desk), Made::Before))
+            Order::Create { config, created_ns } => {
+                self.create(account, *config, created_ns, now, desk)
             }
-            Order::Delete { stream } => {
-                let place = self.places.remove(&(account, stream));
-                let place = place.ok_or(ErrorCode::StreamNotFound)?;
-                if let Some(held) = self.held[place as usize].take() {
-                    self.storage.delete(held.id);
-                    desk.out.unsubscribe(Token::new(place, Purpose::Publish, 0));
-                }
-                self.vacant.push(place);
-                Body::success()
-            }
+            Order::Update { config } => self.update(account, *config, now, desk),
+            Order::Delete { stream } => self.delete(account, stream, now, desk),
         }
     }
 
@@ -166,6 +361,7 @@ impl Streams {
         account: AccountId,
         config: StreamConfig,
         created_ns: u64,
+        now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
         let kept = match config.storage {
@@ -177,21 +373,85 @@ impl Streams {
             self.held.push(None);
             self.held.len() as u32 - 1
         });
-        for subject in &config.subjects {
-            desk.out.subscribe(account, subject.as_bytes(), Token::new(place, Purpose::Publish, 0));
-        }
         self.places.insert((account, config.name.clone()), place);
-        let held = self.held[place as usize].insert(Held { account, created_ns, config, id });
-        let messages = self.storage.stream(held.id);
-        let facts = Facts {
-            config: &held.config,
-            created_ns,
-            messages,
-            consumers: 0,
-            domain: self.settings.domain.as_deref(),
-            wall_ns: desk.wall_ns,
+        let domain = self.settings.domain.clone();
+        let home = Home {
+            account,
+            stream: config.name.clone(),
+            id,
+            retention: config.retention,
+            domain: domain.clone(),
         };
+        let identity = Identity { account, domain, place };
+        let held = self.held[place as usize].insert(Held {
+            place,
+            created_ns,
+            stream: Stream::new(identity, config, id, &self.storage, now),
+            consumers: Consumers::new(home),
+            is_touched: true,
+            timed_ns: u64::MAX,
+        });
+        self.touched.push(place);
+        let domain = self.settings.domain.as_deref();
+        held.listen_for_stream(domain, desk.out);
+        let facts = held.facts(&self.storage, domain, desk.wall_ns);
         Body::of(&stream_info::describe(&facts, Made::Now))
+    }
+
+    fn update(
+        &mut self,
+        account: AccountId,
+        config: StreamConfig,
+        now: Now,
+        desk: &mut Desk<'_>,
+    ) -> Answer {
+        let place = self.place(account, &config.name).ok_or(ErrorCode::StreamNotFound)?;
+        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
+        held.consumers.home_mut().retention = config.retention;
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: desk.out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits: AccountLimits::default(),
+        };
+        held.with_stream(means, |stream, turn| stream.update(config, turn));
+        let domain = self.settings.domain.as_deref();
+        held.listen_no_more(desk.out);
+        held.listen_for_stream(domain, desk.out);
+        let facts = held.facts(&self.storage, domain, desk.wall_ns);
+        let answer = Body::of(&stream_info::describe(&facts, Made::Before));
+        self.touch(place);
+        answer
+    }
+
+    fn delete(
+        &mut self,
+        account: AccountId,
+        stream: String,
+        now: Now,
+        desk: &mut Desk<'_>,
+    ) -> Answer {
+        let place = self.places.remove(&(account, stream)).ok_or(ErrorCode::StreamNotFound)?;
+        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
+        held.listen_no_more(desk.out);
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: desk.out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits: AccountLimits::default(),
+        };
+        let consumers: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
+        for consumer in consumers {
+            held.remove_consumer(consumer, End::Deleted, means);
+        }
+        self.storage.delete(held.stream.id());
+        self.held[place as usize] = None;
+        self.vacant.push(place);
+        Body::success()
     }
 
     fn place(&self, account: AccountId, stream: &str) -> Option<u32> {
@@ -202,27 +462,21 @@ impl Streams {
         self.held[self.place(account, stream)? as usize].as_ref()
     }
 
-    fn facts<'a>(&'a self, held: &'a Held, desk: &Desk<'_>) -> Facts<'a> {
-        Facts {
-            config: &held.config,
-            created_ns: held.created_ns,
-            messages: self.storage.stream(held.id),
-            consumers: 0,
-            domain: self.settings.domain.as_deref(),
-            wall_ns: desk.wall_ns,
-        }
+    fn facts<'a>(&'a self, held: &'a Held, wall_ns: u64) -> Facts<'a> {
+        held.facts(&self.storage, self.settings.domain.as_deref(), wall_ns)
     }
 
     /// What this core stores for an account.
     fn usage(&self, account: AccountId) -> Usage {
         let mut usage = Usage::default();
-        for held in self.held.iter().flatten().filter(|held| held.account == account) {
-            let bytes = self.storage.stream(held.id).state().bytes;
-            match held.config.storage {
+        for held in self.held.iter().flatten().filter(|held| held.account() == account) {
+            let bytes = self.storage.stream(held.stream.id()).state().bytes;
+            match held.stream.config().storage {
                 stream_config::Storage::Memory => usage.memory += bytes,
                 stream_config::Storage::File => usage.storage += bytes,
             }
             usage.streams += 1;
+            usage.consumers += held.consumers.len() as u64;
         }
         usage
     }

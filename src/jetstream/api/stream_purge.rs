@@ -1,0 +1,24 @@
+//! `STREAM.PURGE`: removes messages, all or some. Source: spec/jetstream.md §2, §12.
+
+use serde::Serialize;
+
+use crate::api::answer::{Answer, Body};
+use crate::request_json::decode;
+use crate::service::held::{Held, Means};
+use crate::stream::PurgeRequest;
+
+#[derive(Serialize)]
+struct Response {
+    success: bool,
+    purged: u64,
+}
+
+/// The answer; the body may be empty.
+pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer {
+    let request = match body.trim() {
+        "" => PurgeRequest::default(),
+        body => decode::<PurgeRequest>(body.as_bytes(), means.settings.strictness)?.request,
+    };
+    let purged = held.with_stream(means, |stream, turn| stream.purge(&request, turn))?;
+    Body::of(&Response { success: true, purged })
+}
