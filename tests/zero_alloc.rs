@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use base::{Counter, Counters, Log, ShardId, Verbosity};
 use config::limits;
-use config::options::{Auth, SlowSubscriber, WriteTimeout};
+use config::options::{SlowSubscriber, WriteTimeout};
 use connection::{Connections, Limits, Outside, Taken};
 use ring::{MeshEnd, Sizes};
 use runtime::network::{Network, Socket, Wait};
@@ -373,11 +373,13 @@ fn core(
     counters: Arc<Counters>,
 ) -> Core<Uring, SystemClock> {
     let (log, _) = Log::bounded(16, Verbosity::default());
+    let directory = Arc::new(security::Directory::new(&config::Options::default(), None));
     let shard_settings = shard::Settings {
         cache,
         pending_max: limits::PENDING_MAX,
         slow: SlowSubscriber::Ignore,
         trace: None,
+        directory: Arc::clone(&directory),
     };
     let connection_limits = Limits {
         ping_interval: limits::PING_INTERVAL,
@@ -389,7 +391,8 @@ fn core(
     let info = protocol::Info { headers: true, ..protocol::Info::default() };
     let clients = client::Settings {
         info,
-        authenticator: Arc::new(security::Authenticator::new(Auth::None)),
+        directory: Arc::clone(&directory),
+        desk: None,
         auth_timeout: limits::AUTH_TIMEOUT,
         ping_interval: limits::PING_INTERVAL,
         control_line_max: limits::CONTROL_LINE_MAX,

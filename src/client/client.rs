@@ -2,8 +2,10 @@
 //! messages to the shard.
 //!
 //! ```text
-//! Expected ──CONNECT──▶ LoggedIn      a login is required: anything else first is refused
-//! Open     ──CONNECT──▶ LoggedIn      no login is required: any operation may come first
+//! Expected ──CONNECT──▶ Done      a login is required: anything else first is refused
+//!     └────▶ Checking ──▶ Done      it takes long, and another thread checks it meanwhile
+//! Unnamed ──anything──▶ Open        `no_auth_user` stands for who says nothing
+//! Open ────CONNECT────▶ Done        no login is required: any operation may come first
 //! ```
 
 use std::rc::Rc;
@@ -17,6 +19,7 @@ use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigu
 use protocol::{
     CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
 };
+use security::{Denied, PublishGate, Session};
 use shard::{Echo, Publisher};
 
 use crate::settings::{Current, Settings};
@@ -31,7 +34,11 @@ pub(crate) const STRANGER_PAYLOAD_MAX: u64 =
 pub(crate) enum Login {
     /// A CONNECT with credentials must come first, by this monotonic time.
     Expected { until_ns: u64 },
-    /// Nobody needs to log in, and CONNECT has not come.
+    /// CONNECT came, and is being checked; it must be known by this monotonic time.
+    Checking { until_ns: u64 },
+    /// Who says something else before CONNECT is the user that stands for such clients.
+    Unnamed,
+    /// The client is in, and CONNECT has not come.
     Open,
     /// CONNECT was accepted.
     Done,
@@ -53,8 +60,17 @@ pub struct Client {
     /// Where new settings are found.
     pub(crate) current: Rc<Current>,
     pub(crate) connect: Box<Connect>,
-    pub(crate) user: String,
+    pub(crate) session: Session,
+    pub(crate) account_name: Arc<str>,
+    /// What it may publish, if not everything.
+    pub(crate) gate: Option<Box<PublishGate>>,
+    /// What it was sent to sign; empty when nothing.
+    pub(crate) nonce: String,
     pub(crate) login: Login,
+    /// When its login is over, monotonic nanoseconds.
+    pub(crate) expires_ns: Option<u64>,
+    /// The keep-alive has begun.
+    pub(crate) is_alive: bool,
     pub(crate) limits: ParseLimits,
     pub(crate) publisher: Publisher,
     /// The INFO that follows the first PONG was sent.
@@ -75,8 +91,13 @@ impl Client {
             settings,
             current,
             connect: Box::default(),
-            user: String::new(),
+            session: Session::default(),
+            account_name: Arc::from(""),
+            gate: None,
+            nonce: String::new(),
             login: Login::Open,
+            expires_ns: None,
+            is_alive: false,
             limits,
             publisher: Publisher { slot: ConnSlot(0), account: AccountId::GLOBAL, echo: Echo::On },
             introduced: false,
@@ -152,10 +173,20 @@ impl Client {
     /// How a connection that has not sent CONNECT ends before the operation that begins with
     /// `first`, if it must.
     #[cold]
-    fn refuses_stranger(&self, context: &mut Context<'_>, first: u8) -> Option<Next> {
-        if matches!(self.login, Login::Expected { .. }) && !first.eq_ignore_ascii_case(&b'C') {
-            self.error(context, ErrorText::AuthorizationViolation);
-            return Some(Next::Close(CloseReason::AuthenticationFailure));
+    fn refuses_stranger(&mut self, context: &mut Context<'_>, first: u8) -> Option<Next> {
+        if !first.eq_ignore_ascii_case(&b'C') {
+            match self.login {
+                Login::Expected { .. } | Login::Checking { .. } => {
+                    self.error(context, ErrorText::AuthorizationViolation);
+                    return Some(Next::Close(CloseReason::AuthenticationFailure));
+                }
+                Login::Unnamed => {
+                    if let Some(reason) = self.enter_unnamed(context) {
+                        return Some(Next::Close(reason));
+                    }
+                }
+                Login::Open | Login::Done => {}
+            }
         }
         // One who asks and never takes the answers would make us hold them all.
         let outbox = context.shard.outbox(context.slot)?;
@@ -180,10 +211,7 @@ impl Client {
 impl Dialect for Client {
     fn opened(&mut self, context: &mut Context<'_>) {
         self.publisher.slot = context.slot;
-        if self.settings.authenticator.is_required() {
-            let until_ns = context.now.plus(self.settings.auth_timeout);
-            self.login = Login::Expected { until_ns };
-        }
+        self.begin_login(context);
         self.send_info(context, |_| {});
     }
 
@@ -251,14 +279,35 @@ impl Dialect for Client {
 
     fn login_deadline_ns(&self) -> Option<u64> {
         match self.login {
-            Login::Expected { until_ns } => Some(until_ns),
-            Login::Open | Login::Done => None,
+            Login::Expected { until_ns } | Login::Checking { until_ns } => Some(until_ns),
+            Login::Open | Login::Unnamed | Login::Done => self.expires_ns,
         }
     }
 
-    fn login_timed_out(&mut self, context: &mut Context<'_>) {
-        self.error(context, ErrorText::AuthenticationTimeout);
-        self.say(context, Level::Error, "authentication timeout");
+    fn login_timed_out(&mut self, context: &mut Context<'_>) -> CloseReason {
+        match self.login {
+            Login::Open | Login::Unnamed | Login::Done => {
+                self.error(context, ErrorText::UserAuthenticationExpired);
+                self.say(context, Level::Debug, "User Authentication Expired");
+                CloseReason::AuthenticationExpired
+            }
+            Login::Expected { .. } | Login::Checking { .. } => {
+                self.error(context, ErrorText::AuthenticationTimeout);
+                self.say(context, Level::Error, "authentication timeout");
+                CloseReason::AuthenticationTimeout
+            }
+        }
+    }
+
+    fn login_checked(
+        &mut self,
+        context: &mut Context<'_>,
+        session: Result<Session, Denied>,
+    ) -> Option<CloseReason> {
+        match self.logged_in(context, session) {
+            Flow::Close(reason) => Some(reason),
+            Flow::Continue | Flow::Pause(_) => None,
+        }
     }
 
     fn lame_duck(&mut self, context: &mut Context<'_>) {
@@ -279,8 +328,8 @@ impl Dialect for Client {
         snapshot.name.clone_from(&self.connect.name);
         snapshot.lang.clone_from(&self.connect.lang);
         snapshot.version.clone_from(&self.connect.version);
-        snapshot.authorized_user.clone_from(&self.user);
-        snapshot.account = String::from("$G");
+        snapshot.authorized_user.clone_from(&self.session.user);
+        snapshot.account = self.account_name.as_ref().to_owned();
     }
 
     fn log_prefix(&self, link: &Link) -> String {

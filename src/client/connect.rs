@@ -1,9 +1,9 @@
-//! CONNECT: who the client is and how it wants to be spoken to (spec/client-protocol.md §2.4).
+//! CONNECT: what the client wants (spec/client-protocol.md §2.4). Who it is, `login.rs` finds
+//! out.
 
 use base::Level;
 use connection::Context;
 use protocol::{CloseReason, Connect, ErrorText, HeaderSupport};
-use security::Credentials;
 use shard::Echo;
 
 use crate::client::{Client, Flow, Login};
@@ -19,8 +19,7 @@ impl Client {
         };
         // spec §1, repeated CONNECT: what was subscribed before is gone.
         if self.login == Login::Done {
-            context.shard.unsubscribe_all(context.slot);
-            context.link.told = context.shard.interest_told();
+            self.forget_subscriptions(context);
         }
         *self.connect = connect;
         if let Some(refused) = self.refused() {
@@ -28,21 +27,12 @@ impl Client {
             let reason = refused.close_reason().unwrap_or(CloseReason::ProtocolViolation);
             return Flow::Close(reason);
         }
-        let credentials = Credentials {
-            user: &self.connect.user,
-            pass: &self.connect.pass,
-            token: &self.connect.auth_token,
-        };
-        match self.settings.authenticator.check(credentials) {
-            Ok(identity) => self.user = identity.user,
-            Err(_) => {
-                self.error(context, ErrorText::AuthorizationViolation);
-                self.say(context, Level::Error, "authentication error");
-                return Flow::Close(CloseReason::AuthenticationFailure);
-            }
-        }
-        self.accepted(context);
-        Flow::Continue
+        self.log_in(context)
+    }
+
+    pub(crate) fn forget_subscriptions(&mut self, context: &mut Context<'_>) {
+        context.shard.unsubscribe_all(context.slot);
+        context.link.told = context.shard.interest_told();
     }
 
     /// What is wrong with the options, whoever the client is.
@@ -61,10 +51,11 @@ impl Client {
         None
     }
 
-    fn accepted(&mut self, context: &mut Context<'_>) {
+    /// The login was good: what CONNECT asked for is in force.
+    pub(crate) fn accepted(&mut self, context: &mut Context<'_>) {
         let headers = self.connect.headers && self.settings.info.headers;
         self.limits.headers = headers;
-        self.limits.payload_max = self.settings.payload_max;
+        self.limits.payload_max = self.payload_max();
         self.publisher.echo = if self.connect.echo { Echo::On } else { Echo::Off };
         if let Some(outbox) = context.shard.outbox(context.slot) {
             outbox.set_headers(match headers {
@@ -72,11 +63,12 @@ impl Client {
                 false => HeaderSupport::Unsupported,
             });
         }
-        if self.login != Login::Done {
-            self.login = Login::Done;
+        if !self.is_alive {
+            self.is_alive = true;
             context.link.liveness.start(context.now, self.settings.ping_interval);
             context.logged_in(self);
         }
+        self.login = Login::Done;
         self.ok(context);
     }
 }

@@ -11,6 +11,8 @@ impl Client {
     pub(crate) fn send_info(&self, context: &mut Context<'_>, change: impl FnOnce(&mut Info)) {
         let mut info = self.settings.info.clone();
         info.client_id = context.link.cid.0;
+        info.auth_required = self.settings.directory.is_auth_required();
+        info.nonce.clone_from(&self.nonce);
         info.client_ip = context.link.peer.ip().to_canonical().to_string();
         change(&mut info);
         let mut line = Vec::with_capacity(512);

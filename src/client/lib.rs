@@ -13,7 +13,8 @@
 //! | `client.rs` | one client: its state, its operations in turn |
 //! | `settings.rs` | what all clients of a server have in common |
 //! | `reconfigure.rs` | new settings, and who may not stay |
-//! | `connect.rs` | CONNECT: login and options |
+//! | `connect.rs` | CONNECT: what the client wants |
+//! | `login.rs` | who it is, and in which account |
 //! | `publish.rs` | PUB and HPUB |
 //! | `subscribe.rs` | SUB and UNSUB |
 //! | `ping.rs` | PING, PONG, keep-alive |
@@ -23,6 +24,7 @@
 mod client;
 mod connect;
 mod info;
+mod login;
 mod ping;
 mod publish;
 mod reconfigure;

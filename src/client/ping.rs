@@ -1,6 +1,6 @@
 //! PING and PONG, both ways (spec/client-protocol.md §7).
 
-use base::Level;
+use base::{AccountId, Level};
 use connection::{Context, Pause};
 
 use crate::client::{Client, Flow, Login};
@@ -25,9 +25,14 @@ impl Client {
         // spec/client-protocol.md §4.5: once, to a client that understands it.
         if !self.introduced && self.login == Login::Done && self.connect.protocol >= 1 {
             self.introduced = true;
+            let max_payload = self.limits.payload_max as i64;
+            let account = self.account_name.as_ref().to_owned();
+            let is_system = self.publisher.account == AccountId::SYSTEM;
             self.send_info(context, |info| {
                 info.connect_info = true;
-                info.remote_account = String::from("$G");
+                info.max_payload = max_payload;
+                info.remote_account = account;
+                info.acc_is_sys = is_system;
             });
         }
     }

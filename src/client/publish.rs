@@ -1,7 +1,9 @@
 //! Hot path: PUB and HPUB. Before it: the parser; after it: [`shard::Shard::publish`].
 
+use base::Level;
 use bytes::Bytes;
 use connection::{Context, Pause};
+use protocol::error::GoQuoted;
 use protocol::{ErrorText, Publish};
 use shard::{Message, Reached};
 
@@ -22,6 +24,13 @@ impl Client {
             self.error(context, denied);
             return Flow::Continue;
         }
+        if let Some(gate) = &mut self.gate
+            && !gate.admits(publish.subject())
+            && !context.shard.may_answer(context.slot, publish.subject())
+        {
+            self.deny_publish(context, publish.subject());
+            return Flow::Continue;
+        }
         if self.connect.pedantic && !subject::name::is_valid_literal(publish.subject()) {
             self.error(context, ErrorText::InvalidPublishSubject);
         }
@@ -35,6 +44,13 @@ impl Client {
                 self.send(context, Message::borrowed(&canonical))
             }
         }
+    }
+
+    #[cold]
+    fn deny_publish(&self, context: &mut Context<'_>, subject: &[u8]) {
+        self.error(context, ErrorText::PublishDenied { subject });
+        let text = format!("Publish Violation - {}, Subject {}", self.who(), GoQuoted(subject));
+        self.say(context, Level::Error, &text);
     }
 
     #[inline]

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use base::Level;
 use connection::{Context, Reconfigured};
 use protocol::{CloseReason, ErrorText};
-use security::Credentials;
+use security::{Directory, Permissions, Standing};
+use shard::Revoked;
 
 use crate::client::{Client, Login, STRANGER_PAYLOAD_MAX};
+use crate::login::gate;
 
 impl Client {
     pub(crate) fn take_new_settings(&mut self, context: &mut Context<'_>) -> Reconfigured {
@@ -17,39 +19,56 @@ impl Client {
         self.trace = context.log.wants(Level::Trace);
         self.limits.control_line_max = self.settings.control_line_max;
         self.limits.payload_max = match self.login {
-            Login::Done => self.settings.payload_max,
-            Login::Open | Login::Expected { .. } => {
-                self.settings.payload_max.min(STRANGER_PAYLOAD_MAX)
-            }
+            Login::Done => self.payload_max(),
+            _ => self.settings.payload_max.min(STRANGER_PAYLOAD_MAX),
         };
         // Rules that did not change are the same ones.
-        if Arc::ptr_eq(&old.authenticator, &self.settings.authenticator) || self.may_stay() {
+        if Arc::ptr_eq(&old.directory, &self.settings.directory) {
             return Reconfigured::Stays;
         }
-        self.error(context, ErrorText::AuthorizationViolation);
-        self.say(context, Level::Error, "authentication error");
-        Reconfigured::Closes(CloseReason::AuthenticationFailure)
-    }
-
-    /// Whether the new rules let this client in as it introduced itself.
-    fn may_stay(&mut self) -> bool {
-        let authenticator = &self.settings.authenticator;
-        match self.login {
-            // It has not said anything that it could be judged by.
-            Login::Expected { .. } if authenticator.is_required() => true,
-            Login::Expected { .. } => {
-                self.login = Login::Open;
-                true
+        match self.standing(&old.directory) {
+            Standing::Same => Reconfigured::Stays,
+            Standing::Changed(permissions) => {
+                self.change_permissions(context, permissions);
+                Reconfigured::Stays
             }
-            Login::Open => !authenticator.is_required(),
-            Login::Done => {
-                let credentials = Credentials {
-                    user: &self.connect.user,
-                    pass: &self.connect.pass,
-                    token: &self.connect.auth_token,
-                };
-                authenticator.check(credentials).is_ok_and(|identity| identity.user == self.user)
+            Standing::Gone => {
+                self.error(context, ErrorText::AuthorizationViolation);
+                self.say(context, Level::Error, "authentication error");
+                Reconfigured::Closes(CloseReason::AuthenticationFailure)
             }
         }
+    }
+
+    /// What the new rules say of this client.
+    fn standing(&mut self, before: &Directory) -> Standing {
+        let directory = &self.settings.directory;
+        match self.login {
+            // It has not said anything that it could be judged by.
+            Login::Expected { .. } if !directory.is_auth_required() => {
+                self.login = Login::Unnamed;
+                Standing::Same
+            }
+            Login::Expected { .. } | Login::Checking { .. } | Login::Unnamed => Standing::Same,
+            Login::Open | Login::Done => directory.still_allows(before, &self.session),
+        }
+    }
+
+    /// Other permissions are in force, and what they do not allow is at its end.
+    fn change_permissions(
+        &mut self,
+        context: &mut Context<'_>,
+        permissions: Option<Arc<Permissions>>,
+    ) {
+        self.session.permissions.clone_from(&permissions);
+        self.gate = gate(&self.session);
+        for Revoked { subject, queue, sid } in
+            context.shard.change_permissions(context.slot, permissions)
+        {
+            let queue = queue.as_deref();
+            let text = ErrorText::SubscriptionRevoked { subject: &subject, queue, sid: &sid };
+            self.error(context, text);
+        }
+        context.link.told = context.shard.interest_told();
     }
 }

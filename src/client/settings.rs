@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Info;
-use security::Authenticator;
+use security::{Desk, Directory};
 
 /// What the operator chose, as far as clients need it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// INFO as a client gets it, but for what is its own (id, address).
     pub info: Info,
-    /// Who may connect.
-    pub authenticator: Arc<Authenticator>,
+    /// Who may connect, and as whom.
+    pub directory: Arc<Directory>,
+    /// Where logins are checked that take long; on the core itself without one.
+    pub desk: Option<Desk>,
     /// Time for CONNECT to arrive where authentication is required.
     pub auth_timeout: Duration,
     /// Silence after which a PING is sent.

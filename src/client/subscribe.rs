@@ -1,8 +1,9 @@
 //! SUB and UNSUB (spec/client-protocol.md §2.1, §5).
 
-use base::ShardSet;
+use base::{Level, ShardSet};
 use connection::{Context, Pause};
 use protocol::ErrorText;
+use protocol::error::GoQuoted;
 use shard::SubscribeOutcome;
 
 use crate::client::{Client, Flow};
@@ -33,6 +34,7 @@ impl Client {
                 }
             }
             SubscribeOutcome::Known => self.ok(context),
+            SubscribeOutcome::Denied => self.deny_subscription(context, subject, queue, sid),
             SubscribeOutcome::InvalidSubject => self.error(context, ErrorText::InvalidSubject),
         }
         Flow::Continue
@@ -54,10 +56,32 @@ impl Client {
             return Some(ErrorText::SubscribeTooManyTokens { subject });
         }
         let count = context.shard.outbox(context.slot).map_or(0, |outbox| outbox.subscriptions());
-        if self.settings.subscriptions_max.is_some_and(|max| count >= max as usize) {
+        if self.subscriptions_max().is_some_and(|max| count >= max as usize) {
             return Some(ErrorText::MaximumSubscriptionsExceeded);
         }
         None
+    }
+
+    #[cold]
+    fn deny_subscription(
+        &self,
+        context: &mut Context<'_>,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) {
+        let (shown, sid) = (GoQuoted(subject), String::from_utf8_lossy(sid));
+        let group = queue.map(|queue| format!("Queue {}, ", GoQuoted(queue))).unwrap_or_default();
+        let who = self.who();
+        let text = format!("Subscription Violation - {who}, Subject {shown}, {group}SID {sid}");
+        self.error(
+            context,
+            match queue {
+                Some(queue) => ErrorText::SubscribeQueueDenied { subject, queue },
+                None => ErrorText::SubscribeDenied { subject },
+            },
+        );
+        self.say(context, Level::Error, &text);
     }
 
     pub(crate) fn unsubscribe(

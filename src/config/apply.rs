@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use crate::address;
 use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off, Status};
-use crate::draft::{AuthDraft, Draft};
+use crate::draft::Draft;
 use crate::duration;
 use crate::limits;
-use crate::options::{Secret, User};
+use crate::options::Secret;
 use crate::place::Place;
 use crate::problem::{Diagnostics, Problem, SHOWN_IN_FULL_MAX, ValueError, Warning};
 use crate::suggest;
 use crate::table;
+use crate::tree::Tree;
 use crate::value::{Entry, Map, Node, Value};
 
 /// Sets what the configuration says in `draft` and notes what is wrong with it.
@@ -131,7 +132,7 @@ impl Applier<'_> {
                 set(self.draft, text)?;
             }
             (Kind::TextOrCount(set), Value::Int(number)) => set(self.draft, &number.to_string())?,
-            (Kind::Secret(set), Value::Text(text)) => set(self.draft, secret(text)?),
+            (Kind::Secret(set), Value::Text(text)) => set(self.draft, Secret::new(text)),
             (Kind::Choice(words, set), Value::Text(text)) => {
                 set(self.draft, choice(text, words)?);
             }
@@ -159,7 +160,7 @@ impl Applier<'_> {
                 set(self.draft, true);
                 self.block(map, table);
             }
-            (Kind::Users(table), Value::Array(nodes)) => self.users(nodes, table),
+            (Kind::Tree(_, read), _) => read(self.draft, &mut Tree::new(self.found), entry),
             (kind, value) => return Err(wrong_kind(kind, value)),
         }
         Ok(())
@@ -209,30 +210,6 @@ impl Applier<'_> {
             self.found.note(Some(place), warning);
         }
     }
-
-    /// Each entry is read into an empty [`AuthDraft`], as if it were the only user.
-    fn users(&mut self, nodes: &[Node], table: &'static [Declaration]) {
-        let block = std::mem::take(&mut self.draft.auth);
-        let mut users = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let Value::Map(map) = &node.value else {
-                let error = ValueError::Kind { expected: "a block", found: node.value.kind() };
-                self.note_value(node.place, error);
-                continue;
-            };
-            self.block(map, table);
-            let entry = std::mem::take(&mut self.draft.auth);
-            if entry.user.is_empty() && map.get("nkey").is_none() {
-                self.note_value(node.place, ValueError::UserMissing);
-            }
-            users.push((node.place, User { name: entry.user, password: entry.password }));
-        }
-        self.draft.auth = AuthDraft { users: Some(users), ..block };
-    }
-
-    fn note_value(&mut self, place: Place, error: ValueError) {
-        self.found.note(Some(place), Problem::Value { key: "users".to_owned(), error });
-    }
 }
 
 /// Sets an option from a flag's text. Flags have no blocks.
@@ -249,7 +226,7 @@ pub fn set_from_flag(
             set(draft, within(number, *min, *max)?);
         }
         Kind::Text(set) | Kind::TextOrCount(set) => set(draft, text)?,
-        Kind::Secret(set) => set(draft, secret(text)?),
+        Kind::Secret(set) => set(draft, Secret::new(text)),
         Kind::Choice(words, set) => set(draft, choice(text, words)?),
         other => return Err(wrong_kind(other, &Value::Text(String::new())).into()),
     }
@@ -336,18 +313,6 @@ fn parse_span(text: &str) -> Result<Duration, ValueError> {
         duration::DurationError::Negative => ValueError::NotPositive,
         reason => ValueError::Duration { text: text.to_owned(), reason },
     })
-}
-
-/// spec/security.md §1: `^\$2[abxy]\$\d{2}\$` is a bcrypt hash.
-fn secret(text: &str) -> Result<Secret, ValueError> {
-    match text.as_bytes() {
-        [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$', ..]
-            if tens.is_ascii_digit() && ones.is_ascii_digit() =>
-        {
-            Err(ValueError::Bcrypt)
-        }
-        _ => Ok(Secret::new(text)),
-    }
 }
 
 fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, ValueError> {

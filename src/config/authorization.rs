@@ -6,6 +6,8 @@ use crate::declaration::Reload::Applies;
 use crate::declaration::{BareNumber, Declaration, Kind, Off};
 use crate::known;
 use crate::limits;
+use crate::permissions::Permissions;
+use crate::users;
 
 const fn built(
     key: &'static str,
@@ -60,34 +62,25 @@ pub static AUTHORIZATION: &[Declaration] = &[
             },
         },
     ),
-    built("users", "", "Users, each with a password", Kind::Users(USER)),
-    not_built("default_permissions", Off::Empty, "Permissions of users without their own")
-        .or(&["default_permission", "permissions"])
-        .with(known::PERMISSIONS),
+    built(
+        "users",
+        "",
+        "Users, each with a password or an nkey",
+        Kind::Tree("a list of users", |draft, tree, entry| {
+            draft.auth.users = Some(users::read(&entry.node, tree));
+        }),
+    ),
+    built(
+        "default_permissions",
+        "",
+        "Permissions of users without their own",
+        Kind::Tree("a block of permissions", |draft, tree, entry| {
+            draft.options.accounts.default_permissions = Permissions::read(entry, tree);
+        }),
+    )
+    .or(&["default_permission", "permissions"]),
     not_built("auth_callout", Off::Empty, "Authentication by a service")
         .or(&["auth_hook"])
         .with(known::AUTH_CALLOUT),
-    not_built("proxy_required", Off::False, "Refuse connections without a trusted proxy"),
-];
-
-/// One entry of `users`. It is read as if it were the only user, then moved to the list.
-pub static USER: &[Declaration] = &[
-    built(
-        "user",
-        "",
-        "Name",
-        Kind::Text(|d, text| {
-            d.auth.user = text.to_owned();
-            Ok(())
-        }),
-    )
-    .or(&["username"]),
-    built("password", "", "Password", Kind::Secret(|d, text| d.auth.password = text)).or(&["pass"]),
-    not_built("nkey", Off::Never, "Public key instead of a password"),
-    not_built("permissions", Off::Empty, "What the user may publish and subscribe to")
-        .or(&["permission", "authorization"])
-        .with(known::PERMISSIONS),
-    not_built("allowed_connection_types", Off::Empty, "How the user may connect")
-        .or(&["connection_types", "clients"]),
     not_built("proxy_required", Off::False, "Refuse connections without a trusted proxy"),
 ];

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::draft::Draft;
 use crate::options::{Port, Secret};
 use crate::problem::ValueError;
+use crate::tree::Tree;
+use crate::value::Entry;
 
 /// One option of the configuration file.
 #[derive(Debug)]
@@ -131,8 +133,8 @@ pub enum Kind {
     Block(&'static [Declaration]),
     /// A boolean, `enabled` or `disabled`, or a block, which enables.
     Toggled(fn(&mut Draft, bool), &'static [Declaration]),
-    /// A list of blocks, each a user.
-    Users(&'static [Declaration]),
+    /// What is too deep for a table, read by a function of its own: what it is, in words.
+    Tree(&'static str, fn(&mut Draft, &mut Tree<'_>, &Entry)),
 }
 
 /// What a number without unit means where a duration is expected.
@@ -162,7 +164,7 @@ impl Kind {
             Kind::SwitchMap(_) => "a block of booleans",
             Kind::Block(_) => "a block",
             Kind::Toggled(..) => "a boolean, enabled, disabled, or a block",
-            Kind::Users(_) => "a list of blocks",
+            Kind::Tree(words, _) => words,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Options on their way: what file and flags have said so far, and the checks across options
 //! that end it.
 
+use crate::account_block::Declared;
+use crate::accounts;
 use crate::duration;
 use crate::limits;
 use crate::options::{Auth, Options, Secret, User};
@@ -14,6 +16,8 @@ pub struct Draft {
     pub options: Options,
     /// What has been said about authentication.
     pub auth: AuthDraft,
+    /// The accounts, which [`Options::accounts`] gets in the end.
+    pub declared: Vec<Declared>,
 }
 
 /// What has been said about authentication. Empty texts count as not said, as in nats-server.
@@ -34,8 +38,11 @@ pub struct AuthDraft {
 impl Draft {
     /// The options, if nothing contradicts; all contradictions are noted.
     pub fn finish(self, found: &mut Diagnostics) -> Options {
-        let Draft { mut options, auth } = self;
+        let Draft { mut options, auth, declared } = self;
+        check_duplicate_users(&auth, &declared, found);
         options.auth = auth.finish(found);
+        options.accounts.declared = declared.into_iter().map(Declared::finish).collect();
+        check_accounts(&options, found);
         check_sizes(&options, found);
         check_lame_duck(&options, found);
         options
@@ -75,22 +82,44 @@ impl AuthDraft {
             found.note(place, conflict);
         }
         match self.users {
-            Some(users) => Auth::Users(without_duplicates(users, found)),
-            None if user => Auth::User(User { name: self.user, password: self.password }),
+            Some(users) => Auth::Users(users.into_iter().map(|(_, user)| user).collect()),
+            None if user => Auth::User(User::with_password(self.user, self.password.expose())),
             None if token => Auth::Token(self.token),
             None => Auth::None,
         }
     }
 }
 
-fn without_duplicates(users: Vec<(Place, User)>, found: &mut Diagnostics) -> Vec<User> {
+/// A name may stand for one user only, whatever the accounts.
+fn check_duplicate_users(auth: &AuthDraft, declared: &[Declared], found: &mut Diagnostics) {
     let mut names = std::collections::HashSet::new();
-    for (place, user) in &users {
-        if !names.insert(user.name.as_str()) {
-            found.note(Some(*place), Conflict::DuplicateUser(user.name.clone()));
+    let own = auth.users.iter().flatten();
+    for (place, user) in own.chain(declared.iter().flat_map(|declared| &declared.users)) {
+        if !names.insert(user.name()) {
+            found.note(Some(*place), Conflict::DuplicateUser(user.name().to_owned()));
         }
     }
-    users.into_iter().map(|(_, user)| user).collect()
+}
+
+/// Names that must stand for something. What imports and exports say of each other is checked
+/// when room `security` puts them together.
+fn check_accounts(options: &Options, found: &mut Diagnostics) {
+    let accounts = &options.accounts;
+    let is_known = |name: &str| accounts.declared.iter().any(|account| account.name == name);
+    if let Some(name) = &accounts.no_auth_user {
+        let declared = accounts.declared.iter().flat_map(|account| &account.users);
+        if !options.auth.users().iter().chain(declared).any(|user| user.name() == name) {
+            found.note(None, Conflict::NoAuthUserUnknown(name.clone()));
+        }
+    }
+    if let Some(name) = &accounts.system {
+        if accounts.no_system {
+            found.note(None, Conflict::SystemAccountTwice);
+        }
+        if name != accounts::SYSTEM && !is_known(name) {
+            found.note(None, Conflict::SystemAccountUnknown(name.clone()));
+        }
+    }
 }
 
 impl Options {

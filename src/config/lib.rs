@@ -31,6 +31,10 @@
 //! | `declaration.rs` | how an option is declared |
 //! | `table.rs` | every option, declared once |
 //! | `authorization.rs` | the options inside `authorization` |
+//! | `tree.rs` | reading blocks that are too deep for a table |
+//! | `users.rs`, `permissions.rs` | users, and what they may do |
+//! | `accounts.rs` | accounts, imports and exports as plain data |
+//! | `account_block.rs`, `exchange.rs`, `mapping.rs` | reading them |
 //! | `jetstream.rs` | the options inside `jetstream` |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
 //! | `apply.rs` | parsed values to options |
@@ -50,6 +54,8 @@
 //! | `fuzz.rs` | entries for the fuzzer |
 //! | `corpus.rs`, `corpus/` | files that must parse, and files that must be refused |
 
+mod account_block;
+pub mod accounts;
 mod address;
 mod apply;
 mod authorization;
@@ -61,6 +67,7 @@ pub mod declaration;
 pub mod digest;
 pub mod draft;
 pub mod duration;
+mod exchange;
 pub mod flags;
 pub mod fuzz;
 pub mod host_check;
@@ -68,9 +75,11 @@ pub(crate) mod jetstream;
 mod known;
 pub mod limits;
 mod manual;
+mod mapping;
 mod normalise;
 pub mod options;
 pub mod parser;
+pub mod permissions;
 pub mod place;
 pub mod problem;
 pub mod profile;
@@ -80,7 +89,9 @@ mod scanner;
 pub mod signal;
 mod suggest;
 pub mod table;
+mod tree;
 mod usage;
+pub mod users;
 pub mod value;
 pub mod version;
 pub mod word;

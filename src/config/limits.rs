@@ -60,6 +60,21 @@ pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// An authorization timeout above this is warned of, since it lets strangers hold connections.
 pub const AUTH_TIMEOUT_WARN: Duration = Duration::from_secs(60);
 
+/// Answers that `allow_responses` lets a client publish to one request. One more: reject with
+/// `-ERR 'Permissions Violation for Publish …'`.
+pub const RESPONSES_MAX: u32 = 1;
+
+/// For how long `allow_responses` lets a client answer. Later: rejected as above.
+pub const RESPONSES_TTL: Duration = Duration::from_secs(120);
+
+/// Requests of one client that it may still answer by `allow_responses`. One more, when none has
+/// expired: its answer is rejected.
+pub const RESPONSES_TRACKED_MAX: usize = 4096;
+
+/// How long the answer to a request across accounts may take (`response_threshold`). Later: it
+/// reaches nobody.
+pub const SERVICE_RESPONSE_MAX: Duration = Duration::from_secs(120);
+
 /// Silence after which the server sends PING (`ping_interval`).
 pub const PING_INTERVAL: Duration = Duration::from_secs(120);
 

@@ -6,8 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::accounts::{Account, Accounts};
 use crate::cores::CoreList;
 use crate::limits;
+use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
 
 /// Everything that flags and configuration file decide. `Options::default()` is the server
@@ -67,6 +69,8 @@ pub struct Options {
     pub auth: Auth,
     /// Time for CONNECT to arrive where authentication is required.
     pub auth_timeout: Duration,
+    /// Accounts, their users, and what they have of each other.
+    pub accounts: Accounts,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -274,19 +278,99 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// Whether a client must authenticate: INFO's `auth_required`.
-    pub const fn is_required(&self) -> bool {
-        !matches!(self, Auth::None)
+    /// The users of this block.
+    pub fn users(&self) -> &[User] {
+        match self {
+            Auth::None | Auth::Token(_) => &[],
+            Auth::User(user) => std::slice::from_ref(user),
+            Auth::Users(users) => users,
+        }
     }
 }
 
-/// A user and what it must say.
+impl Options {
+    /// Whether a client must authenticate. spec/security.md §1
+    pub fn is_auth_required(&self) -> bool {
+        let has_users = |account: &Account| !account.users.is_empty();
+        self.auth != Auth::None || self.accounts.declared.iter().any(has_users)
+    }
+}
+
+/// A user, what it must say, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The name.
-    pub name: String,
-    /// The password.
-    pub password: Secret,
+    /// Who it is.
+    pub login: Login,
+    /// What it may publish and subscribe to; everything without it, unless there are defaults.
+    pub permissions: Option<Permissions>,
+    /// How it may connect.
+    pub connections: ConnectionKinds,
+}
+
+/// Who a user is and how it proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// By a password, plain or a bcrypt hash.
+    Password {
+        /// The user's name.
+        name: String,
+        /// The password; empty where a certificate proves who it is.
+        password: Secret,
+    },
+    /// By the signature of this public nkey.
+    Nkey(String),
+}
+
+impl User {
+    /// A user with a password that may do everything.
+    pub fn with_password(name: impl Into<String>, password: impl Into<String>) -> User {
+        let login = Login::Password { name: name.into(), password: Secret::new(password) };
+        User { login, permissions: None, connections: ConnectionKinds::ANY }
+    }
+
+    /// Its name or public key.
+    pub fn name(&self) -> &str {
+        match &self.login {
+            Login::Password { name, .. } => name,
+            Login::Nkey(key) => key,
+        }
+    }
+}
+
+/// A set of ways to connect. spec/security.md §7
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionKinds(u8);
+
+impl ConnectionKinds {
+    /// No way.
+    pub const NONE: ConnectionKinds = ConnectionKinds(0);
+    /// Plain TCP or TLS.
+    pub const STANDARD: ConnectionKinds = ConnectionKinds(1);
+    /// Over websocket.
+    pub const WEBSOCKET: ConnectionKinds = ConnectionKinds(1 << 1);
+    /// As a leafnode.
+    pub const LEAFNODE: ConnectionKinds = ConnectionKinds(1 << 2);
+    /// As a leafnode over websocket.
+    pub const LEAFNODE_WS: ConnectionKinds = ConnectionKinds(1 << 3);
+    /// By MQTT.
+    pub const MQTT: ConnectionKinds = ConnectionKinds(1 << 4);
+    /// By MQTT over websocket.
+    pub const MQTT_WS: ConnectionKinds = ConnectionKinds(1 << 5);
+    /// Inside the process; Corewire has none, but the word is known.
+    pub const IN_PROCESS: ConnectionKinds = ConnectionKinds(1 << 6);
+    /// Every way.
+    pub const ANY: ConnectionKinds = ConnectionKinds(0x7f);
+
+    /// These and those of `other`.
+    #[must_use]
+    pub const fn with(self, other: ConnectionKinds) -> ConnectionKinds {
+        ConnectionKinds(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are among them.
+    pub const fn contains(self, other: ConnectionKinds) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// A password or token. It never shows in `Debug`, so that no log line can carry it.
@@ -365,6 +449,7 @@ impl Default for Options {
             reconnect_error_reports: limits::RECONNECT_ERROR_REPORTS,
             auth: Auth::None,
             auth_timeout: limits::AUTH_TIMEOUT,
+            accounts: Accounts::default(),
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,
@@ -399,7 +484,7 @@ mod tests {
     #[test]
     fn secrets_do_not_show() {
         let options = Options {
-            auth: Auth::User(User { name: "ann".into(), password: Secret::new("hunter2") }),
+            auth: Auth::User(User::with_password("ann", "hunter2")),
             ..Options::default()
         };
         let shown = format!("{options:?}");

@@ -196,9 +196,48 @@ pub enum ValueError {
     /// A domain that is no token.
     #[error("invalid domain name, must not contain '.', '*', '>' or white space")]
     Domain,
-    /// A bcrypt hash.
-    #[error("bcrypt hashes are known to NATS but not built yet in Corewire; use the plain text")]
-    Bcrypt,
+    /// A user with a key and a name.
+    #[error("Nkey users do not take usernames or passwords")]
+    NkeyWithUser,
+    /// Not the public key of a user.
+    #[error("Not a valid public nkey for a user")]
+    UserKey,
+    /// Not the public key of an account.
+    #[error("Not a valid public nkey for an account")]
+    AccountKey,
+    /// Not a subject.
+    #[error("subject \"{0}\" is not a valid subject")]
+    Subject(String),
+    /// A queue group where only a subject may stand.
+    #[error("publish permissions can not contain queue definitions \"{0}\"")]
+    QueueInPublish(String),
+    /// Not a share.
+    #[error("expected a number from 1 to 100")]
+    Percent,
+    /// Weights that are more than all.
+    #[error("the weights of a mapping's destinations may be 100 together, at most")]
+    Weights,
+    /// An import or export of nothing, or of both.
+    #[error("name either a stream or a service")]
+    StreamOrService,
+    /// A key of services on a stream.
+    #[error("response, threshold and latency belong to services only")]
+    OnlyOfServices,
+    /// A key of streams on a service.
+    #[error("only streams take a prefix")]
+    OnlyOfStreams,
+    /// Two names for one import.
+    #[error("name either a prefix or to")]
+    PrefixAndTo,
+    /// An import without account or subject.
+    #[error("an import names an account and a subject")]
+    ImportIncomplete,
+    /// Latency of more than one answer.
+    #[error("latency of services can only be measured with single responses")]
+    LatencyOfStreams,
+    /// A token that cannot name an account.
+    #[error("account_token_position must be that of a \"*\" in \"{0}\"")]
+    AccountToken(String),
     /// A list entry without a user.
     #[error("User entry requires a user")]
     UserMissing,
@@ -288,6 +327,24 @@ pub enum Conflict {
     /// A name that is there already.
     #[error("Duplicate user \"{0}\" detected")]
     DuplicateUser(String),
+    /// An account that is there already.
+    #[error("Duplicate account \"{0}\" detected")]
+    DuplicateAccount(String),
+    /// `$G` under `accounts`.
+    #[error("\"$G\" is a Reserved Account")]
+    ReservedAccount,
+    /// A user that nobody declared.
+    #[error(
+        "no_auth_user: \"{0}\" not present as user or nkey in authorization block or account \
+         configuration"
+    )]
+    NoAuthUserUnknown(String),
+    /// An account that nobody declared.
+    #[error("system_account: account \"{0}\" is not configured")]
+    SystemAccountUnknown(String),
+    /// Named, and not wanted.
+    #[error("system_account and no_system_account can not both be set")]
+    SystemAccountTwice,
     /// A password that belongs to nobody.
     #[error("a password needs a user")]
     PasswordWithoutUser,

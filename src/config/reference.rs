@@ -102,13 +102,12 @@ fn collect(prefix: &str, table: &'static [Declaration], rows: &mut Vec<Row>) {
     for option in table {
         let path = format!("{prefix}{}", option.key);
         let inside = match &option.status {
-            Status::Built(Kind::Block(inside) | Kind::Toggled(_, inside)) => Some(("", *inside)),
-            Status::Built(Kind::Users(inside)) => Some(("[]", *inside)),
+            Status::Built(Kind::Block(inside) | Kind::Toggled(_, inside)) => Some(*inside),
             _ => None,
         };
         rows.push(Row { path: path.clone(), option });
-        if let Some((each, inside)) = inside {
-            collect(&format!("{path}{each}."), inside, rows);
+        if let Some(inside) = inside {
+            collect(&format!("{path}."), inside, rows);
         }
     }
 }

@@ -9,10 +9,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::accounts::{Account, Mapping};
 use crate::cores::CoreList;
 use crate::declaration::Reload;
 use crate::duration;
 use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, WriteTimeout};
+use crate::permissions::Permissions;
 use crate::profile::Tuning;
 use crate::table;
 
@@ -132,6 +134,17 @@ static FIELDS: &[Field] = &[
         line: |_, options| format!("authorization timeout = {}", options.auth_timeout.show()),
         ..field!("authorization.timeout", "AuthTimeout", auth_timeout)
     },
+    field!("accounts", "Accounts", accounts.declared, "accounts"),
+    field!("mappings", "Mappings", accounts.global_mappings, "mappings"),
+    field!("system_account", "SystemAccount", accounts.system),
+    field!("no_system_account", "NoSystemAccount", accounts.no_system),
+    field!("no_auth_user", "NoAuthUser", accounts.no_auth_user),
+    field!(
+        "authorization.default_permissions",
+        "DefaultPermissions",
+        accounts.default_permissions,
+        "authorization default permissions"
+    ),
     field!("max_control_line", "MaxControlLine", max_control_line),
     field!("max_payload", "MaxPayload", max_payload),
     field!("max_pending", "MaxPending", max_pending),
@@ -237,6 +250,24 @@ impl Show for SlowSubscriber {
             SlowSubscriber::Drop => "true",
         };
         word.to_owned()
+    }
+}
+
+impl Show for Vec<Account> {
+    fn show(&self) -> String {
+        format!("{:?}", self.iter().map(|account| &account.name).collect::<Vec<_>>())
+    }
+}
+
+impl Show for Vec<Mapping> {
+    fn show(&self) -> String {
+        format!("{:?}", self.iter().map(|mapping| &mapping.source).collect::<Vec<_>>())
+    }
+}
+
+impl Show for Permissions {
+    fn show(&self) -> String {
+        format!("{self:?}")
     }
 }
 

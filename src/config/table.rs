@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::account_block;
 use crate::address;
 use crate::authorization::AUTHORIZATION;
 use crate::declaration::Reload::{Applies, NeedsRestart};
@@ -13,6 +14,7 @@ use crate::draft::Draft;
 use crate::jetstream;
 use crate::known;
 use crate::limits;
+use crate::mapping;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
 use crate::profile::ProfileName;
@@ -501,13 +503,55 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "Features of nats-server to switch on or off; those that Corewire lacks are logged",
         Kind::SwitchMap(|d, map| d.options.feature_flags = map),
     ),
-    not_built("mappings", Off::Empty, "Subject mappings of the global account").or(&["maps"]),
-    not_built("accounts", Off::Empty, "Accounts").with(known::ACCOUNTS),
+    built(
+        "mappings",
+        "",
+        Applies,
+        "Subject mappings of the global account",
+        Kind::Tree("a block of mappings", |draft, tree, entry| {
+            draft.options.accounts.global_mappings = mapping::read(entry, tree);
+        }),
+    )
+    .or(&["maps"]),
+    built(
+        "accounts",
+        "",
+        Applies,
+        "Accounts, their users, imports and exports",
+        Kind::Tree("a block or a list of names", |draft, tree, entry| {
+            draft.declared = account_block::read(entry, tree);
+        }),
+    ),
     built("authorization", "", Applies, "Who may connect", Kind::Block(AUTHORIZATION)),
-    not_built("no_auth_user", Off::Never, "User of clients without credentials"),
-    not_built("system_account", Off::Never, "The account of system events").or(&["system"]),
-    not_built("no_system_account", Off::False, "No account for system events")
-        .or(&["no_system", "no_sys_acc"]),
+    built(
+        "no_auth_user",
+        "",
+        NeedsRestart,
+        "User of clients without credentials",
+        Kind::Text(|d, text| {
+            d.options.accounts.no_auth_user = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        }),
+    ),
+    built(
+        "system_account",
+        "",
+        NeedsRestart,
+        "The account of system events",
+        Kind::Text(|d, text| {
+            d.options.accounts.system = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        }),
+    )
+    .or(&["system"]),
+    built(
+        "no_system_account",
+        "false",
+        NeedsRestart,
+        "No account for system events",
+        Kind::Switch(|d, on| d.options.accounts.no_system = on),
+    )
+    .or(&["no_system", "no_sys_acc"]),
     not_built("default_sentinel", Off::Never, "User JWT of clients without one"),
     not_built("operator", Off::Never, "Operator JWT").or(&[
         "operators",

@@ -330,8 +330,9 @@ impl Connections {
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         let login = connection.dialect.login_deadline_ns();
         if login.is_some_and(|deadline_ns| turn.now.mono_ns >= deadline_ns) {
-            self.with(turn, slot, |dialect, context| dialect.login_timed_out(context));
-            self.close(turn, slot, CloseReason::AuthenticationTimeout, Rest::Sent);
+            let end = self.with(turn, slot, |dialect, context| dialect.login_timed_out(context));
+            let reason = end.unwrap_or(CloseReason::AuthenticationTimeout);
+            self.close(turn, slot, reason, Rest::Sent);
             return;
         }
         let Limits { ping_interval, ping_max, .. } = self.limits;

@@ -5,6 +5,7 @@ use base::{ConnSlot, Log, Now, ShardSet};
 use bytes::Bytes;
 use protocol::CloseReason;
 use ring::InterestSeq;
+use security::{Denied, Session};
 use shard::Shard;
 
 use crate::connection::Link;
@@ -80,6 +81,8 @@ pub enum Pause {
     Congested(ShardSet),
     /// The monotonic clock shows this many nanoseconds.
     Stalled(u64),
+    /// Its login is checked elsewhere; then [`Dialect::login_checked`] is called.
+    Login,
 }
 
 /// What becomes of a connection when the server is configured anew.
@@ -108,12 +111,20 @@ pub trait Dialect {
     /// Says that the connection ends because the other end was silent for too long.
     fn stale(&mut self, context: &mut Context<'_>);
 
-    /// Monotonic nanoseconds by which the other end must have logged in; `None` once it has or
-    /// need not.
+    /// Monotonic nanoseconds by which the other end must have logged in, or at which its login is
+    /// over; `None` when neither is to come.
     fn login_deadline_ns(&self) -> Option<u64>;
 
-    /// Says that the other end did not log in in time.
-    fn login_timed_out(&mut self, context: &mut Context<'_>);
+    /// Says that the other end did not log in in time, or that its login is over; the reason for
+    /// which it is closed.
+    fn login_timed_out(&mut self, context: &mut Context<'_>) -> CloseReason;
+
+    /// What a [`Pause::Login`] waited for; the reason if the connection ends by it.
+    fn login_checked(
+        &mut self,
+        context: &mut Context<'_>,
+        session: Result<Session, Denied>,
+    ) -> Option<CloseReason>;
 
     /// Says that this server will soon be gone.
     fn lame_duck(&mut self, context: &mut Context<'_>);

@@ -10,6 +10,7 @@ use base::{ConnSlot, Counter, ShardSet};
 use config::limits;
 use protocol::CloseReason;
 use runtime::network::Network;
+use security::Verdict;
 
 use crate::connection::{Connection, State};
 use crate::connections::{Connections, Rest, Turn};
@@ -168,6 +169,7 @@ impl Connections {
                 Pause::Visible(told) => turn.shard.is_visible(told),
                 Pause::Congested(shards) => !turn.shard.is_congested(shards),
                 Pause::Stalled(until_ns) => turn.now.mono_ns >= until_ns,
+                Pause::Login => false,
             };
             if over {
                 self.paused.swap_remove(index);
@@ -178,6 +180,26 @@ impl Connections {
             }
         }
         resumed
+    }
+
+    /// A login that was checked elsewhere.
+    pub fn login_checked<N: Network>(&mut self, turn: &mut Turn<'_, N>, verdict: Verdict) {
+        let Verdict { ticket, session } = verdict;
+        let slot = ticket.slot;
+        let connection = self.slots.get(slot.index()).and_then(Option::as_ref);
+        // It may have gone meanwhile, and another may have come in its place.
+        let waits = connection.is_some_and(|connection| {
+            connection.link.cid == ticket.cid && connection.state == State::Paused(Pause::Login)
+        });
+        if !waits {
+            return;
+        }
+        self.paused.retain(|paused| *paused != slot);
+        let end = self.with(turn, slot, |dialect, context| dialect.login_checked(context, session));
+        match end.flatten() {
+            Some(reason) => self.close(turn, slot, reason, Rest::Sent),
+            None => self.resume(turn, slot, Pause::Login),
+        }
     }
 
     /// Whether a connection that waited for room in the rings can go on.

@@ -1,15 +1,35 @@
-//! Who may connect: a token, a user and password, or anyone.
+//! Who may connect, as whom, in which account, and what they may do there.
 //!
-//! This room never speaks to a client and logs no secret. It belongs to no core: every shard has
-//! its own copy of the same immutable rules.
+//! This room never speaks to a client and logs no secret. It belongs to no core: a [`Directory`]
+//! is immutable, every shard holds the same one, and a change makes another.
 //!
 //! Invariants: a comparison takes as long for a wrong secret as for a right one of its length;
-//! what is denied says nothing about why.
+//! what is denied says nothing about why; an account's number is never given to another name;
+//! what a permission denies is denied however it is asked for.
 //!
 //! | file | what |
 //! |---|---|
-//! | `authenticator.rs` | credentials against the configured rules |
+//! | `directory.rs` | all accounts and users, and the rules by which clients are let in |
+//! | `account.rs` | accounts: names to numbers that stay |
+//! | `credentials.rs` | what a client says, and who it turns out to be |
+//! | `password.rs`, `nkey.rs` | how it proves that |
+//! | `desk.rs` | where logins are checked that take long |
+//! | `permissions.rs` | what it may publish and subscribe to |
+//! | `gate.rs` | the same for publishing, remembered by subject |
 
-mod authenticator;
+mod account;
+mod credentials;
+mod desk;
+mod directory;
+mod gate;
+mod nkey;
+mod password;
+mod permissions;
 
-pub use authenticator::{Authenticator, Credentials, Denied, Identity};
+pub use account::{Account, AccountFull, Accounts};
+pub use credentials::{Credentials, Denied, KeptCredentials, Session};
+pub use desk::{Desk, LoginRequest, Ticket, Verdict, nonce};
+pub use directory::{Directory, Effort, Standing};
+pub use gate::PublishGate;
+pub use password::is_bcrypt;
+pub use permissions::{MaySubscribe, Permissions, Responses};

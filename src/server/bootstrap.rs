@@ -20,6 +20,7 @@ use runtime::host::{self, HostError};
 use runtime::layout::Layout;
 use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
+use security::{Desk, Directory};
 use shard::Shard;
 use tokio::sync::mpsc;
 
@@ -34,10 +35,11 @@ use crate::gather::Gather;
 use crate::identity::Identity;
 use crate::jetstream;
 use crate::logging;
+use crate::logins;
 use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
 use crate::reload::Reloadable;
-use crate::settings;
+use crate::settings::{self, Access};
 use crate::system::{self, FromCores};
 use crate::tuning;
 
@@ -158,9 +160,11 @@ async fn start(
         start_ns: facts::now_ns(),
     };
     let options = Arc::new(options);
-    let authenticator = settings::authenticator(&options);
+    let directory = Arc::new(Directory::new(&options, None));
+    let (desk, logins_waiting) = Desk::open();
+    let access = Access { directory: Arc::clone(&directory), desk: Some(desk) };
     let info = standing.identity.info(&options, address.port());
-    let core_settings = settings::of_core(&options, info, Arc::clone(&authenticator), &log);
+    let core_settings = settings::of_core(&options, info, &access, &log);
     let clients = Arc::clone(&core_settings.clients);
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
@@ -195,11 +199,14 @@ async fn start(
     let (host, port) = (&options.host, address.port());
     log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
     log.say(Level::Info, "Server is ready");
-    let cores = Rc::new(Cores::new(handles));
+    let cores = Arc::new(Cores::new(handles));
+    if let Err(error) = logins::start(&logins_waiting, &cores) {
+        return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
+    }
     let gather = Rc::new(Gather {
-        accounts: facts::accounts(standing.start_ns).into(),
+        accounts: RefCell::new(facts::accounts(&directory, standing.start_ns).into()),
         facts: RefCell::new(Rc::new(facts::of(&options, &standing, standing.start_ns))),
-        cores: Rc::clone(&cores),
+        cores: Arc::clone(&cores),
         closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
         listening: Cell::new(true),
@@ -212,8 +219,7 @@ async fn start(
     };
     let options = Rc::new(Options::clone(&options));
     let retired = Vec::new();
-    let reloadable =
-        Reloadable { options, standing, authenticator, retired, clients, writer, ports_file };
+    let reloadable = Reloadable { options, standing, access, retired, clients, writer, ports_file };
     let from_cores = Some(to_control);
     let control =
         Control { reloadable, log, cores, gather, http, ended, from_cores, orders, signals };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::snapshot::ConnectionSnapshot;
 use base::{AccountId, ClientId, ConnSlot};
 use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
+use security::Verdict;
 use tokio::sync::oneshot;
 
 use crate::core::reconfigure::CoreSettings;
@@ -40,6 +41,8 @@ pub enum Command {
     Reconfigure(Arc<CoreSettings>, oneshot::Sender<()>),
     /// Close those of these clients that live here: there are too many.
     Close(Arc<[ClientId]>, oneshot::Sender<()>),
+    /// A login was checked.
+    Login(Verdict),
     /// Accept no more connections.
     StopListening,
     /// Tell every client that the server will soon be gone.

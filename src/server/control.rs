@@ -7,6 +7,7 @@
 //! ```
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Counter, Level, Log};
@@ -34,7 +35,7 @@ pub struct Control {
     /// Where it logs.
     pub log: Log,
     /// The cores.
-    pub cores: Rc<Cores>,
+    pub cores: Arc<Cores>,
     /// What monitoring asks.
     pub gather: Rc<Gather>,
     /// The monitoring listener, if there is one.

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base::AccountId;
 use config::options::WriteTimeout;
 use config::{Launch, Options, limits, version};
 use monitor::{AccountFacts, ServerFacts};
+use security::Directory;
 
 use crate::identity::{Identity, toolchain};
 
@@ -35,6 +35,7 @@ pub fn now_ns() -> u64 {
 /// The facts under these options, which were read at `config_load_ns`.
 pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> ServerFacts {
     let Standing { identity, clients, http, cores, start_ns, .. } = standing;
+    let system = options.accounts.system.as_deref().unwrap_or(config::accounts::SYSTEM);
     ServerFacts {
         server_id: identity.id.clone(),
         server_name: identity.name.clone(),
@@ -43,7 +44,7 @@ pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> Server
         toolchain: toolchain(),
         host: options.host.clone(),
         port: clients.port(),
-        auth_required: options.auth.is_required(),
+        auth_required: options.is_auth_required() && options.accounts.no_auth_user.is_none(),
         auth_timeout: options.auth_timeout,
         tls_timeout: limits::AUTH_TIMEOUT,
         http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
@@ -69,13 +70,17 @@ pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> Server
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.clone(),
         feature_flags: options.feature_flags.clone(),
-        system_account: Some(String::from("$SYS")),
+        system_account: (!options.accounts.no_system).then(|| system.to_owned()),
         ..ServerFacts::default()
     }
 }
 
-/// The accounts that exist without being configured; made so long after the Unix epoch.
-pub fn accounts(update_ns: u64) -> [AccountFacts; 2] {
-    let account = |id, name: &str| AccountFacts { id, name: name.to_owned(), update_ns };
-    [account(AccountId::GLOBAL, "$G"), account(AccountId::SYSTEM, "$SYS")]
+/// The accounts as monitoring shows them; changed last so long after the Unix epoch.
+pub fn accounts(directory: &Directory, update_ns: u64) -> Vec<AccountFacts> {
+    let shown = directory.accounts().iter().map(|account| AccountFacts {
+        id: account.id,
+        name: account.name.as_ref().to_owned(),
+        update_ns,
+    });
+    shown.collect()
 }

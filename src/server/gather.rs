@@ -23,9 +23,9 @@ pub struct Gather {
     /// What only a reload changes.
     pub facts: RefCell<Rc<ServerFacts>>,
     /// The cores.
-    pub cores: Rc<Cores>,
+    pub cores: Arc<Cores>,
     /// The accounts.
-    pub accounts: Rc<[AccountFacts]>,
+    pub accounts: RefCell<Rc<[AccountFacts]>>,
     /// Connections that ended and are not in `closed` yet.
     pub closed_inbox: Receiver<ClosedSnapshot>,
     /// Connections that ended.
@@ -112,7 +112,7 @@ impl Source for Gather {
     }
 
     fn accounts(&self) -> Rc<[AccountFacts]> {
-        Rc::clone(&self.accounts)
+        Rc::clone(&self.accounts.borrow())
     }
 
     fn past_usage(&self) -> Rc<UsageByAccount> {

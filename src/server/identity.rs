@@ -33,7 +33,6 @@ impl Identity {
             host: advertised.map_or(&options.host, |advertise| &advertise.host).clone(),
             port: advertised.and_then(|advertise| advertise.port).unwrap_or(port),
             headers: !options.no_header_support,
-            auth_required: options.auth.is_required(),
             max_payload: options.max_payload as i64,
             jetstream: options.jetstream.enabled,
             domain: options.jetstream.domain.clone().unwrap_or_default(),

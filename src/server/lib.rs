@@ -30,6 +30,7 @@
 //! | `facts.rs` | what monitoring shows of the server itself |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
+//! | `logins.rs` | the threads that check logins which take long |
 
 mod bootstrap;
 mod command;
@@ -42,6 +43,7 @@ mod gather;
 mod identity;
 mod jetstream;
 mod logging;
+mod logins;
 mod orders;
 mod placing;
 mod reload;

@@ -16,12 +16,13 @@ use config::parser::Disk;
 use config::{Options, reload};
 use log_writer::LogWriter;
 use monitor::Source;
-use security::Authenticator;
+use security::Directory;
 
 use crate::command::Command;
 use crate::control::Control;
 use crate::facts::{self, Standing};
 use crate::files::{self, PortsFile};
+use crate::settings::Access;
 use crate::systemd::{self, Stage};
 use crate::{logging, settings};
 
@@ -32,7 +33,7 @@ pub struct Reloadable {
     /// What no reload changes.
     pub standing: Standing,
     /// Who may connect, as made of the options.
-    pub authenticator: Arc<Authenticator>,
+    pub access: Access,
     /// What clients obeyed before, until the last one has let go: it may be large, and is taken
     /// apart here rather than on a core.
     pub retired: Vec<Arc<client::Settings>>,
@@ -119,16 +120,19 @@ impl Control {
     async fn obey(&mut self, new: Options) {
         let Control { reloadable, gather, cores, log, .. } = self;
         log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
-        if new.auth != reloadable.options.auth {
-            reloadable.authenticator = settings::authenticator(&new);
+        let old = &reloadable.options;
+        if new.auth != old.auth || new.accounts != old.accounts {
+            let directory = Directory::new(&new, Some(&reloadable.access.directory));
+            reloadable.access.directory = Arc::new(directory);
+            let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
+            gather.accounts.replace(accounts.into());
         }
         let standing = &reloadable.standing;
         let facts = facts::of(&new, standing, facts::now_ns());
         gather.facts.replace(Rc::new(facts));
         gather.closed.borrow_mut().resize(new.max_closed_clients);
         let info = standing.identity.info(&new, standing.clients.port());
-        let authenticator = Arc::clone(&reloadable.authenticator);
-        let core_settings = Arc::new(settings::of_core(&new, info, authenticator, log));
+        let core_settings = Arc::new(settings::of_core(&new, info, &reloadable.access, log));
         let clients = Arc::clone(&core_settings.clients);
         reloadable.retired.push(std::mem::replace(&mut reloadable.clients, clients));
         cores.ask_all(|answer| Command::Reconfigure(Arc::clone(&core_settings), answer)).await;

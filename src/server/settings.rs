@@ -8,36 +8,36 @@ use client::Traced;
 use config::Options;
 use connection::Limits;
 use protocol::Info;
-use security::Authenticator;
+use security::{Desk, Directory};
 use subject::CachePolicy;
 
 use crate::core::reconfigure::CoreSettings;
 use crate::tuning;
 
-/// What a core is told. `info` is INFO but for what is each client's own; `authenticator` is made
+/// Who may connect, and where that is found out.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Accounts and users.
+    pub directory: Arc<Directory>,
+    /// Where logins are checked that take long; on the core itself without one.
+    pub desk: Option<Desk>,
+}
+
+/// What a core is told. `info` is INFO but for what is each client's own; the directory is made
 /// of the same options, or is the one of before when they say the same.
-pub fn of_core(
-    options: &Options,
-    info: Info,
-    authenticator: Arc<Authenticator>,
-    log: &Log,
-) -> CoreSettings {
+pub fn of_core(options: &Options, info: Info, access: &Access, log: &Log) -> CoreSettings {
+    let trace = options.trace.then(|| log.clone());
     CoreSettings {
-        shard: of_shards(options, options.trace.then(|| log.clone())),
+        shard: of_shards(options, Arc::clone(&access.directory), trace),
         connections: of_connections(options),
-        clients: Arc::new(of_clients(options, info, authenticator)),
+        clients: Arc::new(of_clients(options, info, access)),
         connections_max: u64::from(options.max_connections),
         idle: tuning::idle(&options.corewire.tuning),
     }
 }
 
-/// Who may connect.
-pub fn authenticator(options: &Options) -> Arc<Authenticator> {
-    Arc::new(Authenticator::new(options.auth.clone()))
-}
-
 /// What shards need. `trace` is where deliveries are traced, if they are.
-fn of_shards(options: &Options, trace: Option<Log>) -> shard::Settings {
+fn of_shards(options: &Options, directory: Arc<Directory>, trace: Option<Log>) -> shard::Settings {
     shard::Settings {
         cache: match options.disable_sublist_cache {
             true => CachePolicy::Off,
@@ -46,6 +46,7 @@ fn of_shards(options: &Options, trace: Option<Log>) -> shard::Settings {
         pending_max: options.max_pending,
         slow: options.slow_subscriber,
         trace,
+        directory,
     }
 }
 
@@ -60,14 +61,11 @@ fn of_connections(options: &Options) -> Limits {
     }
 }
 
-fn of_clients(
-    options: &Options,
-    info: Info,
-    authenticator: Arc<Authenticator>,
-) -> client::Settings {
+fn of_clients(options: &Options, info: Info, access: &Access) -> client::Settings {
     client::Settings {
         info,
-        authenticator,
+        directory: Arc::clone(&access.directory),
+        desk: access.desk.clone(),
         auth_timeout: options.auth_timeout,
         ping_interval: options.ping_interval,
         control_line_max: options.max_control_line,

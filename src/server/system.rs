@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::snapshot::ConnectionEvent;
@@ -147,13 +148,13 @@ impl Listener {
 /// The system services on the control thread.
 pub struct System {
     desk: SystemDesk<Gather>,
-    cores: Rc<Cores>,
+    cores: Arc<Cores>,
 }
 
 impl System {
     /// Answers from what `gather` knows.
     pub fn new(gather: &Rc<Gather>, desk: &Rc<Desk<Gather>>) -> System {
-        let cores = Rc::clone(&gather.cores);
+        let cores = Arc::clone(&gather.cores);
         System { desk: SystemDesk::new(Rc::clone(gather), Rc::clone(desk)), cores }
     }
 

@@ -10,10 +10,12 @@ use config::options::SlowSubscriber;
 use protocol::{Delivery, HeaderSupport, Publish};
 
 use crate::frame;
+use crate::guard::Watch;
 use crate::message::Message;
 use crate::outbox::{Appended, Outbox};
 use crate::publish::Echo;
 use crate::shard::Shard;
+use crate::subscriptions::{Pattern, Subscriptions};
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +54,8 @@ impl Shard {
         origin: Origin,
         message: &mut Message<'_>,
     ) -> Delivered {
-        let Some(sub) = self.subscriptions.get_mut(key) else { return Delivered::No };
+        let Subscriptions { slots, patterns, .. } = &mut self.subscriptions;
+        let Some(Some(sub)) = slots.get_mut(key.index()) else { return Delivered::No };
         let connection = sub.connection;
         if let Origin::Here { slot, echo: Echo::Off } = origin
             && slot == connection
@@ -63,6 +66,11 @@ impl Shard {
             return self.deliver_to_service(key, origin, message);
         };
         if !outbox.is_open() {
+            return Delivered::No;
+        }
+        if sub.watch == Watch::Always
+            && !guard_admits(outbox, &patterns[key.index()], message, self.turn_ns)
+        {
             return Delivered::No;
         }
         let mut stall = false;
@@ -107,6 +115,19 @@ impl Shard {
             }
         }
     }
+}
+
+/// What the connection's permissions say of a delivery to a subscription that is watched.
+#[inline(never)]
+fn guard_admits(
+    outbox: &mut Outbox,
+    pattern: &Pattern,
+    message: &Message<'_>,
+    now_ns: u64,
+) -> bool {
+    let Some(guard) = outbox.guard.as_mut() else { return true };
+    let publish = message.publish();
+    guard.admits(publish.subject(), pattern.queue.as_deref(), publish.reply(), now_ns)
 }
 
 /// A `->> [MSG …]` line, with `-V` (spec/cli-and-config.md §5).

@@ -23,6 +23,8 @@
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `service.rs` | subscribers inside the server, and their mailboxes |
+//! | `guard.rs` | what a connection with permissions may get and answer |
+//! | `membership.rs` | which account a connection is in |
 //! | `outbox.rs` | bounded bytes for one connection |
 //! | `dwell.rs` | when the messages came that are being delivered |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
@@ -35,7 +37,9 @@ mod batch;
 mod delivery;
 mod dwell;
 mod frame;
+mod guard;
 mod look_ahead;
+mod membership;
 mod message;
 mod outbox;
 mod publish;
@@ -43,6 +47,7 @@ mod service;
 mod shard;
 mod subscriptions;
 
+pub use guard::Revoked;
 pub use message::Message;
 pub use outbox::Outbox;
 pub use publish::{Echo, Published, Publisher, Reached};

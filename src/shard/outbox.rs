@@ -10,11 +10,13 @@
 
 use std::collections::VecDeque;
 
-use base::{ClientId, SubKey};
+use base::{AccountId, ClientId, SubKey};
 use buffer::{Segment, WriteChunk};
 use bytes::Bytes;
 use hashbrown::HashTable;
 use protocol::{Delivery, HeaderSupport};
+
+use crate::guard::Guard;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -44,6 +46,10 @@ pub struct Outbox {
     pub out_bytes: u64,
     /// This connection's subscriptions, hashed by sid.
     pub(crate) sids: HashTable<SubKey>,
+    /// The account that counts this connection.
+    pub(crate) account: Option<AccountId>,
+    /// Its permissions, if it has some.
+    pub(crate) guard: Option<Box<Guard>>,
 }
 
 /// Whether an append made the outbox one that the core must look at.
@@ -73,6 +79,8 @@ impl Outbox {
             out_msgs: 0,
             out_bytes: 0,
             sids: HashTable::new(),
+            account: None,
+            guard: None,
         }
     }
 

@@ -9,6 +9,7 @@ use base::{
 use config::options::SlowSubscriber;
 use ring::mesh::MeshEnd;
 use ring::{Doorbell, InterestSeq};
+use security::Directory;
 use subject::{CachePolicy, Interest, Plan};
 
 use crate::batch::Batch;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub slow: SlowSubscriber,
     /// Where deliveries are traced, if they are.
     pub trace: Option<Log>,
+    /// Which accounts and users there are.
+    pub directory: Arc<Directory>,
 }
 
 /// The plan of the last subject, which the next message very often has too.
@@ -78,6 +81,8 @@ pub struct Shard {
     /// The shards whose rings were full when this was last looked at.
     pub(crate) congested: ShardSet,
     pub(crate) dwell: Dwell,
+    /// When this turn began, monotonic nanoseconds.
+    pub(crate) turn_ns: u64,
     counters: Arc<Counters>,
     dirty: Vec<ConnSlot>,
     overflowed: Vec<ConnSlot>,
@@ -107,6 +112,7 @@ impl Shard {
             batched: ShardSet::EMPTY,
             congested: ShardSet::EMPTY,
             dwell: Dwell::default(),
+            turn_ns: 0,
             counters,
             dirty: Vec::new(),
             overflowed: Vec::new(),
@@ -143,6 +149,7 @@ impl Shard {
     pub fn begin_turn(&mut self, now_ns: u64) {
         self.out(now_ns);
         self.dwell.begin_turn(now_ns);
+        self.turn_ns = now_ns;
     }
 
     /// What was delivered is out, or leaves as the core lies down to sleep.
@@ -182,9 +189,13 @@ impl Shard {
     pub fn detach(&mut self, slot: ConnSlot) {
         let Some(outbox) = self.outboxes[slot.index()].as_mut() else { return };
         outbox.shut();
+        let account = outbox.account.take();
         let subscriptions = std::mem::take(&mut outbox.sids).into_iter();
         self.counters.sub(Counter::Connections, 1);
         self.reaping.push(Reaping { slot, subscriptions });
+        if let Some(account) = account {
+            self.directory().accounts().get(account).leave();
+        }
     }
 
     /// A connection without subscriptions left, whose slot may be given to another once

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use subject::{Change, LocalHandle};
 
 use crate::frame::InterestFrame;
+use crate::guard::Watch;
 use crate::shard::Shard;
 
 /// One subscription of a connection of this shard: what a delivery needs, in one cache line.
@@ -24,22 +25,24 @@ pub struct Subscription {
     /// Deliveries after which it ends; [`NonZeroU64::MAX`] for never.
     pub max: NonZeroU64,
     handle: LocalHandle,
+    /// Whether its connection's permissions look at each delivery.
+    pub(crate) watch: Watch,
 }
 
 const _: () = assert!(size_of::<Option<Subscription>>() == 64, "one cache line a delivery");
 
 /// What it subscribed to, which deliveries do not need.
 #[derive(Default)]
-struct Pattern {
-    subject: Box<[u8]>,
-    queue: Option<Box<[u8]>>,
+pub(crate) struct Pattern {
+    pub subject: Box<[u8]>,
+    pub queue: Option<Box<[u8]>>,
 }
 
 impl Subscription {
-    fn snapshot(&self, cid: ClientId, pattern: &Pattern) -> SubscriptionSnapshot {
+    fn snapshot(&self, cid: ClientId, account: &str, pattern: &Pattern) -> SubscriptionSnapshot {
         SubscriptionSnapshot {
             cid,
-            account: String::from("$G"),
+            account: account.to_owned(),
             subject: lossy(&pattern.subject),
             queue: pattern.queue.as_deref().map(lossy).unwrap_or_default(),
             sid: lossy(&self.sid),
@@ -58,13 +61,15 @@ pub enum SubscribeOutcome {
     Known,
     /// Nobody may subscribe to such a subject.
     InvalidSubject,
+    /// The connection's permissions do not allow it.
+    Denied,
 }
 
 #[derive(Default)]
 pub(crate) struct Subscriptions {
-    slots: Vec<Option<Subscription>>,
+    pub slots: Vec<Option<Subscription>>,
     /// By the same places.
-    patterns: Vec<Pattern>,
+    pub patterns: Vec<Pattern>,
     free: Vec<SubKey>,
     hasher: ahash::RandomState,
 }
@@ -82,6 +87,12 @@ impl Subscriptions {
     #[inline]
     pub fn get_mut(&mut self, key: SubKey) -> Option<&mut Subscription> {
         self.slots.get_mut(key.index())?.as_mut()
+    }
+
+    /// What a live subscription is to: subject and queue group.
+    pub fn pattern(&self, key: SubKey) -> (&[u8], Option<&[u8]>) {
+        let Pattern { subject, queue } = &self.patterns[key.index()];
+        (subject, queue.as_deref())
     }
 
     fn reserve(&mut self) -> SubKey {
@@ -107,6 +118,14 @@ impl Shard {
         queue: Option<&[u8]>,
         sid: &[u8],
     ) -> SubscribeOutcome {
+        let guard = self.outbox(connection).and_then(|outbox| outbox.guard.as_ref());
+        let watch = match guard {
+            None => Watch::Never,
+            Some(guard) => match guard.may_subscribe(subject, queue) {
+                Some(watch) => watch,
+                None => return SubscribeOutcome::Denied,
+            },
+        };
         if !subject::name::is_valid_subscription(subject) {
             return SubscribeOutcome::InvalidSubject;
         }
@@ -114,6 +133,7 @@ impl Shard {
             return SubscribeOutcome::Known;
         }
         let key = self.insert_subscription(connection, account, subject, queue, sid);
+        self.subscriptions.get_mut(key).expect("inserted").watch = watch;
         let subscriptions = &self.subscriptions;
         let outbox = self.outboxes[connection.index()].as_mut().expect("attached");
         outbox.sids.insert_unique(subscriptions.hash(sid), key, |&key| {
@@ -142,6 +162,7 @@ impl Shard {
             delivered: 0,
             max: NonZeroU64::MAX,
             handle,
+            watch: Watch::Never,
         });
         self.subscriptions.patterns[key.index()] =
             Pattern { subject: subject.into(), queue: queue.map(Into::into) };
@@ -178,7 +199,8 @@ impl Shard {
         (places.start..places.end.min(slots.len())).filter_map(|at| {
             let sub = slots[at].as_ref()?;
             let outbox = self.outboxes.get(sub.connection.index())?.as_ref()?;
-            outbox.is_open().then(|| sub.snapshot(outbox.cid(), &patterns[at]))
+            let account = self.directory().accounts().name(sub.account);
+            outbox.is_open().then(|| sub.snapshot(outbox.cid(), account, &patterns[at]))
         })
     }
 
@@ -190,7 +212,9 @@ impl Shard {
         };
         let listed = outbox.sids.iter().take(max).filter_map(|&key| {
             let sub = self.subscriptions.get(key)?;
-            Some(sub.snapshot(outbox.cid(), &self.subscriptions.patterns[key.index()]))
+            let account = self.directory().accounts().name(sub.account);
+            let pattern = &self.subscriptions.patterns[key.index()];
+            Some(sub.snapshot(outbox.cid(), account, pattern))
         });
         listed.collect()
     }

@@ -82,6 +82,45 @@ pub fn overlap(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// Whether everything that `pattern` matches is matched by `other` too.
+#[must_use]
+pub fn is_subset(pattern: &[u8], other: &[u8]) -> bool {
+    let mut wanted = tokens(other);
+    let mut have = tokens(pattern);
+    loop {
+        match (have.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(_), Some(b">")) => return true,
+            (Some(b">"), _) | (None, _) | (_, None) => return false,
+            (Some(_), Some(b"*")) => {}
+            (Some(one), Some(other)) => {
+                if one != other {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Whether some subject is matched by both patterns.
+#[must_use]
+pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
+    let (mut one, mut other) = (tokens(one), tokens(other));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(b">"), Some(_)) | (Some(_), Some(b">")) => return true,
+            (None, _) | (_, None) => return false,
+            (Some(b"*"), _) | (_, Some(b"*")) => {}
+            (Some(one), Some(other)) => {
+                if one != other {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +217,34 @@ mod tests {
                 expected,
                 "{pattern} against {subject}"
             );
+        }
+    }
+
+    #[test]
+    fn sets_of_subjects_by_their_patterns() {
+        let table = [
+            // one, other, subset, overlap
+            ("a", "a", true, true),
+            ("a", "b", false, false),
+            ("a", "*", true, true),
+            ("*", "a", false, true),
+            ("a.*", "a.>", true, true),
+            ("a.>", "a.*", false, true),
+            ("a.>", "a.>", true, true),
+            (">", "*", false, true),
+            ("*.*", ">", true, true),
+            ("a", "a.>", false, false),
+            ("a.*.c", "*.b.*", false, true),
+            ("a.*.c", "*.b.d", false, false),
+            ("a.b.c", "a.*.>", true, true),
+            ("*.b", "a.*", false, true),
+        ];
+        for (one, other, subset, overlap) in table {
+            let (one, other) = (one.as_bytes(), other.as_bytes());
+            let shown = (String::from_utf8_lossy(one), String::from_utf8_lossy(other));
+            assert_eq!(is_subset(one, other), subset, "{shown:?}");
+            assert_eq!(overlaps(one, other), overlap, "{shown:?}");
+            assert_eq!(overlaps(other, one), overlap, "{shown:?}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn flags_set_options_and_win_over_the_file() {
 
 #[test]
 fn authentication_by_flag_takes_the_place_of_the_files() {
-    let user = |name: &str, password| User { name: name.into(), password: Secret::new(password) };
+    let user = |name: &str, password: &str| User::with_password(name, password);
     assert_eq!(options("--user a --pass b", "").auth, Auth::User(user("a", "b")));
     assert_eq!(options("--auth t", "").auth, Auth::Token(Secret::new("t")));
     let users = "authorization { users: [{user: x, password: y}] }";

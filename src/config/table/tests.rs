@@ -1,13 +1,14 @@
 //! The tables against the options, and against a file that names every key.
 
 use super::*;
+use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
-use crate::authorization::USER;
 use crate::declaration::{Inside, Known, Status};
 use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
+use crate::options::User;
 use crate::options::{Advertise, Auth, Batches, Corewire, Flush, JetStream, Options, Port};
-use crate::options::{Secret, User};
 use crate::parser::{self, Files};
+use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
 use std::io;
@@ -51,7 +52,11 @@ connect_error_reports: 17, reconnect_error_reports: 18
 feature_flags { js_ack_fc_v2: true, other: off }
 http: "localhost:8222", http_base_path: "nats/"
 server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
-authorization { users: [{user: a, password: b}, {username: c}], timeout: 0.5 }
+authorization {
+  users: [{user: a, password: b}, {username: c}], timeout: 0.5, default_permissions: { publish: p }
+}
+accounts { A { users: [{user: d, password: e}] }, S {} }
+no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
@@ -68,7 +73,7 @@ fn every_option_that_is_built_is_set() {
     let (draft, mut found) = read(EVERYTHING);
     let options = draft.finish(&mut found);
     assert_eq!((found.errors, found.warnings), (vec![], vec![]));
-    let user = |name: &str, password| User { name: name.into(), password: Secret::new(password) };
+    let user = |name: &str, password: &str| User::with_password(name, password);
     let expected = Options {
         host: "127.0.0.1".into(),
         port: Port::Fixed(5000),
@@ -95,6 +100,23 @@ fn every_option_that_is_built_is_set() {
         reconnect_error_reports: 18,
         auth: Auth::Users(vec![user("a", "b"), user("c", "")]),
         auth_timeout: Duration::from_millis(500),
+        accounts: Accounts {
+            declared: vec![
+                Account { users: vec![user("d", "e")], ..Account::new("A") },
+                Account::new("S"),
+            ],
+            global_mappings: vec![Mapping {
+                source: "m".into(),
+                destinations: vec![Destination { subject: "n".into(), weight: 100, cluster: None }],
+            }],
+            system: Some("S".into()),
+            no_system: false,
+            no_auth_user: Some("d".into()),
+            default_permissions: Some(Permissions {
+                publish: SubjectRules { allow: Some(vec!["p".into()]), deny: vec![] },
+                ..Permissions::default()
+            }),
+        },
         max_control_line: 2048,
         max_payload: 2 << 20,
         max_pending: 32 << 20,
@@ -233,7 +255,7 @@ fn declared_defaults_are_the_defaults_of_the_options() {
 
 #[test]
 fn no_name_is_declared_twice_and_all_are_lower_case() {
-    for (_, table) in each_block().into_iter().chain([("users", USER)]) {
+    for (_, table) in each_block().into_iter() {
         let mut names: Vec<_> = table.iter().flat_map(Declaration::names).collect();
         assert!(names.iter().all(|name| **name == name.to_lowercase()));
         names.sort_unstable();
@@ -264,15 +286,12 @@ fn on(inside: Inside) -> String {
 
 #[test]
 fn every_option_that_is_not_built_is_refused_by_name_with_all_inside_it_known() {
-    for (block, table) in each_block().into_iter().chain([("users", USER)]) {
+    for (block, table) in each_block().into_iter() {
         for declaration in table {
             let Status::NotBuilt { inside, .. } = declaration.status else { continue };
             for name in declaration.names() {
                 let line = format!("{name}: {}", on(inside));
-                let text = match block {
-                    "users" => format!("authorization {{ users: [{{ user: a\n{line} }}] }}"),
-                    block => inside_block(block, &line),
-                };
+                let text = inside_block(block, &line);
                 let (_, found) = read(&text);
                 let problems: Vec<_> = found.errors.iter().map(|found| &found.problem).collect();
                 let [Problem::NotBuilt { key, .. }] = problems[..] else {

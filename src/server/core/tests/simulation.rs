@@ -22,13 +22,14 @@ use runtime::Clock;
 use runtime::clock::SimulatedClock;
 use runtime::network::Wait;
 use runtime::simulated::{Reading, SimulatedClient, SimulatedHost, SimulatedNetwork};
+use security::Directory;
 use shard::{Service, Shard};
 
 use super::speech::{Heard, Message, hear};
 use crate::command::Command;
 use crate::core::{Core, Parts};
 use crate::placing::Placing;
-use crate::settings;
+use crate::settings::{self, Access};
 
 /// Turns after which a simulation that does not come to rest is taken for one that never will.
 const TURNS_MAX: usize = 2_000_000;
@@ -112,6 +113,7 @@ pub struct Simulation {
     cores: Vec<Core<SimulatedNetwork, SimulatedClock>>,
     phases: Vec<Phase>,
     counters: Vec<Arc<Counters>>,
+    access: Access,
     guests: Vec<Guest>,
 }
 
@@ -140,6 +142,10 @@ impl Simulation {
             cores: Vec::new(),
             phases: vec![Phase::Awake; setup.cores],
             counters: (0..setup.cores).map(|_| Arc::default()).collect(),
+            access: Access {
+                directory: Arc::new(Directory::new(&setup.options, None)),
+                desk: None,
+            },
             guests: Vec::new(),
         };
         // A clock that shows zero is a case of its own, which no scenario means to try.
@@ -168,8 +174,7 @@ impl Simulation {
         self.commands.push(sender);
         let info =
             Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() };
-        let settings =
-            settings::of_core(options, info, settings::authenticator(options), &outside.log);
+        let settings = settings::of_core(options, info, &self.access, &outside.log);
         let counters = Arc::clone(&self.counters[id.index()]);
         let seed = self.random.u64(..);
         let mut shard = Shard::new(end, settings.shard, counters, seed);

@@ -1,0 +1,171 @@
+//! Who a client is: by what it said in CONNECT, or by saying nothing where that is enough
+//! (spec/security.md §1). What takes long is checked on another thread while the client waits.
+
+use std::sync::Arc;
+
+use base::Level;
+use config::options::ConnectionKinds;
+use connection::{Context, Pause};
+use protocol::{CloseReason, ErrorText};
+use security::{Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Ticket};
+
+use crate::client::{Client, Flow, Login};
+
+impl Client {
+    /// What an accepted connection must do first.
+    pub(crate) fn begin_login(&mut self, context: &mut Context<'_>) {
+        let directory = Arc::clone(&self.settings.directory);
+        if directory.wants_nonce() {
+            self.nonce = security::nonce();
+        }
+        self.login = if directory.is_auth_required() {
+            Login::Expected { until_ns: context.now.plus(self.settings.auth_timeout) }
+        } else if directory.login_nobody(ConnectionKinds::STANDARD).is_some() {
+            Login::Unnamed
+        } else {
+            Login::Open
+        };
+        // Who need not log in is in the global account from the start.
+        if self.login == Login::Open {
+            let _ = self.enter(context, Session::default());
+        }
+    }
+
+    /// Finds out who the client is, by its CONNECT.
+    pub(crate) fn log_in(&mut self, context: &mut Context<'_>) -> Flow {
+        let directory = Arc::clone(&self.settings.directory);
+        let credentials = self.credentials();
+        if directory.effort(&credentials) == Effort::Slow
+            && let Some(desk) = &self.settings.desk
+        {
+            let (shard, slot, cid) = (context.shard.id(), context.slot, context.link.cid);
+            let ticket = Ticket { shard, slot, cid };
+            let request = LoginRequest { ticket, credentials: credentials.keep(), directory };
+            if !desk.submit(request) {
+                self.say(context, Level::Error, "too many logins wait to be checked");
+                return self.denied(context);
+            }
+            let until_ns = match self.login {
+                Login::Expected { until_ns } => until_ns,
+                _ => context.now.plus(self.settings.auth_timeout),
+            };
+            self.login = Login::Checking { until_ns };
+            return Flow::Pause(Pause::Login);
+        }
+        let session = directory.login(&credentials);
+        self.logged_in(context, session)
+    }
+
+    /// Goes on with what the login led to.
+    pub(crate) fn logged_in(
+        &mut self,
+        context: &mut Context<'_>,
+        session: Result<Session, Denied>,
+    ) -> Flow {
+        match session {
+            Err(Denied) => self.denied(context),
+            Ok(session) => match self.enter(context, session) {
+                Some(reason) => Flow::Close(reason),
+                None => {
+                    self.accepted(context);
+                    Flow::Continue
+                }
+            },
+        }
+    }
+
+    /// Lets in who said something else before CONNECT, where that is allowed.
+    pub(crate) fn enter_unnamed(&mut self, context: &mut Context<'_>) -> Option<CloseReason> {
+        let directory = Arc::clone(&self.settings.directory);
+        match directory.login_nobody(ConnectionKinds::STANDARD) {
+            None if directory.is_open() => {
+                self.login = Login::Open;
+                self.enter(context, Session::default())
+            }
+            None => {
+                self.error(context, ErrorText::AuthorizationViolation);
+                Some(CloseReason::AuthenticationFailure)
+            }
+            Some(session) => {
+                self.login = Login::Open;
+                self.enter(context, session)
+            }
+        }
+    }
+
+    /// Puts the client into its account, with its permissions; the reason if there is no place.
+    fn enter(&mut self, context: &mut Context<'_>, session: Session) -> Option<CloseReason> {
+        if session.account != self.publisher.account {
+            self.forget_subscriptions(context);
+        }
+        if context.shard.enter(context.slot, &session).is_err() {
+            let full = ErrorText::MaximumAccountConnectionsExceeded;
+            self.error(context, full);
+            self.say(context, Level::Error, "maximum account active connections exceeded");
+            return full.close_reason();
+        }
+        let directory = &self.settings.directory;
+        self.account_name = Arc::clone(directory.accounts().name(session.account));
+        self.publisher.account = session.account;
+        self.gate = gate(&session);
+        let until =
+            |wall_ns: u64| context.now.mono_ns + wall_ns.saturating_sub(context.now.wall_ns);
+        self.expires_ns = session.expires_ns.map(until);
+        self.session = session;
+        None
+    }
+
+    fn denied(&mut self, context: &mut Context<'_>) -> Flow {
+        self.error(context, ErrorText::AuthorizationViolation);
+        let connect = &self.connect;
+        let who = match (connect.nkey.as_str(), connect.user.as_str()) {
+            ("", "") => String::new(),
+            ("", user) => format!(" - User {:?}", user),
+            (nkey, _) => format!(" - Nkey {:?}", nkey),
+        };
+        self.say(context, Level::Error, &format!("authentication error{who}"));
+        Flow::Close(CloseReason::AuthenticationFailure)
+    }
+
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            user: &self.connect.user,
+            pass: &self.connect.pass,
+            token: &self.connect.auth_token,
+            nkey: &self.connect.nkey,
+            jwt: &self.connect.jwt,
+            sig: &self.connect.sig,
+            nonce: &self.nonce,
+            kind: ConnectionKinds::STANDARD,
+        }
+    }
+
+    /// Bytes in a message: the least that server, account and user allow.
+    pub(crate) fn payload_max(&self) -> u64 {
+        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let own = [account.limits.payload, self.session.payload_max];
+        own.into_iter().flatten().map(u64::from).fold(self.settings.payload_max, u64::min)
+    }
+
+    /// Subscriptions: the least that server, account and user allow.
+    pub(crate) fn subscriptions_max(&self) -> Option<u32> {
+        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let own = [account.limits.subscriptions, self.session.subscriptions_max];
+        own.into_iter().chain([self.settings.subscriptions_max]).flatten().min()
+    }
+
+    /// Who the client is, for the log.
+    pub(crate) fn who(&self) -> String {
+        match (&self.session.nkey, self.session.user.as_str()) {
+            (Some(key), _) => format!("Nkey {key:?}"),
+            (None, "") => String::from("User \"N/A\""),
+            (None, user) => format!("User {user:?}"),
+        }
+    }
+}
+
+/// What a client with limited rights to publish is asked for each message.
+pub(crate) fn gate(session: &Session) -> Option<Box<PublishGate>> {
+    let permissions = session.permissions.as_ref()?;
+    permissions.limits_publish().then(|| Box::new(PublishGate::new(Arc::clone(permissions))))
+}

@@ -1,0 +1,117 @@
+//! What a client says about itself, and what it turns out to be.
+
+use std::sync::Arc;
+
+use base::AccountId;
+use config::options::ConnectionKinds;
+
+use crate::permissions::Permissions;
+
+/// What a client says about itself in CONNECT, and what is known of its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    /// `user`
+    pub user: &'a str,
+    /// `pass`
+    pub pass: &'a str,
+    /// `auth_token`
+    pub token: &'a str,
+    /// `nkey`
+    pub nkey: &'a str,
+    /// `jwt`
+    pub jwt: &'a str,
+    /// `sig`
+    pub sig: &'a str,
+    /// What it was to sign; empty when it was sent none.
+    pub nonce: &'a str,
+    /// How it came.
+    pub kind: ConnectionKinds,
+}
+
+impl Default for Credentials<'_> {
+    fn default() -> Self {
+        Credentials {
+            user: "",
+            pass: "",
+            token: "",
+            nkey: "",
+            jwt: "",
+            sig: "",
+            nonce: "",
+            kind: ConnectionKinds::STANDARD,
+        }
+    }
+}
+
+impl Credentials<'_> {
+    /// Whether it says nothing that could prove anything.
+    pub fn are_empty(&self) -> bool {
+        let Credentials { user, pass, token, nkey, jwt, .. } = self;
+        [user, pass, token, nkey, jwt].iter().all(|text| text.is_empty())
+    }
+
+    /// A copy that outlives the connection's buffers.
+    pub fn keep(&self) -> KeptCredentials {
+        KeptCredentials {
+            user: self.user.to_owned(),
+            pass: self.pass.to_owned(),
+            token: self.token.to_owned(),
+            nkey: self.nkey.to_owned(),
+            jwt: self.jwt.to_owned(),
+            sig: self.sig.to_owned(),
+            nonce: self.nonce.to_owned(),
+            kind: self.kind,
+        }
+    }
+}
+
+/// [`Credentials`] on their way to another thread.
+pub struct KeptCredentials {
+    user: String,
+    pass: String,
+    token: String,
+    nkey: String,
+    jwt: String,
+    sig: String,
+    nonce: String,
+    kind: ConnectionKinds,
+}
+
+impl KeptCredentials {
+    /// The credentials.
+    pub fn lend(&self) -> Credentials<'_> {
+        Credentials {
+            user: &self.user,
+            pass: &self.pass,
+            token: &self.token,
+            nkey: &self.nkey,
+            jwt: &self.jwt,
+            sig: &self.sig,
+            nonce: &self.nonce,
+            kind: self.kind,
+        }
+    }
+}
+
+/// Who a client turned out to be, and what it may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// What monitoring shows as `authorized_user`; empty when nobody had to log in.
+    pub user: String,
+    /// The public key it logged in with, if it did.
+    pub nkey: Option<String>,
+    /// Its account.
+    pub account: AccountId,
+    /// What it may publish and subscribe to; everything without it.
+    pub permissions: Option<Arc<Permissions>>,
+    /// Bytes in a message, where that is less than the server's limit.
+    pub payload_max: Option<u32>,
+    /// Subscriptions, where that is less than the server's limit.
+    pub subscriptions_max: Option<u32>,
+    /// When it must leave, nanoseconds since the Unix epoch.
+    pub expires_ns: Option<u64>,
+}
+
+/// The credentials are not good; never says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denied;

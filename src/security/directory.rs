@@ -1,0 +1,330 @@
+//! Who there is: all accounts, all users, and the rules by which clients are let in. Immutable;
+//! a reload or a new account makes another, and every core takes it as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::AccountId;
+use config::Options;
+use config::accounts::SYSTEM;
+use config::options::{Auth, ConnectionKinds, Login, Secret, User};
+
+use crate::account::Accounts;
+use crate::credentials::{Credentials, Denied, Session};
+use crate::nkey;
+use crate::password;
+use crate::permissions::Permissions;
+
+/// Everything about who may connect and do what.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    accounts: Accounts,
+    rules: Rules,
+    /// How clients without credentials are let in.
+    nobody: Nobody,
+    /// Whether some password is a bcrypt hash.
+    hashes: bool,
+}
+
+/// How clients prove who they are.
+#[derive(Clone, Debug)]
+enum Rules {
+    /// They need not.
+    Open,
+    /// By one token.
+    Token(Secret),
+    /// As one of these.
+    Users(Users),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Users {
+    by_name: HashMap<String, Arc<Known>>,
+    by_key: HashMap<String, Arc<Known>>,
+}
+
+/// A user that is known.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    login: Login,
+    account: AccountId,
+    permissions: Option<Arc<Permissions>>,
+    connections: ConnectionKinds,
+}
+
+/// How clients without credentials are let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Nobody {
+    /// They are not.
+    Refused,
+    /// As this user: `no_auth_user`.
+    User(String),
+    /// Into the global account, since only the system account has users.
+    Global,
+}
+
+/// What a client must be asked for, and what of the answer takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// A comparison.
+    Quick,
+    /// Cryptography: not on a core that delivers messages.
+    Slow,
+}
+
+impl Directory {
+    /// From the options. Accounts that `before` knew keep their numbers.
+    pub fn new(options: &Options, before: Option<&Directory>) -> Directory {
+        let config = &options.accounts;
+        let system = config.system.as_deref().unwrap_or(SYSTEM);
+        let mut accounts = match before {
+            Some(before) => before.accounts.clone(),
+            None => Accounts::new(system),
+        };
+        accounts.set_system(!config.no_system);
+        let mut users = Users::default();
+        let default = config.default_permissions.as_ref();
+        for user in options.auth.users() {
+            users.add(user, AccountId::GLOBAL, default);
+        }
+        for account in &config.declared {
+            let id = accounts.number(&account.name);
+            accounts.change(id, |known| known.limits = account.limits);
+            for user in &account.users {
+                users.add(user, id, account.default_permissions.as_ref());
+            }
+        }
+        let rules = match &options.auth {
+            Auth::Token(token) => Rules::Token(token.clone()),
+            _ if options.is_auth_required() => Rules::Users(users),
+            _ => Rules::Open,
+        };
+        let nobody = match &config.no_auth_user {
+            Some(name) => Nobody::User(name.clone()),
+            None if only_the_system_has_users(options) => Nobody::Global,
+            None => Nobody::Refused,
+        };
+        let hashes = rules.has_hashes();
+        Directory { accounts, rules, nobody, hashes }
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Whether a client must say who it is: INFO's `auth_required`.
+    pub fn is_auth_required(&self) -> bool {
+        !matches!(self.rules, Rules::Open) && self.nobody == Nobody::Refused
+    }
+
+    /// Whether nobody has to say who it is, whatever is said.
+    pub fn is_open(&self) -> bool {
+        matches!(self.rules, Rules::Open)
+    }
+
+    /// Whether INFO carries a nonce for clients to sign.
+    pub fn wants_nonce(&self) -> bool {
+        matches!(&self.rules, Rules::Users(users) if !users.by_key.is_empty())
+    }
+
+    /// Whether some password stands in plain text.
+    pub fn has_plain_passwords(&self) -> bool {
+        let plain = |secret: &Secret| !secret.expose().is_empty() && !password::is_bcrypt(secret);
+        match &self.rules {
+            Rules::Open => false,
+            Rules::Token(token) => plain(token),
+            Rules::Users(users) => users.by_name.values().any(|user| match &user.login {
+                Login::Password { password, .. } => plain(password),
+                Login::Nkey(_) => false,
+            }),
+        }
+    }
+
+    /// How long [`Directory::login`] will take.
+    pub fn effort(&self, credentials: &Credentials<'_>) -> Effort {
+        match &self.rules {
+            Rules::Open => Effort::Quick,
+            _ if !credentials.nkey.is_empty() || self.hashes => Effort::Slow,
+            _ => Effort::Quick,
+        }
+    }
+
+    /// Lets a client in or not.
+    ///
+    /// # Errors
+    /// [`Denied`], whatever was wrong.
+    pub fn login(&self, credentials: &Credentials<'_>) -> Result<Session, Denied> {
+        match &self.rules {
+            Rules::Open => Ok(Session { user: credentials.user.to_owned(), ..Session::default() }),
+            Rules::Token(token) if password::matches(token, credentials.token) => {
+                Ok(Session { user: "[REDACTED]".to_owned(), ..Session::default() })
+            }
+            Rules::Token(_) => Err(Denied),
+            Rules::Users(users) => {
+                if credentials.are_empty()
+                    && let Some(session) = self.nobody()
+                {
+                    return session.map(|known| known.session()).ok_or(Denied);
+                }
+                users.login(credentials, self.hashes)
+            }
+        }
+    }
+
+    /// Lets a client in that says nothing, before CONNECT: `no_auth_user`.
+    pub fn login_nobody(&self, kind: ConnectionKinds) -> Option<Session> {
+        match (&self.rules, &self.nobody) {
+            (Rules::Users(_), Nobody::Refused) | (Rules::Open | Rules::Token(_), _) => None,
+            _ => self.login(&Credentials { kind, ..Credentials::default() }).ok(),
+        }
+    }
+
+    /// Whether a client that is logged in may stay as it is: its user is still there, in the
+    /// same account, with the same proof and the same permissions.
+    pub fn still_allows(&self, before: &Directory, session: &Session) -> Standing {
+        let find = |directory: &Directory| match &directory.rules {
+            Rules::Users(users) => users.find(session).cloned(),
+            _ => None,
+        };
+        match (&self.rules, &before.rules) {
+            (Rules::Open, Rules::Open) => Standing::Same,
+            (Rules::Open, _) if session.account == AccountId::GLOBAL => Standing::Changed(None),
+            (Rules::Token(now), Rules::Token(then)) if now == then => Standing::Same,
+            (Rules::Users(_), Rules::Users(_)) => match (find(self), find(before)) {
+                (Some(now), Some(then)) if now == then => Standing::Same,
+                (Some(now), Some(then))
+                    if now.login == then.login && now.account == then.account =>
+                {
+                    Standing::Changed(now.permissions.clone())
+                }
+                // Clients without a user of their own.
+                (None, None) if self.nobody == before.nobody => Standing::Same,
+                _ => Standing::Gone,
+            },
+            _ => Standing::Gone,
+        }
+    }
+
+    /// Who a client is that says nothing; `None` where it must say something.
+    fn nobody(&self) -> Option<Option<Arc<Known>>> {
+        match (&self.nobody, &self.rules) {
+            (Nobody::User(name), Rules::Users(users)) => {
+                Some(users.by_name.get(name).or(users.by_key.get(name)).cloned())
+            }
+            (Nobody::Global, _) => Some(Some(Arc::new(Known::in_global()))),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a client may stay after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing has changed for it.
+    Same,
+    /// It may publish and subscribe to something else now.
+    Changed(Option<Arc<Permissions>>),
+    /// It must log in again.
+    Gone,
+}
+
+/// spec/cli-and-config.md §7.3: `$SYS` alone, and no block `authorization`.
+fn only_the_system_has_users(options: &Options) -> bool {
+    let config = &options.accounts;
+    options.auth == Auth::None
+        && matches!(&config.declared[..], [only] if only.name == SYSTEM && !only.users.is_empty())
+}
+
+impl Rules {
+    fn has_hashes(&self) -> bool {
+        match self {
+            Rules::Open => false,
+            Rules::Token(token) => password::is_bcrypt(token),
+            Rules::Users(users) => users.by_name.values().any(|user| match &user.login {
+                Login::Password { password, .. } => password::is_bcrypt(password),
+                Login::Nkey(_) => false,
+            }),
+        }
+    }
+}
+
+impl Known {
+    fn in_global() -> Known {
+        Known {
+            login: Login::Password { name: String::new(), password: Secret::default() },
+            account: AccountId::GLOBAL,
+            permissions: None,
+            connections: ConnectionKinds::ANY,
+        }
+    }
+
+    fn session(&self) -> Session {
+        let (user, nkey) = match &self.login {
+            Login::Password { name, .. } => (name.clone(), None),
+            Login::Nkey(key) => (key.clone(), Some(key.clone())),
+        };
+        Session {
+            user,
+            nkey,
+            account: self.account,
+            permissions: self.permissions.clone(),
+            ..Session::default()
+        }
+    }
+}
+
+impl Users {
+    fn add(
+        &mut self,
+        user: &User,
+        account: AccountId,
+        default: Option<&config::permissions::Permissions>,
+    ) {
+        let permissions = user.permissions.as_ref().or(default);
+        let known = Arc::new(Known {
+            login: user.login.clone(),
+            account,
+            permissions: permissions.map(|config| Arc::new(Permissions::new(config))),
+            connections: user.connections,
+        });
+        match &user.login {
+            Login::Password { name, .. } => self.by_name.insert(name.clone(), known),
+            Login::Nkey(key) => self.by_key.insert(key.clone(), known),
+        };
+    }
+
+    fn find(&self, session: &Session) -> Option<&Arc<Known>> {
+        match &session.nkey {
+            Some(key) => self.by_key.get(key),
+            None => self.by_name.get(&session.user),
+        }
+    }
+
+    // spec/security.md §1, steps 4 to 7
+    fn login(&self, credentials: &Credentials<'_>, hashes: bool) -> Result<Session, Denied> {
+        let found = match credentials.nkey {
+            "" => self.by_name.get(credentials.user),
+            key => Some(self.by_key.get(key).ok_or(Denied)?),
+        };
+        let Some(known) = found else {
+            // Whether there is such a user is nobody's business.
+            return if hashes && password::matches_nobody(credentials.pass) {
+                Ok(Session::default())
+            } else {
+                Err(Denied)
+            };
+        };
+        let proven = match &known.login {
+            Login::Password { password, .. } => password::matches(password, credentials.pass),
+            Login::Nkey(key) => nkey::is_signed(key, credentials.nonce, credentials.sig),
+        };
+        match proven && known.connections.contains(credentials.kind) {
+            true => Ok(known.session()),
+            false => Err(Denied),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

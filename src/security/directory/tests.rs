@@ -1,0 +1,158 @@
+//! Each way to log in, and what it does not take.
+
+use config::accounts::Account;
+
+use super::*;
+
+fn says<'a>(user: &'a str, pass: &'a str, token: &'a str) -> Credentials<'a> {
+    Credentials { user, pass, token, ..Credentials::default() }
+}
+
+fn with(auth: Auth) -> Directory {
+    Directory::new(&Options { auth, ..Options::default() }, None)
+}
+
+fn user(name: &str, password: &str) -> User {
+    User::with_password(name, password)
+}
+
+#[test]
+fn each_kind_takes_its_own_and_nothing_else() {
+    let token = with(Auth::Token(Secret::new("t0k")));
+    assert!(token.login(&says("", "", "t0k")).is_ok());
+    assert_eq!(token.login(&says("t0k", "t0k", "")), Err(Denied));
+    assert_eq!(token.login(&says("", "", "t0k2")), Err(Denied));
+
+    let one = with(Auth::User(user("ann", "pw")));
+    assert_eq!(one.login(&says("ann", "pw", "")).unwrap().user, "ann");
+    assert_eq!(one.login(&says("ann", "", "pw")), Err(Denied));
+    assert_eq!(one.login(&says("", "pw", "")), Err(Denied));
+
+    let many = with(Auth::Users(vec![user("ann", "a"), user("bob", "b")]));
+    assert_eq!(many.login(&says("bob", "b", "")).unwrap().user, "bob");
+    assert_eq!(many.login(&says("bob", "a", "")), Err(Denied));
+    assert!(with(Auth::None).login(&says("", "", "")).is_ok());
+    assert_eq!(with(Auth::Users(vec![])).login(&says("", "", "")), Err(Denied));
+}
+
+#[test]
+fn hashes_are_compared_off_the_core() {
+    let hash = bcrypt::hash("pw", 4).expect("hashes");
+    let hashed = with(Auth::User(user("ann", &hash)));
+    assert_eq!(hashed.effort(&says("ann", "pw", "")), Effort::Slow);
+    assert!(hashed.login(&says("ann", "pw", "")).is_ok());
+    assert_eq!(hashed.login(&says("ann", "wp", "")), Err(Denied));
+    assert_eq!(hashed.login(&says("ann", &hash, "")), Err(Denied), "the hash is no password");
+    assert_eq!(hashed.login(&says("bob", "pw", "")), Err(Denied));
+    assert!(!hashed.has_plain_passwords());
+    let plain = with(Auth::User(user("ann", "pw")));
+    assert_eq!(plain.effort(&says("ann", "pw", "")), Effort::Quick);
+    assert!(plain.has_plain_passwords());
+    let token = with(Auth::Token(Secret::new(&hash)));
+    assert_eq!(token.effort(&says("", "", "pw")), Effort::Slow);
+    assert!(token.login(&says("", "", "pw")).is_ok());
+    assert_eq!(token.login(&says("", "", &hash)), Err(Denied));
+}
+
+#[test]
+fn a_key_signs_the_nonce_and_nothing_else() {
+    let pair = nkeys::KeyPair::new_user();
+    let key = pair.public_key();
+    let keyed = with(Auth::Users(vec![User {
+        login: Login::Nkey(key.clone()),
+        permissions: None,
+        connections: ConnectionKinds::ANY,
+    }]));
+    assert!(keyed.wants_nonce());
+    let sig = data_encoding::BASE64URL_NOPAD.encode(&pair.sign(b"nonce").expect("signs"));
+    let standard = data_encoding::BASE64.encode(&pair.sign(b"nonce").expect("signs"));
+    let good = Credentials { nkey: &key, sig: &sig, nonce: "nonce", ..Credentials::default() };
+    assert_eq!(keyed.effort(&good), Effort::Slow);
+    assert_eq!(keyed.login(&good).unwrap().nkey.as_deref(), Some(key.as_str()));
+    assert!(keyed.login(&Credentials { sig: &standard, ..good }).is_ok());
+    let other = nkeys::KeyPair::new_user().public_key();
+    for bad in [
+        Credentials { nonce: "other", ..good },
+        Credentials { nonce: "", ..good },
+        Credentials { sig: "", ..good },
+        Credentials { sig: "AAAA", ..good },
+        Credentials { nkey: &other, ..good },
+        Credentials { nkey: "U", ..good },
+        Credentials { nkey: "", ..good },
+    ] {
+        assert_eq!(keyed.login(&bad), Err(Denied), "{bad:?}");
+    }
+}
+
+#[test]
+fn users_are_in_their_account_and_numbers_stay() {
+    let mut options = Options::default();
+    let account = |name: &str, users| Account { users, ..Account::new(name) };
+    options.accounts.declared =
+        vec![account("A", vec![user("ann", "a")]), account("B", vec![user("bob", "b")])];
+    let first = Directory::new(&options, None);
+    let ann = first.login(&says("ann", "a", "")).unwrap();
+    assert_eq!(&**first.accounts().name(ann.account), "A");
+    let bob = first.login(&says("bob", "b", "")).unwrap();
+    assert_ne!(ann.account, bob.account);
+    options.accounts.declared.remove(0);
+    let second = Directory::new(&options, Some(&first));
+    assert_eq!(second.login(&says("bob", "b", "")).unwrap().account, bob.account);
+    assert_eq!(second.still_allows(&first, &bob), Standing::Same);
+    assert_eq!(second.still_allows(&first, &ann), Standing::Gone);
+}
+
+#[test]
+fn no_auth_user_stands_for_those_who_say_nothing() {
+    let mut options = Options {
+        auth: Auth::Users(vec![user("ann", "a"), user("bob", "b")]),
+        ..Options::default()
+    };
+    options.accounts.no_auth_user = Some("bob".to_owned());
+    let directory = Directory::new(&options, None);
+    assert!(!directory.is_auth_required());
+    assert_eq!(directory.login(&says("", "", "")).unwrap().user, "bob");
+    assert_eq!(directory.login_nobody(ConnectionKinds::STANDARD).unwrap().user, "bob");
+    for wrong in [says("ann", "", ""), says("", "b", ""), says("", "", "t"), says("bob", "", "")] {
+        assert_eq!(directory.login(&wrong), Err(Denied), "{wrong:?}");
+    }
+}
+
+#[test]
+fn with_users_of_the_system_account_alone_all_others_are_in_the_global_one() {
+    let mut options = Options::default();
+    let system = Account { users: vec![user("sys", "s")], ..Account::new(SYSTEM) };
+    options.accounts.declared = vec![system];
+    let directory = Directory::new(&options, None);
+    assert!(!directory.is_auth_required());
+    assert_eq!(directory.login(&says("", "", "")).unwrap().account, AccountId::GLOBAL);
+    assert_eq!(directory.login(&says("sys", "s", "")).unwrap().account, AccountId::SYSTEM);
+    assert_eq!(directory.login(&says("sys", "", "")), Err(Denied));
+}
+
+#[test]
+fn a_user_connects_only_in_the_ways_it_is_allowed() {
+    let only_mqtt = User { connections: ConnectionKinds::MQTT, ..user("ann", "a") };
+    let directory = with(Auth::Users(vec![only_mqtt]));
+    let standard = says("ann", "a", "");
+    assert_eq!(directory.login(&standard), Err(Denied));
+    assert!(directory.login(&Credentials { kind: ConnectionKinds::MQTT, ..standard }).is_ok());
+}
+
+#[test]
+fn a_changed_user_is_told_from_one_that_is_gone() {
+    let with_deny = |deny: &[&str]| {
+        let mut permissions = config::permissions::Permissions::default();
+        permissions.publish.deny = deny.iter().map(|text| (*text).to_owned()).collect();
+        let ann = User { permissions: Some(permissions), ..user("ann", "a") };
+        with(Auth::Users(vec![ann]))
+    };
+    let (one, other) = (with_deny(&["x"]), with_deny(&["y"]));
+    let session = one.login(&says("ann", "a", "")).unwrap();
+    let changed = other.still_allows(&one, &session);
+    assert!(matches!(changed, Standing::Changed(Some(now)) if now.may_publish(b"x")));
+    assert_eq!(one.still_allows(&one, &session), Standing::Same);
+    let password = with(Auth::Users(vec![user("ann", "other")]));
+    assert_eq!(password.still_allows(&one, &session), Standing::Gone);
+    assert_eq!(with(Auth::None).still_allows(&one, &session), Standing::Changed(None));
+}
