@@ -412,7 +412,7 @@ fn the_root_page_names_the_version_and_links_only_what_answers() {
     assert!(page.contains("2.14.5"));
     let links: Vec<&str> =
         page.split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
-    assert_eq!(links.len(), 10);
+    assert_eq!(links.len(), 11);
     for link in links {
         assert_eq!(get(FakeServer::idle(), link).0, 200, "{link}");
     }
