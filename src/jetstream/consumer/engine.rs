@@ -26,9 +26,11 @@ use crate::wire_time::WireTime;
 
 /// How long a state with few bytes may wait to be written, when nobody waits for it.
 const WRITE_AFTER_NS: u64 = 20_000_000;
-/// Nanoseconds that each byte of state adds to the time until it is written again: so that a
-/// large one costs no more than 50 MB a second.
+/// Nanoseconds that each byte of state above [`SMALL_STATE`] adds to the time until it is written
+/// again: so that a large one costs no more than 50 MB a second.
 const WRITE_NS_PER_BYTE: u64 = 20;
+/// Bytes of a state that may be written with every turn.
+const SMALL_STATE: u64 = 4096;
 
 /// The stream that consumers read.
 #[derive(Clone, Debug)]
@@ -428,7 +430,7 @@ impl Consumer {
     /// When the state should be written.
     fn write_at_ns(&self) -> u64 {
         let Some(changed_at_ns) = self.changed_at_ns else { return NEVER };
-        let cost = self.written_bytes * WRITE_NS_PER_BYTE;
+        let cost = self.written_bytes.saturating_sub(SMALL_STATE) * WRITE_NS_PER_BYTE;
         let patience = if self.unwritten.is_empty() { WRITE_AFTER_NS } else { 0 };
         changed_at_ns + patience.max(cost)
     }
@@ -497,3 +499,6 @@ pub(crate) fn headers_only<'a>(
 ) -> MessageParts<'a> {
     MessageParts { subject, reply, headers: (!headers.is_empty()).then_some(headers), payload: b"" }
 }
+
+#[cfg(test)]
+mod tests;

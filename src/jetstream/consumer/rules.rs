@@ -201,9 +201,9 @@ fn durations(config: &ConsumerConfig) -> Result<(), ApiError> {
     if config.backoff.iter().any(|&wait| wait < 0) {
         return Err(ErrorCode::ConsumerBackOffNegative.into());
     }
-    // spec/jetstream.md §4: max_deliver >= len(backoff); -1 is no bound and long enough.
-    let deliveries = usize::try_from(config.max_deliver).unwrap_or(usize::MAX);
-    if !config.backoff.is_empty() && deliveries < config.backoff.len() {
+    // spec/jetstream.md §4: max_deliver >= len(backoff); without a bound it is long enough.
+    let deliveries = config.deliveries_max().map_or(usize::MAX, |most| most as usize);
+    if deliveries < config.backoff.len() {
         return Err(ErrorCode::ConsumerMaxDeliverBackoff.into());
     }
     Ok(())
@@ -441,3 +441,6 @@ fn work_queue(config: &ConsumerConfig, others: &[&ConsumerConfig]) -> Result<(),
 fn has_blank(subject: &[u8]) -> bool {
     subject.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Push consumers: who listens, heartbeats, flow control, rates.
+
+use super::*;
+
+#[test]
+fn messages_wait_for_somebody_who_listens() {
+    let mut bench = Bench::new();
+    bench.recorder.deaf.push("d".to_owned());
+    let place = bench.consumer(push());
+    bench.publish("a", "x");
+    assert_eq!(bench.wait(SECOND), []);
+    assert!(!bench.info(place).push_bound);
+    bench.recorder.deaf.clear();
+    let sent = bench.wait(100 * MS);
+    assert_eq!((sent[0].to.as_str(), seqs(&sent)), ("d", vec![1]));
+    assert!(bench.info(place).push_bound);
+    bench.recorder.deaf.push("d".to_owned());
+    bench.publish("a", "x");
+    assert_eq!(bench.turn(), []);
+}
+
+#[test]
+fn silence_is_broken_by_heartbeats() {
+    let mut bench = Bench::new();
+    let config = ConsumerConfig { idle_heartbeat: SECOND as i64, ..push() };
+    bench.consumer(config);
+    bench.turn();
+    assert_eq!(bench.wait(SECOND - 1), []);
+    let sent = bench.wait(1);
+    assert_eq!(sent[0].status(), "100 Idle Heartbeat");
+    assert_eq!(sent[0].header("Nats-Last-Consumer"), Some("0"));
+    bench.wait(500 * MS);
+    bench.publish("a", "x");
+    assert_eq!(seqs(&bench.turn()), [1]);
+    assert_eq!(bench.wait(SECOND - 1), []);
+    let sent = bench.wait(1);
+    assert_eq!(sent[0].header("Nats-Last-Stream"), Some("1"));
+    assert_eq!(sent[0].header("Nats-Consumer-Stalled"), None);
+}
+
+fn flowing() -> ConsumerConfig {
+    ConsumerConfig {
+        ack_policy: AckPolicy::None,
+        flow_control: true,
+        idle_heartbeat: SECOND as i64,
+        ..push()
+    }
+}
+
+#[test]
+fn a_receiver_that_does_not_answer_is_sent_no_more() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.publish("a", &"x".repeat(10_000));
+    }
+    let place = bench.consumer(flowing());
+    let sent = bench.turn();
+    let out = seqs(&sent).len();
+    assert!(out < 30, "{out} of 10 kB are more than the window");
+    let asked: Vec<_> = sent.iter().filter(|sent| !sent.status().is_empty()).collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        (asked[0].to.as_str(), asked[0].status().as_str()),
+        ("d", "100 FlowControl Request")
+    );
+    let subject = asked[0].reply.clone();
+    assert!(subject.starts_with("$JS.FC.S.c.") && subject.len() == 15, "{subject}");
+    let beat = bench.wait(SECOND);
+    assert_eq!(beat.len(), 1);
+    assert_eq!(beat[0].header("Nats-Consumer-Stalled"), Some(subject.as_str()));
+    bench.with(|consumers, desk| consumers.flow_answered(place, b"$JS.FC.S.c.else", desk));
+    assert_eq!(bench.turn(), []);
+    let mut delivered = out;
+    let mut answer = Some(subject);
+    while let Some(subject) = answer.take() {
+        bench.with(|consumers, desk| consumers.flow_answered(place, subject.as_bytes(), desk));
+        let sent = bench.turn();
+        delivered += seqs(&sent).len();
+        answer = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).map(|s| s.reply.clone());
+    }
+    assert_eq!(delivered, 100);
+}
+
+#[test]
+fn answers_to_flow_control_acknowledge_where_the_policy_says_so() {
+    let mut bench = Bench::new();
+    let config =
+        ConsumerConfig { ack_policy: AckPolicy::FlowControl, max_ack_pending: 4, ..flowing() };
+    let place = bench.consumer(config);
+    for _ in 0..6 {
+        bench.publish("a", "x");
+    }
+    let sent = bench.turn();
+    assert_eq!(seqs(&sent), [1, 2, 3, 4]);
+    let asked = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).unwrap().clone();
+    bench.with(|consumers, desk| consumers.flow_answered(place, asked.reply.as_bytes(), desk));
+    assert_eq!(bench.info(place).ack_floor.stream_seq, 2);
+    assert_eq!(seqs(&bench.turn()), [5, 6]);
+}
+
+#[test]
+fn the_rate_is_kept() {
+    let mut bench = Bench::new();
+    for _ in 0..10 {
+        bench.publish("a", &"x".repeat(1000 - 40));
+    }
+    // About a thousand bytes each: one in a second.
+    bench.consumer(ConsumerConfig { rate_limit_bps: 8_000, ..push() });
+    assert_eq!(seqs(&bench.turn()).len(), 1);
+    let sent = bench.wait(5 * SECOND);
+    assert!((4..=6).contains(&seqs(&sent).len()), "{}", seqs(&sent).len());
+}
+
+#[test]
+fn a_moved_deliver_subject_is_used_at_once() {
+    let mut bench = Bench::new();
+    bench.recorder.deaf.push("d".to_owned());
+    bench.consumer(push());
+    bench.publish("a", "x");
+    assert_eq!(bench.turn(), []);
+    bench.consumer(ConsumerConfig { deliver_subject: "e".to_owned(), ..push() });
+    assert_eq!(bench.turn()[0].to, "e");
+}
