@@ -380,13 +380,16 @@ impl Consumer {
             || self.config.ack_pending_max().is_none_or(|most| self.pending.len() < most)
     }
 
-    /// A message is gone, and not because it was acknowledged here.
-    pub(crate) fn removed(&mut self, seq: u64, subject: &[u8], now: Now) {
+    /// A message is gone, and not because it was acknowledged here. Whether that makes room for
+    /// another.
+    pub(crate) fn removed(&mut self, seq: u64, subject: &[u8], now: Now) -> bool {
         if !self.filter.matches(subject) {
-            return;
+            return false;
         }
         self.cursor.removed(seq);
+        let full = !self.has_room();
         self.settle(seq, now);
+        full && self.has_room()
     }
 
     /// Sends a status message.

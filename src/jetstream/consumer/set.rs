@@ -480,8 +480,11 @@ impl Readers for Consumers {
 
     fn removed(&mut self, seq: u64, subject: &[u8]) {
         let now = self.now;
-        for slot in self.slots.iter_mut().flatten() {
-            slot.consumer.removed(seq, subject, now);
+        for at in 0..self.slots.len() {
+            let Some(slot) = &mut self.slots[at] else { continue };
+            if slot.consumer.removed(seq, subject, now) {
+                self.wake(ConsumerPlace(at as u32));
+            }
         }
     }
 

@@ -188,6 +188,9 @@ impl Run {
         if *fate == Fate::Done || *fate == Fate::Waiting {
             return;
         }
+        if !matches!(answer, Answer::Nak) {
+            self.naive.queue.retain(|queued| *queued != seq);
+        }
         match answer {
             Answer::Ack | Answer::Term => *fate = Fate::Done,
             Answer::Nak => self.naive.again(seq),
