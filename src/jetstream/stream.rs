@@ -16,14 +16,17 @@
 //! | `batch.rs`, `fast_batch.rs` | atomic and fast batches |
 //! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
 //! | `message_get.rs`, `direct_get.rs` | reading |
+//! | `source.rs`, `copying.rs`, `delivery_reply.rs` | mirrors and sources |
 //! | `recovery.rs` | what is read again after a restart |
 //! | `readers.rs`, `turn.rs` | the seams: consumers, and the surroundings of one call |
 //! | `header_block.rs` | header blocks made from others |
 
 mod batch;
+mod copying;
 mod counter;
 mod cron;
 mod dedupe;
+mod delivery_reply;
 mod direct_get;
 mod expiry;
 mod fast_batch;
@@ -38,6 +41,7 @@ mod removal;
 mod republish;
 mod rules;
 mod schedule;
+mod source;
 mod store;
 mod turn;
 
@@ -59,11 +63,13 @@ use publication::OwnedPublication;
 use recovery::Recovery;
 use rules::Rules;
 use schedule::Schedules;
+use source::Sources;
 
 pub use message_get::{MessageGetBody, MessageGetRequest, StoredMessage};
 pub use publication::Publication;
 pub use readers::{NoReaders, Readers};
 pub use removal::{DeleteRequest, PurgeRequest};
+pub use source::{SourceLetter, StreamSourceInfo};
 pub use turn::{Quota, Turn};
 
 /// Who a stream is.
@@ -100,6 +106,7 @@ pub struct Stream {
     parked: VecDeque<OwnedPublication>,
     gets: VecDeque<Get>,
     recovery: Option<Recovery>,
+    sources: Sources,
     /// Messages up to here were looked at by age and may stay.
     aged_upto: Seq,
     /// Where a sweep for unwanted messages goes on.
@@ -125,6 +132,7 @@ impl Stream {
     ) -> Stream {
         let Identity { account, domain, place } = identity;
         let window_ns = u64::try_from(config.duplicate_window).unwrap_or(0);
+        let sources = Sources::of(&config, now);
         let mut stream = Stream {
             id,
             place,
@@ -143,6 +151,7 @@ impl Stream {
             parked: VecDeque::new(),
             gets: VecDeque::new(),
             recovery: None,
+            sources,
             aged_upto: Seq::NONE,
             sweep_from: None,
             has_more: false,
@@ -183,6 +192,7 @@ impl Stream {
         self.config = config;
         self.aged_upto = Seq::NONE;
         self.choose_path();
+        self.change_sources(turn);
         self.keep_per_subject(turn);
         self.drop_from_head(turn);
         if was != Retention::Interest {
@@ -222,6 +232,7 @@ impl Stream {
         self.abandon_silent(turn);
         self.fast_batches.drop_silent(turn.now.mono_ns);
         self.run_schedules(turn);
+        self.run_sources(turn);
         self.dedupe.expire(turn.now.wall_ns);
         self.has_more = self.expire(turn);
     }
@@ -259,7 +270,11 @@ impl Stream {
         ];
         let mono = |wall_ns: u64| now.mono_ns.saturating_add(wall_ns.saturating_sub(now.wall_ns));
         let by_wall = by_wall.into_iter().flatten().min().map(mono);
-        let by_mono = [self.batches.next_deadline_ns(), self.fast_batches.next_deadline_ns()];
+        let by_mono = [
+            self.batches.next_deadline_ns(),
+            self.fast_batches.next_deadline_ns(),
+            self.sources.next_deadline_ns(),
+        ];
         by_mono.into_iter().flatten().chain(by_wall).min()
     }
 }

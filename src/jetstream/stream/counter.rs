@@ -68,6 +68,11 @@ pub(super) fn value_of(payload: &[u8]) -> Option<BigInt> {
     parse(value.val.as_bytes())
 }
 
+/// Whether a message adds to a counter.
+pub(super) fn increments(headers: &[u8]) -> bool {
+    Asked::read(headers).increment.is_some()
+}
+
 /// A value as it is stored.
 pub(super) fn payload(value: &str) -> Vec<u8> {
     format!("{{\"val\":\"{value}\"}}").into_bytes()

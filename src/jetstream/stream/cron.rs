@@ -95,11 +95,17 @@ impl Schedule {
         Ok(Schedule::Cron(Box::new(line)))
     }
 
-    /// When it is due for the first time, for one that was stored at `stored_ns`.
-    pub(super) fn first(&self, stored_ns: u64) -> Option<u64> {
+    /// When one that was stored at `stored_ns` is due for the first time from `now_ns` on. What
+    /// repeats and was due while the server was down is left out; what was due once is not.
+    pub(super) fn first(&self, stored_ns: u64, now_ns: u64) -> Option<u64> {
         match self {
             Schedule::At(at_ns) => Some(*at_ns),
-            Schedule::Every(_) | Schedule::Cron(_) => self.after(stored_ns),
+            Schedule::Every(interval) => {
+                let interval_ns = interval.as_nanos() as u64;
+                let passed = now_ns.saturating_sub(stored_ns) / interval_ns;
+                stored_ns.checked_add(interval_ns.checked_mul(passed + 1)?)
+            }
+            Schedule::Cron(_) => self.after(now_ns),
         }
     }
 
@@ -287,7 +293,7 @@ mod tests {
     #[test]
     fn once_is_once() {
         let schedule = Schedule::parse(b"@at 2024-01-01T00:00:00Z", None).unwrap();
-        assert_eq!(schedule.first(5), Some(ns("2024-01-01T00:00:00Z")));
+        assert_eq!(schedule.first(5, 7), Some(ns("2024-01-01T00:00:00Z")));
         assert_eq!(schedule.after(5), None);
     }
 

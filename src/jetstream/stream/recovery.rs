@@ -1,6 +1,6 @@
 //! After a restart: what a stream knew beside its messages, read from its messages again.
 //!
-//! Message ids within the dedupe window, schedules, and the rest of an atomic batch that a crash
+//! Message ids within the dedupe window, schedules, where sources stood, and the rest of an atomic batch that a crash
 //! cut in two. Until that is done, publishes wait. Everything may have to come from the disk, so
 //! it goes on over as many turns as it needs.
 
@@ -8,6 +8,7 @@ use base::Now;
 use storage::{Filter, Read, Seq, Storage};
 
 use super::publication::Asked;
+use super::source::Role;
 use super::{Stream, Turn};
 
 /// Messages that one turn reads.
@@ -22,6 +23,9 @@ pub(super) struct Recovery {
     schedules: Vec<Seq>,
     /// The next message whose id may count.
     next_id: Option<Seq>,
+    /// Where to look next for the last message of each source, from the end; and which sources
+    /// have not been found.
+    origins: (Seq, Vec<usize>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +53,10 @@ impl Stream {
             true => TornBatch::Possible,
             false => TornBatch::Impossible,
         };
-        self.recovery = Some(Recovery { torn_batch, schedules, next_id });
+        let sources = self.sources.list.iter().enumerate();
+        let sourced = sources.filter(|(_, source)| source.role == Role::Source);
+        let origins = (Seq::MAX, sourced.map(|(index, _)| index).collect());
+        self.recovery = Some(Recovery { torn_batch, schedules, next_id, origins });
         self.choose_path();
     }
 
@@ -77,6 +84,9 @@ impl Stream {
         }
         if let Some(&seq) = recovery.schedules.last() {
             return self.recover_schedule(seq, recovery, turn);
+        }
+        if !recovery.origins.1.is_empty() {
+            return self.recover_origin(recovery, turn);
         }
         let stored = turn.storage.stream(self.id);
         let next = recovery.next_id.and_then(|from| stored.first_matching(&Filter::all(), from));
@@ -118,6 +128,33 @@ impl Stream {
         Progress::Read
     }
 
+    /// Looks at one message from the end for the origin that it came from.
+    fn recover_origin(&mut self, recovery: &mut Recovery, turn: &mut Turn<'_>) -> Progress {
+        let (upto, missing) = &mut recovery.origins;
+        let stored = turn.storage.stream(self.id);
+        let Some(seq) = stored.last_matching(&Filter::all(), *upto) else {
+            missing.clear();
+            return Progress::Read;
+        };
+        let origin = match turn.storage.read(self.id, seq, self.ingest_waiter()) {
+            Read::Pending => return Progress::Wait,
+            Read::Gone => None,
+            Read::Ready(message) => Stream::origin_of(message.headers),
+        };
+        *upto = seq.previous();
+        let Some((name, position, filter, destination)) = origin else { return Progress::Read };
+        missing.retain(|&index| {
+            let source = &mut self.sources.list[index];
+            let is_it = source.index_name() == name
+                && source.filter_and_destination() == (filter.clone(), destination.clone());
+            if is_it {
+                source.position = position;
+            }
+            !is_it
+        });
+        Progress::Read
+    }
+
     fn recover_schedule(
         &mut self,
         seq: Seq,
@@ -135,7 +172,8 @@ impl Stream {
         recovery.schedules.pop();
         let asked = Asked::read(&headers);
         if let Some(pattern) = asked.schedule {
-            self.plan(&subject, pattern, asked.schedule_time_zone, seq, time_ns);
+            let order = (pattern, asked.schedule_time_zone);
+            self.plan(&subject, order, seq, time_ns, turn.now.wall_ns);
         }
         Progress::Read
     }

@@ -150,7 +150,8 @@ impl Stream {
             return;
         }
         if let Some(pattern) = asked.schedule {
-            self.plan(subject, pattern, asked.schedule_time_zone, seq, turn.now.wall_ns);
+            let now_ns = turn.now.wall_ns;
+            self.plan(subject, (pattern, asked.schedule_time_zone), seq, now_ns, now_ns);
         } else if let Some(scheduler) = asked.scheduler.filter(|&scheduler| scheduler != subject) {
             self.drop_schedule(scheduler, seq, turn);
         }
@@ -160,13 +161,13 @@ impl Stream {
     pub(super) fn plan(
         &mut self,
         subject: &[u8],
-        pattern: &[u8],
-        zone: Option<&[u8]>,
+        (pattern, zone): (&[u8], Option<&[u8]>),
         seq: Seq,
         stored_ns: u64,
+        now_ns: u64,
     ) {
         let Ok(schedule) = Schedule::parse(pattern, zone) else { return };
-        if let Some(due_ns) = schedule.first(stored_ns) {
+        if let Some(due_ns) = schedule.first(stored_ns, now_ns) {
             self.schedules.plan(subject, Planned { seq, due_ns, schedule });
         }
     }

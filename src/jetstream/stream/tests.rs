@@ -7,9 +7,14 @@ use storage::{Kind, Seq, Storage};
 use super::*;
 use crate::request_json::Strictness;
 use crate::stream_config::{ServerLimits, Storage as Kept, decode_request, for_create};
-use crate::{Outlet, Token};
+use crate::{Outlet, Token, WireTime};
 
+mod batches;
 mod ingest;
+mod limits;
+mod reading;
+mod sourcing;
+mod time;
 
 /// A message that left.
 #[derive(Clone, Debug, PartialEq, Eq)]
