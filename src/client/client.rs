@@ -212,6 +212,7 @@ impl Dialect for Client {
     fn opened(&mut self, context: &mut Context<'_>) {
         self.publisher.slot = context.slot;
         self.begin_login(context);
+        self.label_deliveries(context);
         self.send_info(context, |_| {});
     }
 

@@ -69,6 +69,7 @@ impl Client {
             context.logged_in(self);
         }
         self.login = Login::Done;
+        self.label_deliveries(context);
         self.ok(context);
     }
 }

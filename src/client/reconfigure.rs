@@ -17,6 +17,7 @@ impl Client {
         let new = self.current.get();
         let old = std::mem::replace(&mut self.settings, new);
         self.trace = context.log.wants(Level::Trace);
+        self.label_deliveries(context);
         self.limits.control_line_max = self.settings.control_line_max;
         self.limits.payload_max = match self.login {
             Login::Done => self.payload_max(),

@@ -2,7 +2,7 @@
 //! asks first whether tracing is on.
 
 use base::Level;
-use connection::Context;
+use connection::{Context, Dialect};
 use protocol::Op;
 
 use crate::client::Client;
@@ -33,6 +33,14 @@ impl Client {
             Op::Info(json) => format!("<<- [INFO {}]", lossy(json)),
         };
         self.say(context, Level::Trace, &text);
+    }
+
+    /// Gives the lines that trace what this client is sent the same beginning as all its others.
+    pub(crate) fn label_deliveries(&self, context: &mut Context<'_>) {
+        let label = self.trace.then(|| self.log_prefix(context.link));
+        if let Some(outbox) = context.shard.outbox(context.slot) {
+            outbox.set_trace_label(label);
+        }
     }
 
     fn trace_payload(&self, context: &Context<'_>, publish: &protocol::Publish<'_>) {

@@ -4,7 +4,7 @@
 //! What is delivered is what was published, byte for byte, with the verb's first letters changed
 //! and the sid put in behind the subject: three copies, no formatting.
 
-use base::{ClientId, ConnSlot, Counter, Level, Log, ShardId, SubKey};
+use base::{ConnSlot, Counter, Level, Log, ShardId, SubKey};
 use bytes::Bytes;
 use config::options::SlowSubscriber;
 use protocol::{Delivery, HeaderSupport, Publish};
@@ -86,7 +86,7 @@ impl Shard {
         let publish = message.publish();
         let (appended, delivered_len) = append(outbox, publish, message.shared(), &sub.sid);
         if let Some(log) = &self.settings.trace {
-            trace(log, outbox.cid(), publish, &sub.sid);
+            trace(log, outbox, publish, &sub.sid);
         }
         outbox.out_msgs += 1;
         outbox.out_bytes += delivered_len as u64;
@@ -132,13 +132,20 @@ fn guard_admits(
 
 /// A `->> [MSG …]` line, with `-V` (spec/cli-and-config.md §5).
 #[cold]
-fn trace(log: &Log, cid: ClientId, publish: &Publish<'_>, sid: &[u8]) {
-    let verb = if publish.has_headers() { "HMSG" } else { "MSG" };
+fn trace(log: &Log, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
     let subject = String::from_utf8_lossy(publish.subject());
     let sid = String::from_utf8_lossy(sid);
     let reply = publish.reply().map(|reply| format!(" {}", String::from_utf8_lossy(reply)));
-    let (reply, size) = (reply.unwrap_or_default(), publish.total_len());
-    log.say(Level::Trace, format!("cid:{cid} - ->> [{verb} {subject} {sid}{reply} {size}]"));
+    let reply = reply.unwrap_or_default();
+    let line = match (publish.headers(), outbox.headers()) {
+        (Some(headers), HeaderSupport::Supported) => {
+            let (headers, total) = (headers.len(), publish.total_len());
+            format!("HMSG {subject} {sid}{reply} {headers} {total}")
+        }
+        _ => format!("MSG {subject} {sid}{reply} {}", publish.payload().len()),
+    };
+    let label = outbox.trace_label.as_deref().unwrap_or_default();
+    log.say(Level::Trace, format!("{label} - ->> [{line}]"));
 }
 
 /// Encodes a delivery into `outbox`; also says how many bytes of headers and payload it carries.

@@ -50,6 +50,8 @@ pub struct Outbox {
     pub(crate) account: Option<AccountId>,
     /// Its permissions, if it has some.
     pub(crate) guard: Option<Box<Guard>>,
+    /// Who it is, for the lines that trace deliveries; where there are such.
+    pub(crate) trace_label: Option<Box<str>>,
 }
 
 /// Whether an append made the outbox one that the core must look at.
@@ -81,12 +83,18 @@ impl Outbox {
             sids: HashTable::new(),
             account: None,
             guard: None,
+            trace_label: None,
         }
     }
 
     /// The connection's id.
     pub fn cid(&self) -> ClientId {
         self.cid
+    }
+
+    /// Sets what names this connection in lines that trace deliveries.
+    pub fn set_trace_label(&mut self, label: Option<String>) {
+        self.trace_label = label.map(String::into_boxed_str);
     }
 
     /// Whether the other end takes headers; known once it has sent CONNECT.

@@ -89,4 +89,39 @@ fn o05_lines_name_address_cid_and_client() {
     let line = server.wait_for_log("<<- [PING]");
     let prefix = format!("[TRC] {address} - cid:{cid} - \"v1:go:n\" - ");
     assert!(line.contains(&prefix), "{line}");
+    raw.send("SUB a 1");
+    raw.publish("a", "x");
+    raw.message();
+    let line = server.wait_for_log("->> [MSG a 1 1]");
+    assert!(line.contains(&prefix), "{line}");
+}
+
+#[test]
+fn o04_headers_alone_may_be_traced_and_the_delivered_line_is_what_was_sent() {
+    if harness::Subject::from_env().skips("2.11.2") {
+        return;
+    }
+    let server = Server::with_config("trace_headers: true");
+    let mut plain = server.quiet();
+    plain.send("SUB a 1");
+    plain.ping();
+    let mut raw = server.connect();
+    raw.set_pings(harness::Pings::Answered);
+    raw.send(r#"CONNECT {"verbose":false,"headers":true}"#);
+    raw.send("SUB a 2");
+    raw.send_bytes(b"HPUB a 18 24\r\nNATS/1.0\r\nK: v\r\n\r\nsecret\r\n");
+    raw.message();
+    raw.ping();
+    server.wait_for_log(r#"<<- MSG_PAYLOAD: ["NATS/1.0\r\nK: v\r\n\r\n"]"#);
+    server.wait_for_log("->> [HMSG a 2 18 24]");
+    server.wait_for_log("->> [MSG a 1 6]");
+    assert!(!server.log_text().contains("secret"));
+}
+
+#[test]
+fn o04_quotes_in_a_payload_are_escaped() {
+    let server = Server::start(&["-V"]);
+    let mut raw = server.quiet();
+    raw.publish("foo", "say \"hi\"");
+    server.wait_for_log(r#"<<- MSG_PAYLOAD: ["say \"hi\""]"#);
 }
