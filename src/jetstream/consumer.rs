@@ -17,7 +17,7 @@
 //! | `pending.rs` | what is delivered and not acknowledged |
 //! | `status.rs` | status messages, exactly as written |
 //! | `advisory.rs`, `info.rs` | what is told about a consumer |
-//! | `state.rs`, `reset.rs` | the state on disk; starting over |
+//! | `kept.rs`, `state.rs`, `reset.rs` | what survives a restart; starting over |
 //! | `create.rs` | requests to create: names, and what is there already |
 //! | `config.rs`, `rules.rs`, `update.rs`, `levels.rs` | the configuration and its rules |
 //! | `decimal.rs` | numbers in decimal |
@@ -33,6 +33,7 @@ mod decimal;
 mod delivery;
 mod engine;
 mod info;
+mod kept;
 pub mod levels;
 mod pace;
 mod pending;
@@ -55,7 +56,7 @@ pub use config::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, Repla
 pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};
 pub use info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
+pub use kept::{KEPT_CONFIG, KEPT_STATE, Lost};
 pub use pulls::API_LEVEL;
 pub use rules::{Corrections, Setting, admit, check_name};
 pub use set::{ConsumerPlace, Consumers, End};
-pub use state::Damaged;

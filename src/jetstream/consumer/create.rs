@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::config::ConsumerConfig;
 use super::engine::{Birth, Desk, Persistence};
+use super::kept;
 use super::levels;
 use super::rules::{self, Corrections, Setting};
 use super::set::{ConsumerPlace, Consumers};
 use super::update;
-use crate::outlet::{Purpose, Token};
 use crate::wire_time::WireTime;
 use crate::{ApiError, ErrorCode};
 
@@ -177,14 +177,14 @@ impl Consumers {
         if full && !config.is_internal() {
             return Err(ErrorCode::MaximumConsumersLimit.into());
         }
-        let waiter = Token::new(number, Purpose::PullRequest, self.next_place().0).0;
+        let waiter = kept::waiter(number, self.next_place());
         let persistence = if config.mem_storage { Persistence::Memory } else { persistence };
         let birth = Birth {
             name,
             config,
             created: WireTime::from_wall_ns(desk.now.wall_ns),
             persistence,
-            waiter: storage::Waiter(waiter),
+            waiter,
         };
         Ok(Made::New(self.create(birth, desk)))
     }

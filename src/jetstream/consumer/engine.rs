@@ -438,19 +438,18 @@ impl Consumer {
         changed_at_ns + patience.max(cost)
     }
 
-    /// Appends the state to `out` if it is time to write it. What was written must be told by
-    /// [`Consumer::written`].
-    #[must_use]
-    pub fn write_if_due(&mut self, now: Now, out: &mut Vec<u8>) -> bool {
-        let due = self.write_at_ns() <= now.mono_ns;
-        if due {
-            self.write_state(now, out);
-        }
-        due
+    /// Whether the state should be written now.
+    pub(crate) fn is_due(&self, now: Now) -> bool {
+        self.write_at_ns() <= now.mono_ns
+    }
+
+    /// The state could not be written; it is tried again then.
+    pub(crate) fn write_later(&mut self, at_ns: u64) {
+        self.changed_at_ns = Some(at_ns);
     }
 
     /// The state as it was just written is safe at `mark`.
-    pub fn written(&mut self, bytes: usize, mark: Mark) {
+    pub(crate) fn written(&mut self, bytes: usize, mark: Mark) {
         self.changed_at_ns = None;
         self.written_bytes = bytes as u64;
         self.unconfirmed.extend(self.unwritten.drain(..).map(|reply| (mark, reply)));

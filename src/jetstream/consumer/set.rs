@@ -9,19 +9,18 @@ use std::collections::BinaryHeap;
 
 use base::Now;
 use hashbrown::HashMap;
-use storage::{Mark, Waiter};
+use storage::Waiter;
 
 use super::advisory::Event;
 use super::config::ConsumerConfig;
 use super::engine::{Birth, Consumer, Desk, Home, Outcome};
 use super::info::ConsumerInfo;
 use super::pending::NEVER;
-use super::state::Damaged;
 use super::status::Status;
 use super::update::{self, Bound};
 use crate::stream::Readers;
 use crate::wire_time::WireTime;
-use crate::{ApiError, ErrorCode, Outlet};
+use crate::{ApiError, ErrorCode};
 
 /// A consumer's place among its stream's. Used again after it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +54,11 @@ pub struct Consumers {
     running: Vec<ConsumerPlace>,
     times: BinaryHeap<Reverse<(u64, ConsumerPlace)>>,
     abandoned: Vec<ConsumerPlace>,
-    awaiting: Vec<ConsumerPlace>,
+    /// Those with acknowledgements to confirm.
+    pub(super) awaiting: Vec<ConsumerPlace>,
     settled: Vec<(u64, u64)>,
     now: Now,
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
 }
 
 impl Consumers {
@@ -140,44 +140,35 @@ impl Consumers {
     /// Adds a new consumer, whose configuration `admit` completed and whose name is free.
     pub fn create(&mut self, birth: Birth, desk: &mut Desk<'_>) -> ConsumerPlace {
         let consumer = Consumer::new(birth, &self.home, desk.storage, desk.now);
-        self.add(consumer)
-    }
-
-    /// Adds a consumer that was there before a restart. `None` stands for a state that was never
-    /// written.
-    ///
-    /// # Errors
-    /// [`Damaged`] when `state` cannot be read; nothing is added.
-    pub fn restore(
-        &mut self,
-        birth: Birth,
-        state: Option<&[u8]>,
-        desk: &mut Desk<'_>,
-    ) -> Result<ConsumerPlace, Damaged> {
-        let consumer = match state {
-            Some(state) => Consumer::restore(birth, state, &self.home, desk.storage, desk.now)?,
-            None => Consumer::new(birth, &self.home, desk.storage, desk.now),
-        };
-        Ok(self.add(consumer))
-    }
-
-    fn add(&mut self, consumer: Consumer) -> ConsumerPlace {
-        let name = consumer.name.clone();
-        let slot = Some(Slot { consumer, ready: false, timed_ns: NEVER });
-        let place = match self.vacant.pop() {
-            Some(place) => {
-                self.slots[place.0 as usize] = slot;
-                place
-            }
-            None => {
-                self.slots.push(slot);
-                ConsumerPlace(self.slots.len() as u32 - 1)
-            }
-        };
-        let before = self.names.insert(name, place);
-        assert!(before.is_none(), "a consumer's name is free when it is created");
-        self.wake(place);
+        let place = self.next_place();
+        self.vacant.pop();
+        self.add_at(place, consumer);
+        self.keep(place, desk);
         place
+    }
+
+    /// Adds a consumer at a place that nobody has.
+    pub(super) fn add_at(&mut self, place: ConsumerPlace, consumer: Consumer) {
+        let at = place.0 as usize;
+        if self.slots.len() <= at {
+            self.slots.resize_with(at + 1, || None);
+        }
+        assert!(self.slots[at].is_none(), "a place has one consumer");
+        let before = self.names.insert(consumer.name.clone(), place);
+        assert!(before.is_none(), "a consumer's name is free when it is created");
+        self.slots[at] = Some(Slot { consumer, ready: false, timed_ns: NEVER });
+        self.wake(place);
+    }
+
+    /// Notes which places are free, after a restart.
+    pub(super) fn find_vacant(&mut self) {
+        let free = (0..self.places()).map(ConsumerPlace).filter(|&place| self.get(place).is_none());
+        self.vacant = free.collect();
+    }
+
+    /// How many places there are, free ones included.
+    pub(super) fn places(&self) -> u32 {
+        self.slots.len() as u32
     }
 
     /// Gives a consumer a configuration that `admit` completed.
@@ -197,6 +188,7 @@ impl Consumers {
         };
         update::check_update(consumer.config(), &config, bound)?;
         consumer.update(config, desk.now);
+        self.keep(place, desk);
         self.wake(place);
         Ok(())
     }
@@ -214,7 +206,10 @@ impl Consumers {
         self.names.remove(&consumer.name);
         self.vacant.push(place);
         let status = match end {
-            End::Deleted => Status::ConsumerDeleted,
+            End::Deleted => {
+                self.forget(place, desk);
+                Status::ConsumerDeleted
+            }
             End::Shutdown => Status::ServerShutdown,
         };
         consumer.dismiss(&status, &self.home, desk.outlet);
@@ -283,6 +278,7 @@ impl Consumers {
         let (home, consumer) = self.at(place)?;
         consumer.pause(until, home, desk);
         let left = consumer.pause_left_ns(desk.now);
+        self.keep(place, desk);
         self.wake(place);
         Ok(left)
     }
@@ -419,35 +415,11 @@ impl Consumers {
         self.settled.drain(..)
     }
 
-    /// Writes the states that are due: `write` takes a consumer's place and state, and says when
-    /// it will be safe.
-    pub fn write_states(&mut self, now: Now, mut write: impl FnMut(ConsumerPlace, &[u8]) -> Mark) {
-        for at in 0..self.slots.len() {
-            let place = ConsumerPlace(at as u32);
-            let Some(slot) = &mut self.slots[at] else { continue };
-            self.scratch.clear();
-            if !slot.consumer.write_if_due(now, &mut self.scratch) {
-                continue;
-            }
-            let mark = write(place, &self.scratch);
-            slot.consumer.written(self.scratch.len(), mark);
-            if slot.consumer.awaits_durability() && !self.awaiting.contains(&place) {
-                self.awaiting.push(place);
-            }
-        }
+    pub(super) fn consumer_mut(&mut self, place: ConsumerPlace) -> Option<&mut Consumer> {
+        self.at(place).ok().map(|(_, consumer)| consumer)
     }
 
-    /// Confirms the acknowledgements that are safe by now.
-    pub fn confirm(&mut self, durable: Mark, outlet: &mut dyn Outlet) {
-        let (home, slots) = (&self.home, &mut self.slots);
-        self.awaiting.retain(|place| {
-            let Some(Some(slot)) = slots.get_mut(place.0 as usize) else { return false };
-            slot.consumer.confirm_durable(durable, home, outlet);
-            slot.consumer.awaits_durability()
-        });
-    }
-
-    fn at(&mut self, place: ConsumerPlace) -> Result<(&Home, &mut Consumer), ApiError> {
+    pub(super) fn at(&mut self, place: ConsumerPlace) -> Result<(&Home, &mut Consumer), ApiError> {
         let slot = self.slots.get_mut(place.0 as usize).and_then(Option::as_mut);
         let slot = slot.ok_or(ErrorCode::ConsumerNotFound)?;
         Ok((&self.home, &mut slot.consumer))

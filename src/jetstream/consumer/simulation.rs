@@ -3,7 +3,7 @@
 
 use base::{AccountId, Now};
 use protocol::{MessageParts, headers};
-use storage::{Erase, Incoming, Kind, Mark, Place, Purge, Seq, Storage};
+use storage::{Erase, Incoming, Kind, Place, Purge, Seq, Storage};
 
 use super::ConsumerInfo;
 use super::ack::Delivery;
@@ -246,14 +246,17 @@ impl Bench {
     }
 
     /// Writes the states that are due; they are safe at once.
-    pub(super) fn write(&mut self) -> Vec<(ConsumerPlace, Vec<u8>)> {
-        let mut written = Vec::new();
-        self.consumers.write_states(self.now, |place, state| {
-            written.push((place, state.to_vec()));
-            Mark(1)
-        });
-        self.consumers.confirm(Mark(1), &mut self.recorder);
-        written
+    pub(super) fn write(&mut self) {
+        self.with(|consumers, desk| consumers.write_states(desk));
+        self.consumers.confirm(self.storage.durable(), &mut self.recorder);
+    }
+
+    /// A consumer as its stream keeps it.
+    pub(super) fn state(&self, place: ConsumerPlace) -> Vec<u8> {
+        let mut state = Vec::new();
+        let consumer = self.consumers.get(place).expect("it is there");
+        consumer.write_state(self.now, &mut state);
+        state
     }
 
     pub(super) fn info(&mut self, place: ConsumerPlace) -> ConsumerInfo {

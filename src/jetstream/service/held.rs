@@ -2,7 +2,7 @@
 
 use base::{AccountId, Now};
 use shard::Letter;
-use storage::{Mark, Storage};
+use storage::Storage;
 
 use crate::AccountLimits;
 use crate::advisory::Action;
@@ -96,7 +96,7 @@ impl Held {
             self.remove_consumer(place, End::Deleted, means);
         }
         self.with_stream(means, |stream, turn| stream.turn(turn));
-        self.consumers.write_states(means.now, |_, _| Mark::default());
+        self.consumers.write_states(&mut means.of_consumers());
         self.consumers.confirm(means.storage.durable(), means.outlet);
         self.stream.has_work() || self.consumers.has_work()
     }

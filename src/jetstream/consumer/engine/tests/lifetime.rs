@@ -1,6 +1,6 @@
 //! Pauses, resets, restarts and the end of those whom nobody uses.
 
-use super::super::super::{Birth, Persistence};
+use super::super::super::{ConsumerPlace, Consumers, KEPT_CONFIG, KEPT_STATE, Lost};
 use super::*;
 use crate::wire_time::WireTime;
 
@@ -100,16 +100,19 @@ fn a_reset_starts_over() {
     assert_eq!(bench.with(|consumers, desk| consumers.reset(place, 3, desk)), Ok(3));
 }
 
-/// Puts the written state into a consumer of another name and gives its place.
-fn restored(bench: &mut Bench, config: ConsumerConfig, state: &[u8]) -> super::Place {
-    let birth = Birth {
-        name: "again".to_owned(),
-        config: ConsumerConfig { durable_name: "again".to_owned(), ..config },
-        created: WireTime::from_wall_ns(1),
-        persistence: Persistence::Log,
-        waiter: storage::Waiter(99),
-    };
-    bench.with(|consumers, desk| consumers.restore(birth, Some(state), desk)).unwrap()
+/// The consumers of the stream as they come back from what was kept, and what was lost.
+fn restarted(bench: &mut Bench, config: &[u8], state: &[u8]) -> Vec<Lost> {
+    let home = bench.consumers.home().clone();
+    let values = [(KEPT_CONFIG, config), (KEPT_STATE, state)]
+        .map(|(kind, value)| (storage::ValueKey { kind, number: 3 }, value));
+    bench.consumers = Consumers::new(home);
+    bench.with(|consumers, desk| consumers.recover(values, 0, desk))
+}
+
+/// A kept configuration.
+fn kept(config: &ConsumerConfig) -> Vec<u8> {
+    let config = serde_json::to_string(config).unwrap();
+    format!(r#"{{"name":"c","created":"2026-01-01T00:00:00Z","config":{config}}}"#).into_bytes()
 }
 
 #[test]
@@ -129,15 +132,12 @@ fn a_restart_brings_back_what_was_written() {
     bench.turn();
     bench.wait(SECOND);
     let before = bench.info(place);
-    let (_, state) = bench.write().pop().unwrap_or_else(|| {
-        let mut state = Vec::new();
-        let consumer = bench.consumers.get(place).expect("it is there");
-        consumer.write_state(bench.now, &mut state);
-        (place, state)
-    });
+    let state = bench.state(place);
     assert!(state.len() < 1000, "{} bytes for 67 pending", state.len());
-    let config = bench.consumers.get(place).unwrap().config().clone();
-    let place = restored(&mut bench, config, &state);
+    let config = kept(bench.consumers.get(place).unwrap().config());
+    assert_eq!(restarted(&mut bench, &config, &state), []);
+    let place = bench.consumers.find("c").expect("it is back");
+    assert_eq!(place, ConsumerPlace(3));
     let after = bench.info(place);
     assert_eq!((after.delivered, after.ack_floor), (before.delivered, before.ack_floor));
     assert_eq!(after.num_ack_pending, before.num_ack_pending);
@@ -153,7 +153,7 @@ fn a_restart_brings_back_what_was_written() {
 }
 
 #[test]
-fn a_damaged_state_is_refused_and_never_a_panic() {
+fn what_is_damaged_is_named_and_never_a_panic() {
     let mut bench = Bench::new();
     let place = bench.consumer(pull());
     for _ in 0..20 {
@@ -161,19 +161,17 @@ fn a_damaged_state_is_refused_and_never_a_panic() {
     }
     bench.pull(place, "i", "10");
     bench.turn();
-    let mut state = Vec::new();
-    bench.consumers.get(place).unwrap().write_state(bench.now, &mut state);
-    let config = bench.consumers.get(place).unwrap().config().clone();
+    let (config, state) = (kept(&pull()), bench.state(place));
     for end in 0..state.len() {
-        let birth = Birth {
-            name: "again".to_owned(),
-            config: config.clone(),
-            created: WireTime::from_wall_ns(1),
-            persistence: Persistence::Log,
-            waiter: storage::Waiter(99),
-        };
-        let result =
-            bench.with(|consumers, desk| consumers.restore(birth, Some(&state[..end]), desk));
-        assert!(result.is_err(), "{end} bytes of {}", state.len());
+        let lost = restarted(&mut bench, &config, &state[..end]);
+        assert_eq!(lost, [Lost::State("c".to_owned())], "{end} bytes of {}", state.len());
     }
+    for end in 0..config.len() {
+        let lost = restarted(&mut bench, &config[..end], &state);
+        assert_eq!(lost, [Lost::Config(ConsumerPlace(3))]);
+    }
+    // Free places are used again.
+    assert_eq!(restarted(&mut bench, &config, &state), []);
+    let next = bench.consumer(ConsumerConfig { durable_name: "n".to_owned(), ..pull() });
+    assert!(next.0 < 3, "{next:?}");
 }

@@ -152,7 +152,8 @@ fn a_confirmation_waits_until_what_it_confirms_is_safe() {
     bench.write();
     bench.ack_with(place, &sent[0], "+ACK", Some("confirm"));
     assert_eq!(bench.turn(), []);
-    bench.consumers.write_states(bench.now, |_, _| storage::Mark(7));
+    bench.consumers.consumer_mut(place).unwrap().written(10, storage::Mark(7));
+    bench.consumers.awaiting.push(place);
     bench.consumers.confirm(storage::Mark(6), &mut bench.recorder);
     assert_eq!(bench.turn(), []);
     bench.consumers.confirm(storage::Mark(7), &mut bench.recorder);
