@@ -9,6 +9,7 @@ use storage::{Filter, Stream};
 use crate::api::answer::{Answer, Body};
 use crate::api::page::{self, Page};
 use crate::request_json::{Strictness, decode};
+use crate::stream::StreamSourceInfo;
 use crate::stream_config::stamp_answer;
 use crate::{ApiError, ErrorCode, StreamConfig, WireTime};
 
@@ -33,6 +34,10 @@ pub struct Facts<'a> {
     pub consumers: usize,
     /// This JetStream's domain.
     pub domain: Option<&'a str>,
+    /// The origin of a mirror.
+    pub mirror: Option<StreamSourceInfo>,
+    /// The origins of a stream with sources.
+    pub sources: Vec<StreamSourceInfo>,
     /// Now, nanoseconds since the Unix epoch.
     pub wall_ns: u64,
 }
@@ -45,6 +50,10 @@ pub struct StreamInfo<'a> {
     state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<StreamSourceInfo>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<StreamSourceInfo>,
     ts: WireTime,
     #[serde(skip_serializing_if = "is_false")]
     did_create: bool,
@@ -113,6 +122,8 @@ pub fn describe<'a>(facts: &Facts<'a>, made: Made) -> StreamInfo<'a> {
         created: time(facts.created_ns),
         state,
         domain: facts.domain,
+        mirror: facts.mirror.clone(),
+        sources: facts.sources.clone(),
         ts: WireTime::from_wall_ns(facts.wall_ns),
         did_create: made == Made::Now,
     }

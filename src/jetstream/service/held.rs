@@ -146,6 +146,8 @@ impl Held {
             messages: storage.stream(self.stream.id()),
             consumers: self.consumers.len(),
             domain,
+            mirror: self.stream.mirror_info(wall_ns),
+            sources: self.stream.source_infos(wall_ns),
             wall_ns,
         }
     }

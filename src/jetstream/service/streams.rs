@@ -24,7 +24,7 @@ use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::REGISTRY;
 use crate::service::held::{Held, Means};
 use crate::settings::Settings;
-use crate::stream::{Identity, Publication, Quota, Stream};
+use crate::stream::{Identity, Publication, Quota, SourceLetter, Stream};
 use crate::stream_config::{self, StreamConfig};
 use crate::{AccountLimits, ErrorCode};
 
@@ -139,7 +139,16 @@ impl Streams {
                 held.consumers.flow_answered(consumer, publish.subject(), desk);
             }
             Purpose::DirectGet => held.direct_get(letter, means),
-            Purpose::Source | Purpose::SnapshotAck | Purpose::Restore | Purpose::Service => {}
+            Purpose::Source => {
+                let letter = SourceLetter {
+                    subject: publish.subject(),
+                    reply: publish.reply(),
+                    headers: publish.headers().unwrap_or_default(),
+                    payload: publish.payload(),
+                };
+                held.with_stream(means, |stream, turn| stream.source_letter(token, &letter, turn));
+            }
+            Purpose::SnapshotAck | Purpose::Restore | Purpose::Service => {}
         }
     }
 
@@ -448,6 +457,7 @@ impl Streams {
         for consumer in consumers {
             held.remove_consumer(consumer, End::Deleted, means);
         }
+        held.with_stream(means, Stream::close);
         self.storage.delete(held.stream.id());
         self.held[place as usize] = None;
         self.vacant.push(place);

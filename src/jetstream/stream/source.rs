@@ -68,6 +68,8 @@ pub(super) struct Source {
     consumer_seq: u64,
     lag: u64,
     heard_ns: Option<u64>,
+    /// The same as Unix nanoseconds.
+    heard_wall_ns: Option<u64>,
     retry: Duration,
     error: Option<ApiError>,
 }
@@ -138,6 +140,7 @@ impl Source {
             consumer_seq: 0,
             lag: 0,
             heard_ns: None,
+            heard_wall_ns: None,
             retry: RETRY_FIRST,
             error: None,
         }
@@ -219,13 +222,13 @@ impl Source {
         }
     }
 
-    fn info(&self, now: Now) -> StreamSourceInfo {
-        let since = |heard_ns: u64| i64::try_from(now.mono_ns.saturating_sub(heard_ns)).ok();
+    fn info(&self, wall_ns: u64) -> StreamSourceInfo {
+        let since = |heard_ns: u64| i64::try_from(wall_ns.saturating_sub(heard_ns)).ok();
         StreamSourceInfo {
             name: self.config.name.clone(),
             external: self.config.external.clone(),
             lag: self.lag,
-            active: self.heard_ns.and_then(since).unwrap_or(-1),
+            active: self.heard_wall_ns.and_then(since).unwrap_or(-1),
             error: self.error.clone(),
             filter_subject: self.config.filter_subject.clone(),
             subject_transforms: self.config.subject_transforms.clone(),
@@ -256,18 +259,18 @@ fn wanted(config: &StreamConfig) -> impl Iterator<Item = (Role, StreamSource)> {
 }
 
 impl Stream {
-    /// The mirror as stream info shows it.
+    /// The mirror as stream info shows it at `wall_ns`, Unix nanoseconds.
     #[must_use]
-    pub fn mirror_info(&self, now: Now) -> Option<StreamSourceInfo> {
+    pub fn mirror_info(&self, wall_ns: u64) -> Option<StreamSourceInfo> {
         let mirror = self.sources.list.iter().find(|source| source.role == Role::Mirror);
-        mirror.map(|source| source.info(now))
+        mirror.map(|source| source.info(wall_ns))
     }
 
     /// The sources as stream info shows them.
     #[must_use]
-    pub fn source_infos(&self, now: Now) -> Vec<StreamSourceInfo> {
+    pub fn source_infos(&self, wall_ns: u64) -> Vec<StreamSourceInfo> {
         let sources = self.sources.list.iter().filter(|source| source.role == Role::Source);
-        sources.map(|source| source.info(now)).collect()
+        sources.map(|source| source.info(wall_ns)).collect()
     }
 
     /// Takes over the sources of a new configuration; those that are the same go on.
@@ -366,6 +369,7 @@ impl Stream {
         let Some(index) = place else { return };
         let source = &mut self.sources.list[index];
         source.heard_ns = Some(turn.now.mono_ns);
+        source.heard_wall_ns = Some(turn.now.wall_ns);
         if matches!(source.state, State::Asked { .. }) && letter.subject.ends_with(b".created") {
             return self.hear_answer(index, letter.payload, turn);
         }

@@ -58,7 +58,7 @@ fn a_mirror_keeps_sequences_and_times() {
     assert_eq!(rig.message(5).unwrap().1, "NATS/1.0\r\nX: y\r\n\r\n");
     let stored = rig.storage.stream(rig.stream.id());
     assert_eq!(stored.look(Seq(5)).unwrap().time_ns, START_NS - 995);
-    let info = rig.stream.mirror_info(rig.now).unwrap();
+    let info = rig.stream.mirror_info(rig.now.wall_ns).unwrap();
     assert_eq!((&*info.name, info.lag, info.active), ("O", 9, 0));
     // After silence it asks from where it stands.
     rig.pass(10 * SECOND);
@@ -105,7 +105,7 @@ fn a_sourced_message_says_where_it_came_from() {
         rig.message(1).unwrap().1,
         "NATS/1.0\r\nNats-Stream-Source: O 9 o.*\u{c}p n.{{wildcard(1)}}\u{c}> o.a\r\n\r\n"
     );
-    assert_eq!(rig.stream.source_infos(rig.now).len(), 2);
+    assert_eq!(rig.stream.source_infos(rig.now.wall_ns).len(), 2);
     // After a restart it goes on behind the last one.
     let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
     let config = rig.stream.config().clone();
@@ -125,18 +125,18 @@ fn errors_of_the_origin_are_shown_and_tried_again() {
     rig.pass(0);
     let error = r#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
     answer(&mut rig, error);
-    let info = rig.stream.mirror_info(rig.now).unwrap();
+    let info = rig.stream.mirror_info(rig.now.wall_ns).unwrap();
     assert_eq!(info.error.unwrap().err_code, 10059);
     let asks = |rig: &Rig| rig.out.sent.iter().filter(|sent| !sent.reply.is_empty()).count();
     let before = asks(&rig);
     rig.pass(SECOND);
     assert_eq!(asks(&rig), before + 1);
     answer(&mut rig, "no json");
-    assert_eq!(rig.stream.mirror_info(rig.now).unwrap().error.unwrap().err_code, 10029);
+    assert_eq!(rig.stream.mirror_info(rig.now.wall_ns).unwrap().error.unwrap().err_code, 10029);
     let mut rig = Rig::of(r#"{"name":"S","sources":[{"name":"O"}]}"#);
     rig.pass(0);
     answer(&mut rig, "no json");
-    assert_eq!(rig.stream.source_infos(rig.now)[0].error.as_ref().unwrap().err_code, 10045);
+    assert_eq!(rig.stream.source_infos(rig.now.wall_ns)[0].error.as_ref().unwrap().err_code, 10045);
 }
 
 #[test]
