@@ -140,11 +140,6 @@ impl Block {
         BlockSlice { memory: Rc::clone(&self.memory), start, len: self.len - start }
     }
 
-    /// Everything frozen so far, as one slice.
-    pub fn frozen_slice(&self) -> BlockSlice {
-        BlockSlice { memory: Rc::clone(&self.memory), start: 0, len: self.frozen }
-    }
-
     /// An empty block again, if nobody holds a slice of it any more.
     #[must_use]
     pub fn reuse(self) -> Option<Block> {
@@ -166,6 +161,15 @@ pub struct BlockSlice {
     memory: Rc<Memory>,
     start: usize,
     len: usize,
+}
+
+impl BlockSlice {
+    /// The first `len` bytes of it.
+    #[must_use]
+    pub fn first(&self, len: usize) -> BlockSlice {
+        assert!(len <= self.len, "a part is not longer than the whole");
+        BlockSlice { len, ..self.clone() }
+    }
 }
 
 impl Deref for BlockSlice {
@@ -201,7 +205,7 @@ mod tests {
         let second = block.freeze();
         assert_eq!((&*first, &*second), (&b"abc"[..], &b"Def"[..]));
         assert_eq!(block.bytes(), b"abcDef");
-        assert_eq!(&*block.frozen_slice(), b"abcDef");
+        assert_eq!(&*second.first(1), b"D");
         assert_eq!(first.as_ptr() as usize % BLOCK_ALIGN, 0);
         assert_eq!(block.room(), BLOCK_ALIGN - 6);
     }

@@ -68,6 +68,13 @@ pub enum Operation {
         /// Where to.
         into: Block,
     },
+    /// Takes space for a file of so many bytes and makes it that long. What it holds is zero.
+    Allocate {
+        /// Which.
+        file: FileId,
+        /// Its length.
+        bytes: u64,
+    },
     /// Makes all completed writes to a file safe.
     Flush {
         /// Which.

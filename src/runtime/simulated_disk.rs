@@ -225,6 +225,15 @@ impl State {
                 self.file(file).write(offset as usize, &bytes, durability);
                 Ok(Done::Done)
             }
+            Operation::Allocate { file, bytes } => {
+                let len = self.file(file).bytes.len() as u64;
+                let grows = bytes.saturating_sub(len);
+                if self.capacity.is_some_and(|capacity| self.used() + grows > capacity) {
+                    return Err(DiskError::Full);
+                }
+                self.file(file).bytes.resize(bytes.max(len) as usize, 0);
+                Ok(Done::Done)
+            }
             Operation::Read { file, offset, mut into } => {
                 let all = &self.file(file).bytes;
                 let from = (offset as usize).min(all.len());

@@ -24,6 +24,7 @@
 //! | `subjects.rs` | the subjects of a stream: how many messages, first and last |
 //! | `names.rs`, `order.rs` | the subjects' bytes, and their order |
 //! | `arena.rs` | bodies in memory |
+//! | `log.rs`, `log/` | [`log::Log`]: the core's append-only log on disk |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
 //! | `space.rs` | what each account stores |
 //! | `expiry.rs` | messages with a time to live |
@@ -33,6 +34,7 @@ mod blocks;
 mod changes;
 mod expiry;
 mod filter;
+pub mod log;
 mod message;
 mod names;
 mod offsets;

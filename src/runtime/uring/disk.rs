@@ -91,6 +91,9 @@ impl DiskState {
                     .offset(*offset + moved as u64)
                     .build()
             }
+            Operation::Allocate { file, bytes } => {
+                opcode::Fallocate::new(self.descriptor(*file), *bytes).build()
+            }
             Operation::Flush { file } => {
                 let fd = self.descriptor(*file);
                 opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build()

@@ -1,0 +1,336 @@
+//! Hot path: records as bytes. Before it: `Storage::append`; after it: the writer's block.
+//!
+//! ```text
+//!  0 crc u32 │ 4 length u32 │ 8 stream u32 │ 12 kind u8 │ 13 flags u8 │ 14 subject_len u16
+//! 16 sequence u64 │ 24 time u64 │ 32 body … length
+//!
+//! kind        sequence      time            body
+//! Batch       its number    safe batches    epoch u64 │ bytes u32 │ zero u32
+//! Pad         0             0               anything: to the end of the batch
+//! Message     its number    when stored     [due u64] [headers_len u32] subject headers payload
+//! Remove      first         last            -
+//! Keyed       its order     the key         what the owner wants; kind of key in subject_len
+//! StreamGone  its order     0               -
+//! ```
+//! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` the
+//! header only) and is bound to the epoch and the place, so that a record that an earlier use
+//! left behind, or that stands where it was not written, is none.
+
+use crate::log::layout::{u16_at, u32_at, u64_at};
+use crate::log::{Epoch, StreamNumber, checksum};
+
+/// Bytes of a record's header.
+pub const HEADER_BYTES: usize = 32;
+/// Bytes of a batch record.
+pub const BATCH_BYTES: usize = HEADER_BYTES + 16;
+
+/// Flag of a message: a due time stands before the rest.
+const HAS_DUE: u8 = 1;
+/// Flag of a message: it has headers.
+const HAS_HEADERS: u8 = 2;
+/// Flag of a keyed record: the key holds nothing from now on.
+const IS_GONE: u8 = 4;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// The start of what one write wrote.
+    Batch = 1,
+    /// Its end, up to a whole sector.
+    Pad = 2,
+    /// A message.
+    Message = 3,
+    /// Messages of a stream are gone.
+    Remove = 4,
+    /// The newest value of a key.
+    Keyed = 5,
+    /// A stream is gone with all it had.
+    StreamGone = 6,
+}
+
+/// The fields of a record's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Header and body, bytes.
+    pub length: u32,
+    /// Whose it is; 0 for nobody's.
+    pub stream: StreamNumber,
+    /// What it is.
+    pub kind: RecordKind,
+    /// What the body has.
+    pub flags: u8,
+    /// A message's subject, bytes; or the kind of a key.
+    pub subject_len: u16,
+    /// See the table above.
+    pub sequence: u64,
+    /// See the table above.
+    pub time: u64,
+}
+
+impl Head {
+    /// Reads the header at the start of `bytes`; `None` if it is none.
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Option<Head> {
+        let bytes = bytes.get(..HEADER_BYTES)?;
+        let kind = match bytes[12] {
+            1 => RecordKind::Batch,
+            2 => RecordKind::Pad,
+            3 => RecordKind::Message,
+            4 => RecordKind::Remove,
+            5 => RecordKind::Keyed,
+            6 => RecordKind::StreamGone,
+            _ => return None,
+        };
+        let length = u32_at(bytes, 4);
+        (length as usize >= HEADER_BYTES).then(|| Head {
+            length,
+            stream: StreamNumber(u32_at(bytes, 8)),
+            kind,
+            flags: bytes[13],
+            subject_len: u16_at(bytes, 14),
+            sequence: u64_at(bytes, 16),
+            time: u64_at(bytes, 24),
+        })
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut [u8]) {
+        out[4..8].copy_from_slice(&self.length.to_le_bytes());
+        out[8..12].copy_from_slice(&self.stream.0.to_le_bytes());
+        out[12] = self.kind as u8;
+        out[13] = self.flags;
+        out[14..16].copy_from_slice(&self.subject_len.to_le_bytes());
+        out[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        out[24..32].copy_from_slice(&self.time.to_le_bytes());
+    }
+
+    /// Bytes that the checksum covers.
+    fn covered(&self) -> usize {
+        if self.kind == RecordKind::Pad { HEADER_BYTES } else { self.length as usize }
+    }
+}
+
+/// A message to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMessage<'a> {
+    /// Whose.
+    pub stream: StreamNumber,
+    /// Its number.
+    pub sequence: u64,
+    /// When it was stored, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// When it is due to go or to be sent, nanoseconds since the Unix epoch; 0 for never.
+    pub due_ns: u64,
+    /// At most 65,535 bytes.
+    pub subject: &'a [u8],
+    /// The whole header block; empty for none.
+    pub headers: &'a [u8],
+    /// The rest.
+    pub payload: &'a [u8],
+}
+
+impl NewMessage<'_> {
+    /// Bytes of the record.
+    #[inline]
+    pub fn record_bytes(&self) -> usize {
+        let due = if self.due_ns == 0 { 0 } else { 8 };
+        let headers = if self.headers.is_empty() { 0 } else { 4 + self.headers.len() };
+        HEADER_BYTES + due + headers + self.subject.len() + self.payload.len()
+    }
+
+    /// Fills `out`, which has room for just the record. The checksum comes last: [`seal`].
+    #[inline]
+    pub fn write(&self, out: &mut [u8]) {
+        let mut flags = 0;
+        let mut at = HEADER_BYTES;
+        if self.due_ns != 0 {
+            flags |= HAS_DUE;
+            out[at..at + 8].copy_from_slice(&self.due_ns.to_le_bytes());
+            at += 8;
+        }
+        if !self.headers.is_empty() {
+            flags |= HAS_HEADERS;
+            out[at..at + 4].copy_from_slice(&(self.headers.len() as u32).to_le_bytes());
+            at += 4;
+        }
+        for part in [self.subject, self.headers, self.payload] {
+            out[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        let head = Head {
+            length: out.len() as u32,
+            stream: self.stream,
+            kind: RecordKind::Message,
+            flags,
+            subject_len: self.subject.len() as u16,
+            sequence: self.sequence,
+            time: self.time_ns,
+        };
+        head.encode(out);
+    }
+}
+
+/// A keyed value to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct NewKeyed<'a> {
+    /// Whose.
+    pub stream: StreamNumber,
+    /// What kind of key.
+    pub key_kind: u16,
+    /// Which.
+    pub key: u64,
+    /// Later orders win.
+    pub order: u64,
+    /// What it holds from now on; `None` for nothing.
+    pub value: Option<&'a [u8]>,
+}
+
+impl NewKeyed<'_> {
+    /// Bytes of the record.
+    pub fn record_bytes(&self) -> usize {
+        HEADER_BYTES + self.value.map_or(0, <[u8]>::len)
+    }
+
+    /// Fills `out`, which has room for just the record.
+    pub fn write(&self, out: &mut [u8]) {
+        out[HEADER_BYTES..].copy_from_slice(self.value.unwrap_or_default());
+        let head = Head {
+            length: out.len() as u32,
+            stream: self.stream,
+            kind: RecordKind::Keyed,
+            flags: if self.value.is_none() { IS_GONE } else { 0 },
+            subject_len: self.key_kind,
+            sequence: self.order,
+            time: self.key,
+        };
+        head.encode(out);
+    }
+}
+
+/// Fills `out` with a record that is only a header: `Remove`, `StreamGone`, `Pad`.
+pub fn write_bare(
+    kind: RecordKind,
+    stream: StreamNumber,
+    sequence: u64,
+    time: u64,
+    out: &mut [u8],
+) {
+    let length = out.len() as u32;
+    Head { length, stream, kind, flags: 0, subject_len: 0, sequence, time }.encode(out);
+}
+
+/// Fills `out` with a batch record.
+pub fn write_batch(number: u64, safe: u64, epoch: Epoch, bytes: u32, out: &mut [u8]) {
+    write_bare(RecordKind::Batch, StreamNumber(0), number, safe, &mut out[..BATCH_BYTES]);
+    out[HEADER_BYTES..HEADER_BYTES + 8].copy_from_slice(&epoch.0.to_le_bytes());
+    out[HEADER_BYTES + 8..HEADER_BYTES + 12].copy_from_slice(&bytes.to_le_bytes());
+    out[HEADER_BYTES + 12..BATCH_BYTES].fill(0);
+}
+
+/// Puts the checksum into a record that is otherwise complete and will stand at `offset`.
+#[inline]
+pub fn seal(record: &mut [u8], epoch: Epoch, offset: u32) {
+    let covered = if record[12] == RecordKind::Pad as u8 { HEADER_BYTES } else { record.len() };
+    let crc = checksum(&record[4..covered]) ^ bound_to(epoch, offset);
+    record[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// What a record's checksum is mixed with: differs between any two epochs at the same place.
+#[inline]
+fn bound_to(epoch: Epoch, offset: u32) -> u32 {
+    let epoch = (epoch.0 as u32).wrapping_mul(0x9E37_79B1);
+    epoch ^ offset.wrapping_mul(0x85EB_CA6B)
+}
+
+/// A whole record, verified or from memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its header.
+    pub head: Head,
+    /// The whole record.
+    pub bytes: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The record at the start of `bytes`, which stands at `offset` of a segment; `None` unless
+    /// it is whole and was written there in this epoch.
+    #[inline]
+    pub fn verified(bytes: &'a [u8], epoch: Epoch, offset: u32) -> Option<Record<'a>> {
+        let head = Head::decode(bytes)?;
+        let crc = checksum(bytes.get(4..head.covered())?) ^ bound_to(epoch, offset);
+        (crc == u32_at(bytes, 0)).then(|| Record::of(head, bytes))
+    }
+
+    /// The record at the start of `bytes`, which this process wrote there and nobody changed.
+    #[inline]
+    pub fn trusted(bytes: &'a [u8]) -> Option<Record<'a>> {
+        let head = Head::decode(bytes)?;
+        (bytes.len() >= head.length as usize).then(|| Record::of(head, bytes))
+    }
+
+    #[inline]
+    fn of(head: Head, bytes: &'a [u8]) -> Record<'a> {
+        let end = (head.length as usize).min(bytes.len());
+        let bytes = &bytes[..end];
+        Record { head, bytes, body: &bytes[HEADER_BYTES..] }
+    }
+
+    /// The parts of a message; `None` if it is none or its lengths contradict each other.
+    #[inline]
+    pub fn message(&self) -> Option<NewMessage<'a>> {
+        if self.head.kind != RecordKind::Message {
+            return None;
+        }
+        let mut rest = self.body;
+        let mut due_ns = 0;
+        if self.head.flags & HAS_DUE != 0 {
+            let (due, behind) = rest.split_first_chunk::<8>()?;
+            (due_ns, rest) = (u64::from_le_bytes(*due), behind);
+        }
+        let mut headers_len = 0;
+        if self.head.flags & HAS_HEADERS != 0 {
+            let (len, behind) = rest.split_first_chunk::<4>()?;
+            (headers_len, rest) = (u32::from_le_bytes(*len), behind);
+        }
+        let (subject, rest) = rest.split_at_checked(usize::from(self.head.subject_len))?;
+        let (headers, payload) = rest.split_at_checked(headers_len as usize)?;
+        Some(NewMessage {
+            stream: self.head.stream,
+            sequence: self.head.sequence,
+            time_ns: self.head.time,
+            due_ns,
+            subject,
+            headers,
+            payload,
+        })
+    }
+
+    /// A keyed value; `None` if it is none.
+    pub fn keyed(&self) -> Option<NewKeyed<'a>> {
+        (self.head.kind == RecordKind::Keyed).then(|| NewKeyed {
+            stream: self.head.stream,
+            key_kind: self.head.subject_len,
+            key: self.head.time,
+            order: self.head.sequence,
+            value: (self.head.flags & IS_GONE == 0).then_some(self.body),
+        })
+    }
+
+    /// A batch's epoch and length; `None` if it is none.
+    pub fn batch(&self) -> Option<(Epoch, u32)> {
+        if self.head.kind != RecordKind::Batch || self.body.len() < BATCH_BYTES - HEADER_BYTES {
+            return None;
+        }
+        Some((Epoch(u64_at(self.body, 0)), u32_at(self.body, 8)))
+    }
+}
+
+const _: () = {
+    assert!(HEADER_BYTES == 24 + size_of::<u64>(), "the last field ends the header");
+    assert!(BATCH_BYTES == HEADER_BYTES + 16);
+};
+
+#[cfg(test)]
+mod tests;

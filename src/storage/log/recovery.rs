@@ -1,0 +1,614 @@
+//! Start-up: from segment files to a log. Sealed segments tell by their index what they hold; of
+//! what was being written at the end, the data is read, cut where it ends, and sealed.
+//!
+//! ```text
+//! header free, absent          ─▶ spare
+//! compacted, not sealed        ─▶ spare: its sources are all there
+//! replaced by a compacted one  ─▶ spare
+//! sealed                       ─▶ index read; rebuilt from the data if it is damaged
+//! not sealed                   ─▶ data read to the tail, cut there, sealed
+//! anything else                ─▶ damage: named, kept as it is, not used
+//! ```
+//! The tail is where the row of batches ends. Each batch says up to which batch all were safe
+//! when it was written: what is broken up to there is damage, named and kept; what is broken
+//! behind was never acknowledged, and is cut. Done twice, it finds what it left.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use runtime::Files;
+use runtime::disk::FileEntry;
+
+use super::index::{Index, Indexed, Messages, Removed};
+use super::layout::{BorderError, Footer, Header, SegmentUse, VERSION};
+use super::pipeline::Pipeline;
+use super::record::{BATCH_BYTES, Record, RecordKind};
+use super::segments::{Segment, Segments, Stage, reached_of};
+use super::{At, Epoch, Key, KeyKind, Log, LogSettings, Map, Slot, StreamNumber, checksum, tail};
+use crate::Mark;
+
+/// Shortest file that can be a segment: a header, a footer and something between.
+const FILE_BYTES_MIN: u64 = 3 * 512;
+
+/// Who takes what is found, in this order: values of keys, how far streams have come, what was
+/// removed, and the messages, by stream and sequence.
+pub trait Recover {
+    /// The newest value of a key.
+    fn keyed(&mut self, key: Key, value: &[u8]);
+
+    /// A stream has used every sequence up to `sequence`; its last message is from `time_ns`.
+    fn reached(&mut self, stream: StreamNumber, sequence: u64, time_ns: u64);
+
+    /// Messages are gone.
+    fn removed(&mut self, removed: Removed);
+
+    /// A message stands on disk. Whether it is still there, for all that was said before.
+    fn message(&mut self, stream: StreamNumber, at: At, message: &Indexed<'_>) -> bool;
+}
+
+/// What was found to be wrong. Nothing of it is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A file's header is damaged; nothing in the file is used.
+    Header {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A file's header is damaged, and its end told what it should be; all is used.
+    HeaderRebuilt {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A file has a layout that this server does not know; nothing in it is used.
+    Version {
+        /// Which file.
+        file: PathBuf,
+        /// Its version.
+        version: u16,
+    },
+    /// A sealed segment's index is damaged; it was rebuilt from the data.
+    Index {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Records are damaged: this part of the file is skipped.
+    Record {
+        /// Which file.
+        file: PathBuf,
+        /// Where it begins.
+        offset: u64,
+        /// How long it is; 0 if that cannot be told.
+        len: u64,
+    },
+    /// A part of a file cannot be read.
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        error: String,
+    },
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Damage::Header { file } => {
+                write!(f, "{}: the header is damaged; the file is not used", file.display())
+            }
+            Damage::HeaderRebuilt { file } => {
+                write!(f, "{}: the header is damaged; the file's end replaces it", file.display())
+            }
+            Damage::Version { file, version } => write!(
+                f,
+                "{}: layout version {version}; this server knows {VERSION}",
+                file.display()
+            ),
+            Damage::Index { file } => {
+                write!(f, "{}: the index is damaged; the data replaces it", file.display())
+            }
+            Damage::Record { file, offset, len: 0 } => {
+                write!(f, "{}: a record at {offset} is damaged", file.display())
+            }
+            Damage::Record { file, offset, len } => {
+                write!(f, "{}: {len} bytes at {offset} are damaged", file.display())
+            }
+            Damage::Unreadable { file, error } => {
+                write!(f, "{}: cannot be read: {error}", file.display())
+            }
+        }
+    }
+}
+
+/// What start-up found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Segment files looked at.
+    pub files: usize,
+    /// What is wrong with them.
+    pub damages: Vec<Damage>,
+    /// Bytes behind the last whole batch, never acknowledged and cut.
+    pub cut_bytes: u64,
+    /// Messages found that are still there.
+    pub messages: u64,
+}
+
+/// Why a log cannot be opened at all.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The folder cannot be made or listed, or a segment cannot be sealed.
+    System {
+        /// What was tried on.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let OpenError::System { path, error } = self;
+        write!(f, "{}: {error}", path.display())
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// A segment file as found.
+pub(super) struct FoundSegment {
+    pub path: Rc<Path>,
+    pub header: Header,
+    pub footer: Option<Footer>,
+    /// Its index, read or rebuilt.
+    pub index: Vec<u8>,
+    pub is_damaged: bool,
+}
+
+impl Log {
+    /// Opens the log in its folder, which is made if it is not there, and tells `recover` what is
+    /// in it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; damage is none: it is in the report.
+    pub fn open(
+        settings: LogSettings,
+        files: &dyn Files,
+        recover: &mut dyn Recover,
+    ) -> Result<(Log, Report), OpenError> {
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |error| OpenError::System { path, error }
+        };
+        let folder = settings.folder.clone();
+        files.make_folder(&folder).map_err(failed(&folder))?;
+        let mut report = Report::default();
+        let mut found = Vec::new();
+        let mut spares = Vec::new();
+        let (mut last_number, mut run, mut next_file) = (0, 0, 0);
+        for folder in std::iter::once(&settings.folder).chain(&settings.adopted) {
+            let entries = files.list(folder).map_err(failed(folder))?;
+            let entries = entries.into_iter().filter(is_segment);
+            let mut here = Vec::new();
+            for entry in entries {
+                report.files += 1;
+                next_file = next_file.max(number_of(&entry.path) + 1);
+                match look_at(files, &entry, &mut report) {
+                    Some(segment) if segment.header.used == SegmentUse::Free => {
+                        spares.push(segment);
+                    }
+                    Some(segment) => here.push(segment),
+                    None => {}
+                }
+            }
+            here.sort_by_key(|segment| segment.header.epoch);
+            tail::finish(files, &mut here, &mut spares, &mut report)?;
+            found.append(&mut here);
+        }
+        drop_replaced(&mut found, &mut spares);
+        for segment in found.iter().chain(&spares) {
+            run = run.max(segment.header.run);
+            let last = segment.footer.as_ref().map_or(0, |footer| footer.last_batch);
+            last_number = last_number.max(last);
+        }
+        let sector = files.block_bytes(&settings.folder) as u32;
+        let mut log = Log::empty(settings, sector, run + 1, next_file, last_number);
+        log.take_in(&found, &spares, recover, &mut report);
+        Ok((log, report))
+    }
+
+    fn empty(
+        settings: LogSettings,
+        sector: u32,
+        run: u64,
+        next_file: u64,
+        last_number: u64,
+    ) -> Log {
+        Log {
+            settings,
+            sector,
+            run,
+            segments: Segments::default(),
+            spares: Default::default(),
+            doomed: Default::default(),
+            preparing: None,
+            zeroing: None,
+            next_file,
+            next_epoch: 0,
+            writer: None,
+            pipeline: Pipeline::after(last_number),
+            appended: Mark::default(),
+            durable: Mark::default(),
+            written: Mark::default(),
+            keys: Map::default(),
+            next_order: 1,
+            next_stream: 0,
+            reads: Default::default(),
+            compaction: Default::default(),
+            zeroes: None,
+            free_blocks: Vec::new(),
+            jobs: Vec::new(),
+            free_jobs: Vec::new(),
+            requests: Vec::new(),
+            troubles: Vec::new(),
+            is_failed: false,
+            is_full: false,
+            retry_at_ns: 0,
+            flush_at_ns: 0,
+            now: base::Now::default(),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        found: &[FoundSegment],
+        spares: &[FoundSegment],
+        recover: &mut dyn Recover,
+        report: &mut Report,
+    ) {
+        for spare in spares {
+            self.next_epoch = self.next_epoch.max(Log::epoch_count(spare.header.epoch));
+            let slot = self.add_found(spare);
+            let segment = &mut self.segments[slot];
+            segment.sector = self.sector;
+            // One that is not ours, or does not fit, holds nothing and goes.
+            let is_ours = segment.path.parent() == Some(self.settings.folder.as_path());
+            let is_whole = segment.file_bytes.is_multiple_of(buffer::BLOCK_ALIGN as u32);
+            if is_ours && is_whole && segment.file_bytes <= self.settings.segment_bytes_max {
+                segment.stage = Stage::Spare;
+                self.spares.push_back(slot);
+            }
+        }
+        let mut indexes = Vec::new();
+        for segment in found {
+            self.next_epoch = self.next_epoch.max(Log::epoch_count(segment.header.epoch));
+            let slot = self.add_found(segment);
+            if let Some(index) = Index::parse(&segment.index) {
+                indexes.push((slot, index));
+            }
+        }
+        let mut gathered = Gathered::default();
+        for (slot, index) in &indexes {
+            for record in index.controls() {
+                self.take_control(*slot, &record, &mut gathered);
+            }
+        }
+        gathered.tell(self, recover);
+        self.take_messages(&indexes, &gathered, recover, report);
+        self.segments.look_for_dead();
+        self.compaction.look_again();
+    }
+
+    fn add_found(&mut self, found: &FoundSegment) -> Slot {
+        let Header { file_bytes, sector_bytes, epoch, .. } = found.header;
+        let path = Rc::clone(&found.path);
+        let mut segment = Segment::new(path, file_bytes as u32, sector_bytes, Stage::Sealed);
+        segment.epoch = epoch;
+        segment.is_damaged = found.is_damaged;
+        if let Some(footer) = &found.footer {
+            segment.note_ending(footer);
+        }
+        self.segments.add(segment)
+    }
+
+    fn take_control<'a>(&mut self, slot: Slot, record: &Record<'a>, gathered: &mut Gathered<'a>) {
+        let head = record.head;
+        self.note_stream(head.stream);
+        match head.kind {
+            RecordKind::Remove => {
+                let (first, last) = (head.sequence, head.time);
+                let removed = Removed { stream: head.stream, first, last };
+                self.segments[slot].add_removed(removed);
+                gathered.removed.push(removed);
+            }
+            RecordKind::StreamGone => {
+                self.next_order = self.next_order.max(head.sequence + 1);
+                self.segments[slot].gone.push(head.stream);
+                gathered.gone.push(head.stream);
+            }
+            RecordKind::Keyed => {
+                let Some(keyed) = record.keyed() else { return };
+                let key = Key::of(&keyed);
+                self.next_order = self.next_order.max(keyed.order + 1);
+                self.note_key(key, slot, keyed.order, keyed.value.is_none());
+                if key.kind == KeyKind::REACHED
+                    && let Some((sequence, time_ns)) = keyed.value.and_then(reached_of)
+                {
+                    self.segments[slot].add_reached(key.stream, sequence);
+                    gathered.reach(key.stream, sequence, time_ns);
+                } else if self.keys[&key].order == keyed.order {
+                    gathered.values.insert(key, keyed.value);
+                }
+            }
+            RecordKind::Batch | RecordKind::Pad | RecordKind::Message => {}
+        }
+    }
+
+    fn note_stream(&mut self, stream: StreamNumber) {
+        if stream.0 >> 24 == self.settings.log {
+            self.next_stream = self.next_stream.max(stream.0 & 0x00FF_FFFF);
+        }
+    }
+
+    fn take_messages(
+        &mut self,
+        indexes: &[(Slot, Index<'_>)],
+        gathered: &Gathered<'_>,
+        recover: &mut dyn Recover,
+        report: &mut Report,
+    ) {
+        let mut streams: Map<StreamNumber, Vec<_>> = Map::default();
+        for (slot, index) in indexes {
+            for stream in index.streams() {
+                self.note_stream(stream.number);
+                streams.entry(stream.number).or_default().push((*slot, stream));
+            }
+        }
+        for (number, mut places) in streams {
+            let is_gone = gathered.gone.contains(&number);
+            places.sort_by_key(|(_, stream)| stream.first);
+            // As a rule segments follow each other; compaction may leave them interleaved.
+            let mut heads: Vec<_> =
+                places.iter().map(|(slot, stream)| (*slot, stream.messages().peekable())).collect();
+            while let Some(place) = lowest(&mut heads) {
+                let (slot, messages) = &mut heads[place];
+                let message = messages.next().expect("just peeked at");
+                let at = At::new(*slot, message.offset);
+                let segment = &mut self.segments[*slot];
+                if !is_gone && recover.message(number, at, &message) {
+                    segment.add_message(number, message.sequence, message.length);
+                    report.messages += 1;
+                } else {
+                    segment.add_dead_message(number, message.sequence);
+                }
+            }
+        }
+    }
+}
+
+/// Of the messages that come next in each segment, the place of the one with the lowest number.
+fn lowest(heads: &mut Vec<(Slot, std::iter::Peekable<Messages<'_>>)>) -> Option<usize> {
+    // Segments at the front are used up first.
+    while heads.first_mut().is_some_and(|(_, messages)| messages.peek().is_none()) {
+        drop(heads.remove(0));
+    }
+    let mut found: Option<(usize, u64)> = None;
+    for (place, (_, messages)) in heads.iter_mut().enumerate() {
+        if let Some(message) = messages.peek()
+            && found.is_none_or(|(_, lowest)| message.sequence < lowest)
+        {
+            found = Some((place, message.sequence));
+        }
+    }
+    found.map(|(place, _)| place)
+}
+
+/// What the indexes say beside messages.
+#[derive(Default)]
+struct Gathered<'a> {
+    values: Map<Key, Option<&'a [u8]>>,
+    removed: Vec<Removed>,
+    reached: Map<StreamNumber, (u64, u64)>,
+    gone: Vec<StreamNumber>,
+}
+
+impl Gathered<'_> {
+    fn reach(&mut self, stream: StreamNumber, sequence: u64, time_ns: u64) {
+        let reached = self.reached.entry(stream).or_default();
+        *reached = (sequence, time_ns).max(*reached);
+    }
+
+    fn tell(&mut self, log: &mut Log, recover: &mut dyn Recover) {
+        let gone = &self.gone;
+        log.keys.retain(|key, _| !gone.contains(&key.stream));
+        self.values.retain(|key, _| !gone.contains(&key.stream));
+        let mut values: Vec<_> = self.values.iter().collect();
+        values.sort_by_key(|(key, _)| **key);
+        for (key, value) in values {
+            if let Some(value) = value {
+                recover.keyed(*key, value);
+            }
+        }
+        for (&stream, &(sequence, time_ns)) in &self.reached {
+            if !gone.contains(&stream) {
+                recover.reached(stream, sequence, time_ns);
+            }
+        }
+        for &removed in self.removed.iter().filter(|removed| !gone.contains(&removed.stream)) {
+            recover.removed(removed);
+        }
+    }
+}
+
+/// Whether a file's name is that of a segment.
+pub(super) fn is_segment(entry: &FileEntry) -> bool {
+    entry.path.extension().is_some_and(|kind| kind == "seg")
+}
+
+fn number_of(path: &Path) -> u64 {
+    path.file_stem().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
+}
+
+/// Reads what a file says of itself. `None` when nothing in it can be used; the report says why.
+pub(super) fn look_at(
+    files: &dyn Files,
+    entry: &FileEntry,
+    report: &mut Report,
+) -> Option<FoundSegment> {
+    let file = || entry.path.clone();
+    if entry.len < FILE_BYTES_MIN || entry.len > u64::from(u32::MAX) {
+        // Being made when the power went; or cut short afterwards.
+        return look_at_stump(entry, report);
+    }
+    let unreadable = |report: &mut Report, error: &io::Error| {
+        let error = error.to_string();
+        report.damages.push(Damage::Unreadable { file: file(), error });
+    };
+    let mut start = [0; 512];
+    if let Err(error) = files.read_at(&entry.path, 0, &mut start) {
+        unreadable(report, &error);
+        return None;
+    }
+    let footer = match read_footer(files, entry) {
+        Ok(footer) => footer,
+        Err(error) => {
+            unreadable(report, &error);
+            return None;
+        }
+    };
+    let header = match Header::decode(&start) {
+        Ok(header) => header,
+        Err(BorderError::Absent) if footer.is_none() => return Some(spare_of(entry)),
+        Err(BorderError::Version(version)) => {
+            report.damages.push(Damage::Version { file: file(), version });
+            return None;
+        }
+        Err(_) => match rebuilt_header(files, entry, footer.as_ref()) {
+            Some(header) => {
+                report.damages.push(Damage::HeaderRebuilt { file: file() });
+                header
+            }
+            None => {
+                report.damages.push(Damage::Header { file: file() });
+                return None;
+            }
+        },
+    };
+    let footer = footer.filter(|footer| footer.epoch == header.epoch);
+    let path = Rc::from(entry.path.as_path());
+    let header = Header { file_bytes: entry.len, ..header };
+    let mut segment = FoundSegment { path, header, footer, index: Vec::new(), is_damaged: false };
+    if header.used != SegmentUse::Free
+        && let Some(footer) = &segment.footer
+    {
+        match read_index(files, &entry.path, footer) {
+            Some(index) => {
+                let parsed = Index::parse(&index).expect("it was parsed just now");
+                for (offset, len) in parsed.damaged() {
+                    let (offset, len) = (u64::from(offset), u64::from(len));
+                    report.damages.push(Damage::Record { file: file(), offset, len });
+                    segment.is_damaged = true;
+                }
+                segment.index = index;
+            }
+            None => {
+                report.damages.push(Damage::Index { file: file() });
+                rebuild(files, &mut segment, report);
+            }
+        }
+    }
+    Some(segment)
+}
+
+/// A file too short to be a segment, or too long.
+fn look_at_stump(entry: &FileEntry, report: &mut Report) -> Option<FoundSegment> {
+    if entry.len > 0 {
+        report.damages.push(Damage::Header { file: entry.path.clone() });
+    }
+    None
+}
+
+fn spare_of(entry: &FileEntry) -> FoundSegment {
+    let header = Header {
+        used: SegmentUse::Free,
+        sector_bytes: 0,
+        epoch: Epoch(0),
+        file_bytes: entry.len,
+        run: 0,
+        first_batch: 0,
+        log: 0,
+    };
+    let path = Rc::from(entry.path.as_path());
+    FoundSegment { path, header, footer: None, index: Vec::new(), is_damaged: false }
+}
+
+/// The footer, wherever the last sector may begin.
+fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<Option<Footer>> {
+    for sector in [512, 4096, 1024, 2048] {
+        let Some(at) = entry.len.checked_sub(sector) else { continue };
+        let mut bytes = [0; 64];
+        files.read_at(&entry.path, at, &mut bytes)?;
+        if let Ok(footer) = Footer::decode(&bytes) {
+            return Ok(Some(footer));
+        }
+    }
+    Ok(None)
+}
+
+/// What a damaged header must have said: by the footer, and by the first batch.
+fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>) -> Option<Header> {
+    for sector_bytes in [512u32, 1024, 2048, 4096] {
+        let mut bytes = [0; BATCH_BYTES];
+        files.read_at(&entry.path, u64::from(sector_bytes), &mut bytes).ok()?;
+        let claimed = Record::trusted(&bytes).and_then(|record| record.batch());
+        let Some((epoch, _)) = claimed else { continue };
+        let is_whole = Record::verified(&bytes, epoch, sector_bytes).is_some();
+        if is_whole && footer.is_none_or(|footer| footer.epoch == epoch) {
+            // Whether compaction wrote it matters only before it is sealed.
+            let used = SegmentUse::Log;
+            let file_bytes = entry.len;
+            let first_batch = Record::trusted(&bytes).map_or(0, |r| r.head.sequence);
+            let (run, log) = (0, 0);
+            return Some(Header { used, sector_bytes, epoch, file_bytes, run, first_batch, log });
+        }
+    }
+    None
+}
+
+fn read_index(files: &dyn Files, path: &Path, footer: &Footer) -> Option<Vec<u8>> {
+    let mut index = vec![0; footer.index_bytes as usize];
+    let read = files.read_at(path, u64::from(footer.index_at), &mut index).ok()?;
+    let is_whole = read == index.len() && checksum(&index) == footer.index_crc;
+    (is_whole && Index::parse(&index).is_some()).then_some(index)
+}
+
+/// Rebuilds the index of a sealed segment from its data.
+fn rebuild(files: &dyn Files, segment: &mut FoundSegment, report: &mut Report) {
+    segment.is_damaged = true;
+    let upto = segment.footer.as_ref().map(|footer| footer.data_end);
+    match tail::scan(files, &segment.path, &segment.header, upto) {
+        Ok(scan) => segment.index = scan.rebuilt(&segment.path, report).encode(),
+        Err(error) => {
+            let (file, error) = (segment.path.to_path_buf(), error.to_string());
+            report.damages.push(Damage::Unreadable { file, error });
+        }
+    }
+}
+
+/// Turns segments that compaction has replaced into spares. A crash came before their release.
+fn drop_replaced(found: &mut Vec<FoundSegment>, spares: &mut Vec<FoundSegment>) {
+    let mut replaced = Vec::new();
+    for segment in found.iter() {
+        if segment.header.used == SegmentUse::Compacted
+            && let Some(index) = Index::parse(&segment.index)
+        {
+            replaced.extend(index.replaced());
+        }
+    }
+    for place in (0..found.len()).rev() {
+        if replaced.contains(&found[place].header.epoch) {
+            let mut segment = found.swap_remove(place);
+            segment.index = Vec::new();
+            spares.push(segment);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The end of a log after a crash: which batches landed, which of them count, where to cut.
+//!
+//! ```text
+//! batch    7      8      9      10     11         safe = 8, said by batch 10 or 11
+//!          whole  broken whole  broken whole
+//!          kept   named  kept   kept up to the first broken record; nothing from here on
+//! ```
+//! Batches up to `safe` were acknowledged: what is broken of them is damage. Behind it nothing
+//! was, unless it follows whole, so the first break there is where the power went. The last
+//! segments are sealed first, so that a crash in between changes nothing of the outcome.
+
+use std::io;
+use std::path::Path;
+
+use runtime::Files;
+
+use super::index::{Index, IndexBuilder};
+use super::layout::{Header, SegmentUse};
+use super::record::{BATCH_BYTES, Head, Record, RecordKind};
+use super::recovery::{Damage, FoundSegment, OpenError, Report};
+use super::writer::Ending;
+
+/// The data of a segment, taken apart.
+pub struct Scan {
+    bytes: Vec<u8>,
+    header: Header,
+    batches: Vec<FoundBatch>,
+}
+
+struct FoundBatch {
+    number: u64,
+    /// All up to this one were safe when it was written.
+    safe: u64,
+    start: u32,
+    end: u32,
+    /// Where its whole records begin.
+    records: Vec<u32>,
+    /// Where records are broken, and for how long.
+    broken: Vec<(u32, u32)>,
+}
+
+/// Reads the data of a segment; up to its end if that is known.
+///
+/// # Errors
+/// What the system says.
+pub fn scan(
+    files: &dyn Files,
+    path: &Path,
+    header: &Header,
+    upto: Option<u32>,
+) -> io::Result<Scan> {
+    let mut bytes = vec![0; upto.map_or(header.file_bytes, u64::from) as usize];
+    let read = files.read_at(path, 0, &mut bytes)?;
+    bytes.truncate(read);
+    let mut scan = Scan { bytes, header: *header, batches: Vec::new() };
+    let sector = header.sector_bytes as usize;
+    let mut at = sector;
+    while at + BATCH_BYTES <= scan.bytes.len() {
+        at = match scan.batch_at(at) {
+            Some(batch) => {
+                let end = batch.end as usize;
+                scan.batches.push(batch);
+                end
+            }
+            None => at + sector,
+        };
+    }
+    Ok(scan)
+}
+
+impl Scan {
+    fn record_at(&self, at: usize) -> Option<Record<'_>> {
+        Record::verified(self.bytes.get(at..)?, self.header.epoch, at as u32)
+    }
+
+    fn batch_at(&self, start: usize) -> Option<FoundBatch> {
+        let record = self.record_at(start)?;
+        let (_, length) = record.batch()?;
+        let end = (start + length as usize).min(self.bytes.len());
+        let (records, broken) = self.records_between(start + BATCH_BYTES, end);
+        Some(FoundBatch {
+            number: record.head.sequence,
+            safe: record.head.time,
+            start: start as u32,
+            end: end as u32,
+            records,
+            broken,
+        })
+    }
+
+    /// Where whole records begin, and where broken ones lie and how long those are.
+    fn records_between(&self, start: usize, end: usize) -> (Vec<u32>, Vec<(u32, u32)>) {
+        let (mut records, mut broken) = (Vec::new(), Vec::new());
+        let mut at = start;
+        while at < end {
+            match self.record_at(at).filter(|record| at + record.head.length as usize <= end) {
+                Some(record) => {
+                    if record.head.kind != RecordKind::Pad {
+                        records.push(at as u32);
+                    }
+                    at += record.head.length as usize;
+                }
+                None => {
+                    let next = self.next_record(at, end);
+                    broken.push((at as u32, (next - at) as u32));
+                    at = next;
+                }
+            }
+        }
+        (records, broken)
+    }
+
+    /// Where the next whole record of a batch begins, behind a broken one.
+    fn next_record(&self, broken: usize, end: usize) -> usize {
+        // As a rule its length is right.
+        let length = Head::decode(&self.bytes[broken..end]).map_or(0, |head| head.length);
+        let claimed = broken + length as usize;
+        if length > 0 && claimed <= end && (claimed == end || self.record_at(claimed).is_some()) {
+            return claimed;
+        }
+        (broken + 1..end).find(|&at| self.record_at(at).is_some()).unwrap_or(end)
+    }
+
+    /// The index over all whole records; what is broken is named.
+    pub fn rebuilt(&self, path: &Path, report: &mut Report) -> IndexBuilder {
+        let end = self.bytes.len() as u32;
+        self.index(self.batches.len(), end, |_| true, path, report)
+    }
+
+    /// The index over the first batches, without what begins at `before` or behind; what is
+    /// broken is named where it was safe. All of a sealed segment's data ends at `before`.
+    fn index(
+        &self,
+        batches: usize,
+        before: u32,
+        was_safe: impl Fn(u64) -> bool,
+        path: &Path,
+        report: &mut Report,
+    ) -> IndexBuilder {
+        let mut index = IndexBuilder::default();
+        let mut damaged = Vec::new();
+        let mut add = |records: &[u32]| {
+            for &at in records.iter().filter(|&&at| at < before) {
+                let record = Record::trusted(&self.bytes[at as usize..]).expect("verified before");
+                index.add_record(&record, at);
+            }
+        };
+        let mut end = self.header.sector_bytes;
+        for batch in &self.batches[..batches] {
+            if batch.start > end {
+                // The start of a batch is broken; what stands behind it may be whole.
+                let (records, broken) = self.records_between(end as usize, batch.start as usize);
+                add(&records);
+                damaged.extend(broken);
+            }
+            end = batch.end;
+            if was_safe(batch.number) {
+                damaged.extend_from_slice(&batch.broken);
+            }
+            add(&batch.records);
+        }
+        if batches == self.batches.len() && before < u32::MAX && end < before {
+            let (records, broken) = self.records_between(end as usize, before as usize);
+            add(&records);
+            damaged.extend(broken);
+        }
+        for (offset, len) in damaged {
+            index.add_damaged(offset, len);
+            let file = path.to_path_buf();
+            let (offset, len) = (u64::from(offset), u64::from(len));
+            report.damages.push(Damage::Record { file, offset, len });
+        }
+        index
+    }
+}
+
+/// Where the row of batches ends.
+struct Row {
+    safe: u64,
+    /// The number that comes next.
+    next: u64,
+    is_cut: bool,
+}
+
+impl Row {
+    /// How many batches of a segment count, and up to where the last of them does.
+    fn take(&mut self, scan: &Scan) -> (usize, u32) {
+        self.miss(scan.header.first_batch);
+        for (place, batch) in scan.batches.iter().enumerate() {
+            self.miss(batch.number);
+            if self.is_cut {
+                return (place, u32::MAX);
+            }
+            self.next = batch.number + 1;
+            if let Some(&(broken, _)) = batch.broken.first()
+                && batch.number > self.safe
+            {
+                self.is_cut = true;
+                return (place + 1, broken);
+            }
+        }
+        (if self.is_cut { 0 } else { scan.batches.len() }, u32::MAX)
+    }
+
+    /// The next batch that is there is `found`: those before it are damage, or the end.
+    fn miss(&mut self, found: u64) {
+        self.is_cut |= found > self.next && found - 1 > self.safe;
+    }
+}
+
+/// Reads, cuts and seals the segments of one folder that were not sealed when the server ended.
+/// `here` is in the order of epochs; what means nothing goes to `spares`.
+///
+/// # Errors
+/// [`OpenError`] when a segment cannot be sealed.
+pub fn finish(
+    files: &dyn Files,
+    here: &mut Vec<FoundSegment>,
+    spares: &mut Vec<FoundSegment>,
+    report: &mut Report,
+) -> Result<(), OpenError> {
+    for place in (0..here.len()).rev() {
+        let segment = &here[place];
+        if segment.header.used == SegmentUse::Compacted && segment.footer.is_none() {
+            spares.push(here.remove(place));
+        }
+    }
+    let mut safe = 0;
+    let mut scans = Vec::new();
+    for (place, segment) in here.iter_mut().enumerate() {
+        if segment.footer.is_some() {
+            // What was sealed was safe, and with it all before.
+            if !scans.is_empty() && has_batches(segment) {
+                safe = safe.max(segment.header.first_batch.saturating_sub(1));
+            }
+            continue;
+        }
+        match scan(files, &segment.path, &segment.header, None) {
+            Ok(scan) => {
+                safe = scan.batches.iter().map(|batch| batch.safe).fold(safe, u64::max);
+                scans.push((place, scan));
+            }
+            Err(error) => {
+                let (file, error) = (segment.path.to_path_buf(), error.to_string());
+                report.damages.push(Damage::Unreadable { file, error });
+                segment.is_damaged = true;
+            }
+        }
+    }
+    let Some((_, first)) = scans.first() else { return Ok(()) };
+    let mut row = Row { safe, next: first.header.first_batch, is_cut: false };
+    let mut ends = Vec::new();
+    for (place, scan) in &scans {
+        let (batches, before) = row.take(scan);
+        ends.push((*place, scan, batches, before, row.next - 1));
+    }
+    for (place, scan, batches, before, last_batch) in ends.into_iter().rev() {
+        let segment = &mut here[place];
+        let index = scan.index(batches, before, |n| n <= safe, &segment.path, report);
+        let landed = scan.batches.last().map_or(0, |batch| batch.end);
+        let kept = scan.batches[..batches].last().map_or(scan.header.sector_bytes, |b| b.end);
+        let cut_from = kept.min(before);
+        report.cut_bytes += u64::from(landed.saturating_sub(cut_from));
+        seal(files, segment, &index, kept, last_batch)?;
+    }
+    Ok(())
+}
+
+fn has_batches(segment: &FoundSegment) -> bool {
+    segment.footer.as_ref().is_some_and(|footer| footer.data_end > segment.header.sector_bytes)
+}
+
+fn seal(
+    files: &dyn Files,
+    segment: &mut FoundSegment,
+    index: &IndexBuilder,
+    data_end: u32,
+    last_batch: u64,
+) -> Result<(), OpenError> {
+    let Header { epoch, sector_bytes, file_bytes, .. } = segment.header;
+    let file_bytes = file_bytes as u32;
+    let ending = Ending::new(index, epoch, data_end, last_batch, sector_bytes, file_bytes);
+    let parts =
+        [(ending.footer.index_at, &ending.index), (ending.footer_at, &ending.footer_sector)];
+    for (offset, bytes) in parts {
+        files.write_at(&segment.path, u64::from(offset), bytes).map_err(|error| {
+            let path = segment.path.to_path_buf();
+            OpenError::System { path, error }
+        })?;
+    }
+    segment.footer = Some(ending.footer);
+    segment.index = ending.index[..ending.footer.index_bytes as usize].to_vec();
+    segment.is_damaged |= Index::parse(&segment.index).is_some_and(|i| i.damaged().count() > 0);
+    Ok(())
+}
