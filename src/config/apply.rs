@@ -144,8 +144,22 @@ impl Applier<'_> {
                 set(self.draft, (!host.is_empty()).then_some(host), port);
             }
             (Kind::TextList(set), value) => set(self.draft, texts(value, kind)?),
-            (Kind::TextMap(set), Value::Map(map)) => set(self.draft, text_map(map)?),
-            (Kind::SwitchMap(set), Value::Map(map)) => set(self.draft, switch_map(map)?),
+            (Kind::TextMap(set), Value::Map(map)) => {
+                let text = |value: &Value| match value {
+                    Value::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
+                let entries = self.entries(map, "text", text);
+                set(self.draft, entries);
+            }
+            (Kind::SwitchMap(set), Value::Map(map)) => {
+                let switch = |value: &Value| match value {
+                    Value::Bool(on) => Some(*on),
+                    _ => None,
+                };
+                let entries = self.entries(map, "a boolean", switch);
+                set(self.draft, entries);
+            }
             (Kind::Block(table), Value::Map(map)) => {
                 if key.eq_ignore_ascii_case("authorization") {
                     self.draft.auth.place = Some(entry.place);
@@ -164,6 +178,27 @@ impl Applier<'_> {
             (kind, value) => return Err(wrong_kind(kind, value)),
         }
         Ok(())
+    }
+
+    /// A block whose keys are of the user's own choice; what has the wrong kind is noted.
+    fn entries<T>(
+        &mut self,
+        map: &Map,
+        expected: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let mut entries = BTreeMap::new();
+        for (key, entry) in map.sorted() {
+            let value = &entry.node.value;
+            if let Some(read) = read(value) {
+                entries.insert(key.to_owned(), read);
+                continue;
+            }
+            let error = ValueError::Kind { expected, found: value.kind() };
+            let problem = Problem::Value { key: key.to_owned(), error };
+            self.found.note(Some(entry.node.place), problem);
+        }
+        entries
     }
 
     fn span(
@@ -348,22 +383,4 @@ fn texts(value: &Value, kind: &Kind) -> Result<Vec<String>, ValueError> {
         Value::Array(nodes) => nodes.iter().map(|node| text(&node.value)).collect(),
         value => Ok(vec![text(value)?]),
     }
-}
-
-fn text_map(map: &Map) -> Result<BTreeMap<String, String>, ValueError> {
-    map.sorted()
-        .map(|(key, entry)| match &entry.node.value {
-            Value::Text(text) => Ok((key.to_owned(), text.clone())),
-            other => Err(ValueError::Kind { expected: "text", found: other.kind() }),
-        })
-        .collect()
-}
-
-fn switch_map(map: &Map) -> Result<BTreeMap<String, bool>, ValueError> {
-    map.sorted()
-        .map(|(key, entry)| match &entry.node.value {
-            Value::Bool(on) => Ok((key.to_owned(), *on)),
-            other => Err(ValueError::Kind { expected: "a boolean", found: other.kind() }),
-        })
-        .collect()
 }
