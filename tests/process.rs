@@ -120,6 +120,20 @@ fn l04_flags_win_over_the_file() {
 }
 
 #[test]
+fn f08_feature_flags_are_shown_and_those_that_are_missing_are_logged() {
+    if harness::Subject::from_env().skips("2.14.0") {
+        return;
+    }
+    let config = "feature_flags { js_ack_fc_v2: false, no_such_flag: true }";
+    let server = Server::builder().monitored().config(config).start();
+    let line = server.wait_for_log("no_such_flag");
+    assert!(line.contains("[WRN] Feature flag \"no_such_flag\" is not supported"), "{line}");
+    let flags = harness::get(server.monitor(), "/varz").json()["feature_flags"].clone();
+    assert_eq!(flags, serde_json::json!({"js_ack_fc_v2": false, "no_such_flag": true}));
+    assert!(!server.log_text().contains("js_ack_fc_v2"), "off is how it is");
+}
+
+#[test]
 fn l08_interrupt_and_terminate_exit_0() {
     for (signal, name) in [(Signal::INT, "interrupt"), (Signal::TERM, "terminated")] {
         let server = Server::start(&["-D"]);
@@ -151,6 +165,28 @@ fn l07_a_signal_is_sent_by_pid_or_pid_file() {
     let sent = Server::run_to_end(&["-sl", &format!("quit={}", server.pid())]);
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
     assert_eq!(server.finish().code, Some(0));
+}
+
+#[test]
+fn l07_a_signal_is_sent_by_the_beginning_of_a_pid() {
+    let server = Server::start(&[]);
+    // Others whose id begins so re-open their logs too, which harms none.
+    let sent = Server::run_to_end(&["--signal", &format!("reopen={}*", server.pid())]);
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    server.wait_for_log("File log re-open ignored, not a file logger");
+    let nobody = Server::run_to_end(&["--signal", "reopen=999999999*"]);
+    assert_eq!(nobody.code, Some(1));
+    let said = "nats-server: no nats-server processes running";
+    assert!(nobody.stderr.contains(said), "{}", nobody.stderr);
+}
+
+#[test]
+fn l07_a_pid_file_with_a_line_end_is_refused() {
+    let folder = Folder::new();
+    let file = folder.write("server.pid", "1234\n");
+    let sent = Server::run_to_end(&["--signal", &format!("quit={}", file.display())]);
+    assert_eq!(sent.code, Some(1), "{}", sent.stderr);
+    assert!(sent.stderr.contains("invalid pid: 1234"), "{}", sent.stderr);
 }
 
 #[test]

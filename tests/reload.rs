@@ -190,6 +190,29 @@ fn f11_who_came_in_without_a_name_must_go_when_one_is_asked_for() {
 }
 
 #[test]
+fn f11_subscriptions_that_are_not_permitted_any_more_end_and_the_others_go_on() {
+    let users = |subscribe: &str| {
+        format!(
+            "authorization {{ users: [\n\
+             {{user: ivy, password: a, permissions: {{subscribe: {subscribe}}}}}\n\
+             {{user: bob, password: b}}] }}"
+        )
+    };
+    let server = Server::with_config(&users(r#"["foo", "bar"]"#));
+    let mut ivy = login(&server, "ivy", "a");
+    ivy.send("SUB foo 1\r\nSUB bar 2");
+    ivy.ping();
+    reloaded(&server, &users(r#"["bar"]"#));
+    let line = ivy.line();
+    assert!(line.starts_with(r#"-ERR 'Permissions Violation for Subscription to "foo""#), "{line}");
+    let mut bob = login(&server, "bob", "b");
+    bob.publish("foo", "x");
+    bob.publish("bar", "y");
+    ivy.expect("MSG bar 2 1\r\ny\r\n");
+    ivy.ping();
+}
+
+#[test]
 fn f10_fewer_connections_close_the_newest() {
     let server = Server::with_config("max_connections: 10");
     if server.subject().skips("2.12.0") {

@@ -1,5 +1,6 @@
 //! The corpus: `corpus/good/*.conf` with digest and JSON beside each, `corpus/bad/*.conf` with
-//! what is printed, `corpus/warned/*.conf` with what `-t` refuses and a start only says. One file for each rule of spec/cli-and-config.md §6, and more.
+//! what is printed, `corpus/warned/*.conf` with what `-t` refuses and a start only says. One file
+//! for each rule of spec/cli-and-config.md §6, and more.
 //!
 //! `CORPUS_WRITE=1 cargo test -p corewire-config corpus` writes the expectations anew, to be read
 //! before they are committed.
