@@ -109,6 +109,19 @@ impl Blocks {
         })
     }
 
+    /// Tells `each` every message, the lowest sequence first.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Seq, Entry)) {
+        for block in &self.blocks {
+            for offset in block.live.iter() {
+                let entry = match &block.packed {
+                    Some(packed) => packed.entry(index_of(packed, offset)),
+                    None => self.tail[self.tail_present.below(offset) as usize],
+                };
+                each(Seq(block.number * SPAN + u64::from(offset)), entry);
+            }
+        }
+    }
+
     /// Takes the message `seq` out.
     pub(crate) fn remove(&mut self, seq: Seq) -> Option<Entry> {
         let entry = self.get(seq)?;

@@ -2,26 +2,43 @@
 //!
 //! Index, subjects and bodies change together here and nowhere else.
 
-use crate::Seq;
-use crate::arena::{Body, ChunkId};
-use crate::blocks::Entry;
-use crate::message::Incoming;
+use crate::arena::Arena;
+use crate::blocks::{Blocks, Entry};
+use crate::bodies::{Bodies, InLog};
+use crate::durable::Durable;
+use crate::log::StreamNumber;
 use crate::pick::Every;
-use crate::storage::{Erase, Purge, Purged};
 use crate::stream::Stream;
 use crate::subjects::SubjectId;
+use crate::{Erase, Incoming, Purge, Purged, Seq};
 
 /// Entries of messages that are gone stay in the queue of a stream up to this many, and up to as
 /// many as it has messages twice over.
 const EXPIRY_SLACK: u64 = 1024;
 
 impl Stream {
-    /// Stores a message under `seq`, which is above every sequence used; its size.
-    pub(crate) fn append(&mut self, seq: Seq, message: &Incoming<'_>) -> u64 {
-        let Incoming { subject, headers, payload, shared, time_ns, expires_ns } = *message;
+    /// Notes a message under `seq`, which is above every sequence used, and whose body lies at
+    /// `at`; its size.
+    #[inline]
+    pub(crate) fn append(&mut self, seq: Seq, message: &Incoming<'_>, at: u64) -> u64 {
+        let Incoming { subject, headers, payload, time_ns, expires_ns, .. } = *message;
         let size = self.kind.size_of(subject.len(), headers.len(), payload.len());
-        let at = self.bodies.push(seq, headers, payload, shared);
-        let (subject, before) = self.subjects.add(subject, seq);
+        let subject = self.subjects.add(subject, seq);
+        self.note(seq, subject, size, (time_ns, expires_ns), at);
+        size
+    }
+
+    /// Notes a message that its subject counts already: given the subject and its message before
+    /// this one, and when it was stored and when it goes, 0 for never.
+    #[inline]
+    pub(crate) fn note(
+        &mut self,
+        seq: Seq,
+        (subject, before): (SubjectId, Seq),
+        size: u64,
+        (time_ns, expires_ns): (u64, u64),
+        at: u64,
+    ) {
         self.blocks.push(seq, Entry { subject, size: size as u32, time_ns, at });
         if !before.is_none() {
             self.blocks.link(before, seq);
@@ -39,7 +56,6 @@ impl Stream {
                 self.expiry.retain(|seq| self.blocks.get(seq).is_some());
             }
         }
-        size
     }
 
     /// Uses up every sequence to `upto` without storing anything.
@@ -52,45 +68,49 @@ impl Stream {
         }
     }
 
-    /// The message `seq`, if it is there.
-    pub(crate) fn body(&self, seq: Seq) -> Option<(Entry, &[u8], Body<'_>)> {
-        let entry = self.blocks.get(seq)?;
-        Some((entry, self.subjects.name(entry.subject), self.bodies.get(entry.at)))
-    }
-
-    /// Takes the message `seq` out; its size.
-    pub(crate) fn remove(&mut self, seq: Seq, erase: Erase) -> Option<u64> {
+    /// Takes the message `seq` out; its size. `durable` is the log, if there is one.
+    pub(crate) fn remove(
+        &mut self,
+        seq: Seq,
+        erase: Erase,
+        durable: Option<&mut Durable>,
+    ) -> Option<u64> {
         let entry = self.blocks.get(seq)?;
         self.leave_subject(entry.subject, seq);
         self.blocks.remove(seq);
-        if erase == Erase::Overwrite {
-            self.bodies.erase(entry.at);
-        }
-        self.bodies.remove(entry.at);
-        if let Some(sparse) = self.bodies.sparse() {
-            self.evacuate(sparse);
+        let was_first = seq == self.first;
+        match (&mut self.bodies, durable) {
+            (Bodies::Log(number), Some(durable)) => {
+                let number = *number;
+                durable.release(number, InLog::unpack(entry.at), entry.size);
+                self.leave_log(number, seq, was_first, durable);
+            }
+            (Bodies::Log(_), None) => unreachable!("a stream in the log has a log"),
+            (Bodies::Arena(arena), _) => free(arena, entry.at, erase, &mut self.blocks),
         }
         self.messages -= 1;
         self.bytes -= u64::from(entry.size);
-        if seq == self.first {
+        if was_first {
             let next = self.blocks.first(seq.next(), &mut Every);
             self.first = next.unwrap_or(self.last.next());
         }
         Some(u64::from(entry.size))
     }
 
-    /// Moves what is left in a chunk of bodies elsewhere, so that its space comes back.
-    fn evacuate(&mut self, chunk: ChunkId) {
-        let chunk = self.bodies.evacuate(chunk);
-        let mut moves = Vec::new();
-        for (at, seq, record) in chunk.records() {
-            if self.blocks.get(seq).is_some_and(|entry| entry.at == at) {
-                moves.push((seq, self.bodies.put_back(record)));
+    /// The log is to be told that a message is gone; with its neighbours, if it has such.
+    fn leave_log(&mut self, number: StreamNumber, seq: Seq, was_first: bool, log: &mut Durable) {
+        self.leaving = match self.leaving {
+            // Below the first message there is none.
+            Some((low, high)) if seq == high.next() || was_first && seq > high => Some((low, seq)),
+            Some(range) => {
+                log.removed(number, range);
+                Some((seq, seq))
             }
-        }
-        moves.sort_unstable();
-        self.blocks.relocate(&moves);
-        self.bodies.finish(chunk);
+            None => {
+                log.will_leave(number);
+                Some((seq, seq))
+            }
+        };
     }
 
     /// Counts the message `seq` out of its subject, while it is still there.
@@ -114,9 +134,9 @@ impl Stream {
     }
 
     /// Removes what `purge` says.
-    pub(crate) fn purge(&mut self, purge: &Purge<'_>) -> Purged {
+    pub(crate) fn purge(&mut self, purge: &Purge<'_>, mut durable: Option<&mut Durable>) -> Purged {
         if purge.filter.is_all() && purge.keep == 0 && purge.below > self.last {
-            return self.clear();
+            return self.clear(durable);
         }
         let mut purged = Purged::default();
         let matching = self.pending(purge.filter, Seq::NONE);
@@ -126,7 +146,8 @@ impl Stream {
             && let Some(seq) = self.first_matching(purge.filter, from)
             && seq < purge.below
         {
-            purged.bytes += self.remove(seq, Erase::Forget).expect("it was just found");
+            let gone = self.remove(seq, Erase::Forget, durable.as_deref_mut());
+            purged.bytes += gone.expect("it was just found");
             purged.messages += 1;
             left -= 1;
             from = seq.next();
@@ -135,10 +156,41 @@ impl Stream {
     }
 
     /// Removes everything; sequences go on.
-    fn clear(&mut self) -> Purged {
+    fn clear(&mut self, durable: Option<&mut Durable>) -> Purged {
         let purged = Purged { messages: self.messages, bytes: self.bytes };
-        let Stream { account, space, kind, last, last_time_ns, .. } = *self;
-        *self = Stream { last_time_ns, ..Stream::new(account, space, kind, last.next()) };
+        let Stream { account, space, kind, first, last, last_time_ns, .. } = *self;
+        let empty = Stream { last_time_ns, ..Stream::new(account, space, kind, last.next()) };
+        let old = std::mem::replace(self, empty);
+        if let (&Bodies::Log(number), Some(durable)) = (&old.bodies, durable) {
+            self.bodies = Bodies::Log(number);
+            old.blocks.for_each(|_, entry| {
+                durable.release(number, InLog::unpack(entry.at), entry.size);
+            });
+            // What was leaving lies below.
+            self.leaving = old.leaving;
+            if purged.messages > 0 {
+                durable.removed(number, (first, last));
+            }
+        }
         purged
     }
+}
+
+/// Lets go of a body in memory, and of the space of those that went with it.
+fn free(arena: &mut Arena, at: u64, erase: Erase, blocks: &mut Blocks) {
+    if erase == Erase::Overwrite {
+        arena.erase(at);
+    }
+    arena.remove(at);
+    let Some(sparse) = arena.sparse() else { return };
+    let chunk = arena.evacuate(sparse);
+    let mut moves = Vec::new();
+    for (at, seq, record) in chunk.records() {
+        if blocks.get(seq).is_some_and(|entry| entry.at == at) {
+            moves.push((seq, arena.put_back(record)));
+        }
+    }
+    moves.sort_unstable();
+    blocks.relocate(&moves);
+    arena.finish(chunk);
 }

@@ -12,6 +12,7 @@
 //! | file | what |
 //! |---|---|
 //! | `storage.rs` | [`Storage`]: one core's streams; append, read, remove, purge |
+//! | `terms.rs` | the words of the door: ids, kinds, marks, what is asked for and comes back |
 //! | `stream.rs` | [`Stream`]: questions about one stream, none of which reads the disk |
 //! | `seq.rs` | sequences |
 //! | `message.rs` | a message coming in, and one read |
@@ -23,15 +24,20 @@
 //! | `pick.rs` | which messages a search takes |
 //! | `subjects.rs` | the subjects of a stream: how many messages, first and last |
 //! | `names.rs`, `order.rs` | the subjects' bytes, and their order |
-//! | `arena.rs` | bodies in memory |
+//! | `streams.rs` | the streams by id, and by the log's number |
+//! | `bodies.rs`, `arena.rs` | where bodies lie, and those in memory |
 //! | `log.rs`, `log/` | [`log::Log`]: the core's append-only log on disk |
+//! | `durable.rs` | what the log is told, and when |
+//! | `restore.rs` | from the log to streams, at start |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
 //! | `space.rs` | what each account stores |
 //! | `expiry.rs` | messages with a time to live |
 
 mod arena;
 mod blocks;
+mod bodies;
 mod changes;
+mod durable;
 mod expiry;
 mod filter;
 pub mod log;
@@ -43,19 +49,22 @@ mod oracle;
 mod order;
 mod packed;
 mod pick;
+mod restore;
 mod seq;
 mod space;
 mod state;
 mod storage;
 mod stream;
+mod streams;
 mod subjects;
+mod terms;
 
 pub use filter::Filter;
+pub use log::LogSettings;
 pub use message::{Incoming, Message, Read, Waiter};
 pub use seq::Seq;
 pub use space::Space;
 pub use state::{StreamState, SubjectState};
-pub use storage::{
-    Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, Storage, StreamId, ValueKey,
-};
+pub use storage::Storage;
 pub use stream::{Known, Memory, Stream};
+pub use terms::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, StreamId, ValueKey};

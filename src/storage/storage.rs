@@ -1,175 +1,112 @@
-//! Hot path: one core's streams. Messages come from the stream engine and go to consumers.
+//! Hot path: one core's streams. Messages come from the stream engine and go to consumers; bodies
+//! come from the arena or the log.
 //!
-//! Each call names its stream. What is appended is not durable yet: an answer to the publisher
-//! waits until [`Storage::durable`] has reached the append's [`Mark`].
+//! Each call names its stream. What is appended is not safe yet: an answer to the publisher waits
+//! until [`Storage::durable`] has reached the append's [`Mark`].
 
-use base::AccountId;
+use base::{AccountId, Now};
+use runtime::{Disk, Files};
 
+use crate::bodies::{Bodies, InLog};
+use crate::durable::Durable;
+use crate::log::{Key, KeyKind, Log, LogSettings, OpenError, Report, Trouble};
+use crate::restore::{FoundValues, Restore};
 use crate::space::Accounts;
 use crate::stream::Stream;
-use crate::{Filter, Incoming, Message, Read, Seq, Space, Waiter};
-
-/// The place of a stream in its core's storage. Used again after the stream is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u32);
-
-/// Where a stream keeps its messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// In memory; gone when the server stops.
-    Memory,
-    /// In the core's log on disk.
-    File,
-}
-
-impl Kind {
-    /// The bytes a message counts for, in streams of this kind: what `max_bytes`, account limits
-    /// and the state's `bytes` are made of. The same numbers as nats-server's, whatever the
-    /// message takes here.
-    #[inline]
-    #[must_use]
-    pub fn size_of(self, subject: usize, headers: usize, payload: usize) -> u64 {
-        let overhead = match self {
-            Kind::Memory => 16,
-            Kind::File if headers == 0 => 30,
-            Kind::File => 34,
-        };
-        (subject + headers + payload + overhead) as u64
-    }
-}
-
-/// A point in the core's log. What was appended at or before [`Storage::durable`] is safe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mark(pub u64);
-
-/// Which sequence a message gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The one after the last.
-    Next,
-    /// This one, above the last; those between hold nothing. Mirrors and restores use it.
-    At(Seq),
-}
-
-/// A message was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Its number.
-    pub seq: Seq,
-    /// Its bytes as the stream counts them.
-    pub size: u64,
-    /// When [`Storage::durable`] is here or beyond, the message is safe.
-    pub mark: Mark,
-}
-
-/// Why a message was not stored; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// The caller: the sequence asked for was used already.
-    SequenceUsed,
-    /// The caller: a subject above 65,535 bytes, or a message above 4 GiB.
-    TooLarge,
-}
-
-/// What becomes of a removed message's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Erase {
-    /// Their space comes back in time.
-    Forget,
-    /// They are overwritten.
-    Overwrite,
-}
-
-/// What to purge: the messages in `filter` below `below`, except the newest `keep` in `filter`.
-#[derive(Clone, Copy, Debug)]
-pub struct Purge<'a> {
-    /// Of which subjects.
-    pub filter: &'a Filter,
-    /// Only those below this sequence; [`Seq::MAX`] for all.
-    pub below: Seq,
-    /// How many of the newest in the filter stay.
-    pub keep: u64,
-}
-
-/// What a purge removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Purged {
-    /// Messages.
-    pub messages: u64,
-    /// Bytes as the stream counts them.
-    pub bytes: u64,
-}
-
-/// What the owner of a stream keeps beside its messages: a configuration, a consumer's state. The
-/// newest value of each key survives; what values mean is the owner's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ValueKey {
-    /// What kind of value it is.
-    pub kind: u16,
-    /// Which one of that kind.
-    pub number: u64,
-}
+use crate::streams::{Movers, Streams};
+use crate::{
+    Appended, Erase, Incoming, Kind, Mark, Message, Place, Purge, Purged, Read, Refused, Seq,
+    Space, StreamId, ValueKey, Waiter,
+};
 
 /// One core's streams.
 #[derive(Debug, Default)]
 pub struct Storage {
-    streams: Vec<Option<Stream>>,
-    vacant: Vec<StreamId>,
+    streams: Streams,
     accounts: Accounts,
+    durable: Option<Durable>,
+    found: FoundValues,
 }
 
 impl Storage {
     /// A storage without a disk: everything is kept in memory, file streams too (they count
-    /// their bytes as file streams do). For tests and the simulator.
+    /// their bytes as file streams do). For servers without JetStream's folder, and for tests.
     #[must_use]
     pub fn without_disk() -> Storage {
         Storage::default()
     }
 
-    /// Makes an empty stream whose first message gets the sequence `first`.
-    pub fn create(&mut self, account: AccountId, kind: Kind, first: Seq) -> StreamId {
-        let space = self.accounts.place(account);
-        let stream = Some(Stream::new(account, space, kind, first.max(Seq::FIRST)));
-        match self.vacant.pop() {
-            Some(id) => {
-                self.streams[id.0 as usize] = stream;
-                id
-            }
-            None => {
-                self.streams.push(stream);
-                StreamId(self.streams.len() as u32 - 1)
-            }
-        }
+    /// Opens a core's log, and with it the file streams that are in it. Whose they are must be
+    /// said before they are used: [`Storage::recovered`], [`Storage::assign`].
+    ///
+    /// # Errors
+    /// [`OpenError`]; damage is none: it is in the report.
+    pub fn open(settings: LogSettings, files: &dyn Files) -> Result<(Storage, Report), OpenError> {
+        let mut restore = Restore::default();
+        let (log, report) = Log::open(settings, files, &mut restore)?;
+        let (streams, accounts, found) = restore.finish();
+        let durable = Some(Durable::new(log));
+        Ok((Storage { streams, accounts, durable, found }, report))
     }
 
-    /// Deletes a stream with all its messages.
-    pub fn delete(&mut self, id: StreamId) {
-        let stream = self.streams[id.0 as usize].take().expect("a stream is deleted once");
+    /// The streams that were found at start, each with its values; given once.
+    pub fn recovered(&mut self) -> FoundValues {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Says whose a stream is that was found at start.
+    pub fn assign(&mut self, id: StreamId, account: AccountId) {
+        let space = self.accounts.place(account);
+        let stream = self.streams.get_mut(id);
         self.accounts.subtract(stream.space, stream.kind(), stream.bytes());
-        self.vacant.push(id);
+        self.accounts.add(space, stream.kind(), stream.bytes());
+        (stream.account, stream.space) = (account, space);
+    }
+
+    /// Makes an empty stream whose first message gets the sequence `first`. A file stream is
+    /// found again at start once something of it is in the log: a value or a message.
+    pub fn create(&mut self, account: AccountId, kind: Kind, first: Seq) -> StreamId {
+        let first = first.max(Seq::FIRST);
+        let space = self.accounts.place(account);
+        let mut stream = Stream::new(account, space, kind, first);
+        if let (Kind::File, Some(durable)) = (kind, &mut self.durable) {
+            let number = durable.log.new_stream();
+            stream.bodies = Bodies::Log(number);
+            if first > Seq::FIRST {
+                durable.reached(number, first.previous(), 0);
+            }
+        }
+        self.streams.insert(stream)
+    }
+
+    /// Deletes a stream with all its messages and values.
+    pub fn delete(&mut self, id: StreamId) {
+        let stream = self.streams.remove(id);
+        self.accounts.subtract(stream.space, stream.kind(), stream.bytes());
+        if let (Bodies::Log(number), Some(durable)) = (&stream.bodies, &mut self.durable) {
+            durable.gone(*number);
+        }
     }
 
     /// A stream that exists.
     #[inline]
     #[must_use]
     pub fn stream(&self, id: StreamId) -> &Stream {
-        self.streams[id.0 as usize].as_ref().expect("a stream id names a stream")
-    }
-
-    #[inline]
-    fn stream_mut(&mut self, id: StreamId) -> &mut Stream {
-        self.streams[id.0 as usize].as_mut().expect("a stream id names a stream")
+        self.streams.get(id)
     }
 
     /// Stores a message. It can be read at once, and is safe when [`Storage::durable`] has
     /// reached the mark.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing has changed.
     pub fn append(
         &mut self,
         id: StreamId,
         message: &Incoming<'_>,
         place: Place,
     ) -> Result<Appended, Refused> {
-        let stream = self.streams[id.0 as usize].as_mut().expect("a stream id names a stream");
+        let stream = self.streams.get_mut(id);
         let seq = match place {
             Place::Next => stream.last_seq().next(),
             Place::At(seq) if seq > stream.last_seq() => seq,
@@ -179,24 +116,50 @@ impl Storage {
         if message.subject.len() > usize::from(u16::MAX) || len > u32::MAX as usize - (1 << 20) {
             return Err(Refused::TooLarge);
         }
-        let size = stream.append(seq, message);
+        let (at, mark) = match &mut stream.bodies {
+            Bodies::Arena(arena) => {
+                let Incoming { headers, payload, shared, .. } = *message;
+                (arena.push(seq, headers, payload, shared), Mark::default())
+            }
+            Bodies::Log(number) => {
+                let durable = self.durable.as_mut().expect("a stream in the log has a log");
+                let (place, mark) = durable.append(*number, seq, message)?;
+                (place.pack(), mark)
+            }
+        };
+        let size = stream.append(seq, message, at);
         self.accounts.add(stream.space, stream.kind(), size);
-        Ok(Appended { seq, size, mark: Mark::default() })
+        Ok(Appended { seq, size, mark })
     }
 
-    /// Uses up every sequence to `upto` without storing anything.
+    /// Uses up every sequence to `upto` without storing anything; when that is safe.
     pub fn skip(&mut self, id: StreamId, upto: Seq) -> Mark {
-        self.stream_mut(id).skip(upto);
+        let stream = self.streams.get_mut(id);
+        stream.skip(upto);
+        if let (Bodies::Log(number), Some(durable)) = (&stream.bodies, &mut self.durable) {
+            durable.reached(*number, stream.last_seq(), stream.last_time_ns);
+            return durable.log.appended();
+        }
         Mark::default()
     }
 
-    /// Reads a message. If it must come from the disk, `waiter` is told when to ask again.
+    /// Reads a message. If it must come from the disk, `waiter` is told when to ask again. A
+    /// message whose bytes on disk are damaged reads as gone.
     #[must_use]
-    pub fn read(&mut self, id: StreamId, seq: Seq, _waiter: Waiter) -> Read<'_> {
-        let Some((entry, subject, body)) = self.stream(id).body(seq) else { return Read::Gone };
+    pub fn read(&mut self, id: StreamId, seq: Seq, waiter: Waiter) -> Read<'_> {
+        let stream = self.streams.get(id);
+        let Some(entry) = stream.blocks.get(seq) else { return Read::Gone };
+        let arena = match &stream.bodies {
+            Bodies::Arena(arena) => arena,
+            Bodies::Log(_) => {
+                let durable = self.durable.as_mut().expect("a stream in the log has a log");
+                return durable.read(InLog::unpack(entry.at), entry.size, waiter);
+            }
+        };
+        let body = arena.get(entry.at);
         Read::Ready(Message {
             seq,
-            subject,
+            subject: stream.subjects.name(entry.subject),
             headers: body.headers,
             payload: body.payload,
             shared: body.shared,
@@ -206,39 +169,50 @@ impl Storage {
 
     /// The next waiter whose pending read can succeed now.
     pub fn next_arrived(&mut self) -> Option<Waiter> {
-        None
+        self.durable.as_mut()?.log.next_arrived()
     }
 
     /// Removes one message; its size, or nothing if it is not there. That it is gone is safe when
     /// [`Storage::durable`] has reached [`Storage::appended`].
     pub fn remove(&mut self, id: StreamId, seq: Seq, erase: Erase) -> Option<u64> {
-        let stream = self.stream_mut(id);
-        let size = stream.remove(seq, erase)?;
-        let (space, kind) = (stream.space, stream.kind());
-        self.accounts.subtract(space, kind, size);
+        let stream = self.streams.get_mut(id);
+        let size = stream.remove(seq, erase, self.durable.as_mut())?;
+        self.accounts.subtract(stream.space, stream.kind(), size);
         Some(size)
     }
 
     /// Removes many.
     pub fn purge(&mut self, id: StreamId, purge: &Purge<'_>) -> Purged {
-        let stream = self.stream_mut(id);
-        let purged = stream.purge(purge);
-        let (space, kind) = (stream.space, stream.kind());
-        self.accounts.subtract(space, kind, purged.bytes);
+        let stream = self.streams.get_mut(id);
+        let purged = stream.purge(purge, self.durable.as_mut());
+        self.accounts.subtract(stream.space, stream.kind(), purged.bytes);
         purged
     }
 
-    /// Keeps a value of a file stream under a key, instead of the one before. A value of a memory
-    /// stream is not kept: it would be gone with its stream.
+    /// Keeps a value of a file stream under a key, instead of the one before; when that is safe.
+    /// A value of a memory stream is not kept: it would be gone with its stream.
+    ///
+    /// # Errors
+    /// [`Refused`]; the value before is kept.
     pub fn put(&mut self, id: StreamId, key: ValueKey, value: &[u8]) -> Result<Mark, Refused> {
-        let _ = (self.stream(id), key, value);
-        Ok(Mark::default())
+        match (self.key_of(id, key), &mut self.durable) {
+            (Some(key), Some(durable)) => durable.put(key, value),
+            _ => Ok(Mark::default()),
+        }
     }
 
     /// Keeps nothing under a key any longer.
-    pub fn forget(&mut self, id: StreamId, key: ValueKey) -> Result<Mark, Refused> {
-        let _ = (self.stream(id), key);
-        Ok(Mark::default())
+    pub fn forget(&mut self, id: StreamId, key: ValueKey) {
+        if let (Some(key), Some(durable)) = (self.key_of(id, key), &mut self.durable) {
+            durable.forgotten(key);
+        }
+    }
+
+    fn key_of(&self, id: StreamId, key: ValueKey) -> Option<Key> {
+        match self.streams.get(id).bodies {
+            Bodies::Log(stream) => Some(Key { stream, kind: KeyKind(key.kind), key: key.number }),
+            Bodies::Arena(_) => None,
+        }
     }
 
     /// What an account stores on this core.
@@ -250,21 +224,73 @@ impl Storage {
     /// The message of a stream that goes next because its own time is up: when, in nanoseconds
     /// since the Unix epoch, and which. It stays until it is removed.
     pub fn next_expiry(&mut self, id: StreamId) -> Option<(u64, Seq)> {
-        self.stream_mut(id).next_expiry()
+        self.streams.get_mut(id).next_expiry()
     }
 
-    /// Up to where the log goes; what was done so far is safe when [`Storage::durable`] is here.
-    #[inline]
-    #[must_use]
-    pub fn appended(&self) -> Mark {
-        Mark::default()
+    /// What was done so far, removals too, is safe when [`Storage::durable`] is here.
+    pub fn appended(&mut self) -> Mark {
+        let Some(durable) = &mut self.durable else { return Mark::default() };
+        durable.settle(&mut self.streams);
+        durable.log.appended()
     }
 
-    /// Up to where the log is safe on disk.
+    /// Up to where the log is safe, so that it may be acknowledged; what safe means the log's
+    /// settings say.
     #[inline]
     #[must_use]
     pub fn durable(&self) -> Mark {
-        Mark::default()
+        self.durable.as_ref().map_or(Mark::default(), |durable| durable.log.acknowledged())
+    }
+
+    /// Takes in what the disk has done, and gives it what there is to do. Once a turn, after the
+    /// streams.
+    pub fn turn(&mut self, disk: &mut dyn Disk, now: Now) {
+        let Some(durable) = &mut self.durable else { return };
+        durable.settle(&mut self.streams);
+        let mut movers = Movers { streams: &self.streams, moves: Vec::new() };
+        durable.log.turn(disk, now, &mut movers);
+        let moves = movers.moves;
+        self.streams.relocate(moves);
+    }
+
+    /// Whether a turn has something to do that no event announces.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        let has_work = |durable: &Durable| durable.has_work() || durable.log.has_work();
+        self.durable.as_ref().is_some_and(has_work)
+    }
+
+    /// When a turn is wanted at the latest, monotonic nanoseconds.
+    #[must_use]
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.durable.as_ref()?.log.next_deadline_ns()
+    }
+
+    /// What happened on disk that people should know, once.
+    pub fn take_troubles(&mut self) -> Vec<Trouble> {
+        self.durable.as_mut().map(|durable| durable.log.take_troubles()).unwrap_or_default()
+    }
+
+    /// Bytes of all files of the log.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.durable.as_ref().map_or(0, |durable| durable.log.disk_bytes())
+    }
+
+    /// Ends the log in an orderly way, so that the next start reads no data: turns go on until
+    /// [`Storage::is_at_rest`].
+    pub fn finish(&mut self) {
+        if let Some(durable) = &mut self.durable {
+            durable.settle(&mut self.streams);
+            durable.log.finish();
+        }
+    }
+
+    /// Whether the disk owes the log nothing, and the log the disk nothing.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let at_rest = |durable: &Durable| !durable.has_work() && durable.log.is_at_rest();
+        self.durable.as_ref().is_none_or(at_rest)
     }
 }
 

@@ -6,13 +6,13 @@ use base::AccountId;
 
 use crate::arena::Arena;
 use crate::blocks::Blocks;
+use crate::bodies::Bodies;
 use crate::expiry::Expiry;
 use crate::filter::{Filter, Term};
 use crate::pick::{Every, Few, Matching, One, Pick};
 use crate::space::SpaceId;
-use crate::storage::Kind;
 use crate::subjects::{SubjectId, Subjects};
-use crate::{Seq, StreamState, SubjectState};
+use crate::{Kind, Seq, StreamState, SubjectState};
 
 /// What is known of one message without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,9 @@ pub struct Stream {
     pub(crate) blocks: Blocks,
     pub(crate) subjects: Subjects,
     pub(crate) expiry: Expiry,
-    pub(crate) bodies: Arena,
+    pub(crate) bodies: Bodies,
+    /// Messages that went and of which the log is still to be told, both ends included.
+    pub(crate) leaving: Option<(Seq, Seq)>,
 }
 
 impl Stream {
@@ -73,7 +75,8 @@ impl Stream {
             blocks: Blocks::default(),
             subjects: Subjects::default(),
             expiry: Expiry::default(),
-            bodies: Arena::default(),
+            bodies: Bodies::Arena(Arena::default()),
+            leaving: None,
         }
     }
 
@@ -308,7 +311,10 @@ impl Stream {
         Memory {
             messages: self.blocks.memory() + self.expiry.memory(),
             subjects: self.subjects.memory(),
-            bodies: self.bodies.memory(),
+            bodies: match &self.bodies {
+                Bodies::Arena(arena) => arena.memory(),
+                Bodies::Log(_) => 0,
+            },
         }
     }
 

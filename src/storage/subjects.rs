@@ -81,6 +81,23 @@ impl Subjects {
         (id, std::mem::replace(&mut record.last, seq))
     }
 
+    /// [`Subjects::add`] where the name is likely that of `near`, which has messages.
+    pub(crate) fn add_near(
+        &mut self,
+        near: Option<SubjectId>,
+        name: &[u8],
+        seq: Seq,
+    ) -> (SubjectId, Seq) {
+        if let Some(near) = near
+            && self.name(near) == name
+        {
+            let record = &mut self.records[near.slot()];
+            record.messages += 1;
+            return (near, std::mem::replace(&mut record.last, seq));
+        }
+        self.add(name, seq)
+    }
+
     #[cold]
     fn insert(&mut self, hash: u64, name: &[u8], seq: Seq) -> SubjectId {
         let name = self.names.insert(name);

@@ -91,8 +91,7 @@ impl Consumers {
     /// Forgets a consumer that is deleted.
     pub(super) fn forget(&mut self, place: ConsumerPlace, desk: &mut Desk<'_>) {
         for kind in [KEPT_CONFIG, KEPT_STATE] {
-            // A log that refuses this has failed for good, and says so itself.
-            let _ = desk.storage.forget(self.home().id, key(kind, place));
+            desk.storage.forget(self.home().id, key(kind, place));
         }
     }
 

@@ -205,7 +205,7 @@ impl Streams {
     }
 
     /// Up to where the log goes: what was done until now is safe once that is durable.
-    pub(crate) fn appended(&self) -> Mark {
+    pub(crate) fn appended(&mut self) -> Mark {
         self.storage.appended()
     }
 

@@ -254,5 +254,8 @@ fn refused(refused: Refused) -> ApiError {
     match refused {
         Refused::SequenceUsed => ApiError::new(ErrorCode::StreamSequenceNotMatch),
         Refused::TooLarge => ApiError::new(ErrorCode::StreamMessageExceedsMaximum),
+        Refused::Full => ApiError::new(ErrorCode::InsufficientResources),
+        Refused::Behind => ApiError::new(ErrorCode::StreamTooManyRequests),
+        Refused::Failed => ApiError::with(ErrorCode::StreamStoreFailed, "a write to disk failed"),
     }
 }

@@ -137,6 +137,7 @@ impl Log {
         if segment.stage == Stage::Spare {
             segment.stage = Stage::Active;
         }
+        segment.sector = self.sector;
         segment.epoch = epoch;
         let header = Header {
             used: SegmentUse::Log,
@@ -149,6 +150,8 @@ impl Log {
         };
         let block = self.block(block_bytes + header.sector_bytes as usize);
         self.writer = Some(Writer::new(slot, &header, block));
+        // A spare that was found at start is not open yet.
+        self.open_file(slot);
     }
 
     /// An epoch that no log of this server has given.

@@ -1,8 +1,11 @@
 //! Every operation and every question, against the naive twin.
 
 use proptest::prelude::*;
+use runtime::simulated_disk::SimulatedDisk;
 
 use super::*;
+use crate::Filter;
+use crate::log::Sync;
 use crate::oracle::Oracle;
 
 /// The subjects messages are stored under. The first is the busiest.
@@ -57,6 +60,14 @@ enum Step {
         below: f64,
         keep: u64,
     },
+    Turn,
+    Restart(Ending),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Orderly,
+    Crash,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -80,22 +91,106 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Remove { at, stride, count }
         }),
         1 => purge.prop_map(|(filter, below, keep)| Step::Purge { filter, below, keep }),
+        1 => Just(Step::Turn),
+        1 => prop_oneof![Just(Ending::Orderly), Just(Ending::Crash)].prop_map(Step::Restart),
     ]
+}
+
+/// What a storage under test stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ground {
+    NoDisk,
+    Disk,
 }
 
 /// A store and its twin, taken through the same steps.
 struct Pair {
     storage: Storage,
+    disk: SimulatedDisk,
+    ground: Ground,
     id: StreamId,
     oracle: Oracle,
     time_ns: u64,
 }
 
+/// A log of many short segments, so that they are sealed, compacted and used again.
+fn settings() -> LogSettings {
+    LogSettings {
+        folder: "log".into(),
+        adopted: Vec::new(),
+        log: 0,
+        sync: Sync::Always,
+        segment_bytes_min: 128 << 10,
+        segment_bytes_max: 512 << 10,
+        write_bytes_max: 64 << 10,
+        recent_bytes: 128 << 10,
+        cache_bytes: 128 << 10,
+        behind_bytes_max: 64 << 20,
+        compaction_bytes_per_s: 1 << 30,
+    }
+}
+
 impl Pair {
     fn new(kind: Kind, first: Seq) -> Pair {
-        let mut storage = Storage::without_disk();
+        Pair::on(Ground::NoDisk, kind, first)
+    }
+
+    fn on(ground: Ground, kind: Kind, first: Seq) -> Pair {
+        let disk = SimulatedDisk::default();
+        let mut storage = match ground {
+            Ground::NoDisk => Storage::without_disk(),
+            Ground::Disk => Storage::open(settings(), &disk).expect("an empty folder opens").0,
+        };
         let id = storage.create(AccountId::GLOBAL, kind, first);
-        Pair { storage, id, oracle: Oracle::new(kind, first), time_ns: 1 << 60 }
+        let oracle = Oracle::new(kind, first);
+        let mut pair = Pair { storage, disk, ground, id, oracle, time_ns: 1 << 60 };
+        let key = ValueKey { kind: 1, number: 0 };
+        pair.storage.put(id, key, b"made").expect("there is room");
+        pair
+    }
+
+    /// A turn of the storage, and one of the disk.
+    fn turn(&mut self) {
+        self.time_ns += 1_000_000;
+        let now = Now { mono_ns: self.time_ns, wall_ns: self.time_ns };
+        self.storage.turn(&mut self.disk, now);
+        self.disk.complete_all();
+        assert_eq!(self.storage.take_troubles(), []);
+    }
+
+    /// Turns until everything that was done is safe.
+    fn settle(&mut self) {
+        let mark = self.storage.appended();
+        for _ in 0..10_000 {
+            if self.storage.durable() >= mark && !self.storage.has_work() {
+                return;
+            }
+            self.turn();
+        }
+        panic!("{:?} is not reached, only {:?}", mark, self.storage.durable());
+    }
+
+    /// The power goes once everything is safe, and comes again.
+    fn restart(&mut self, ending: Ending) {
+        if self.ground == Ground::NoDisk {
+            return;
+        }
+        self.settle();
+        if ending == Ending::Orderly {
+            self.storage.finish();
+            while !self.storage.is_at_rest() {
+                self.turn();
+            }
+        }
+        self.disk = self.disk.crash(&mut || false);
+        let (storage, report) = Storage::open(settings(), &self.disk).expect("it opens again");
+        assert_eq!(report.damages, []);
+        self.storage = storage;
+        let found = self.storage.recovered();
+        let key = ValueKey { kind: 1, number: 0 };
+        let [(id, values)] = &found[..] else { panic!("one stream, not {found:?}") };
+        assert_eq!(values[..], [(key, b"made"[..].into())]);
+        self.id = *id;
     }
 
     fn take(&mut self, step: &Step) {
@@ -110,6 +205,8 @@ impl Pair {
             Step::AppendOne { subject, headers, payload, gap, expires_ns } => {
                 self.append(SUBJECTS[subject], headers, payload, gap, expires_ns);
             }
+            Step::Restart(ending) => self.restart(ending),
+            Step::Turn => self.turn(),
             Step::Skip { gap } => {
                 let upto = Seq(self.oracle.last_seq().0 + gap);
                 self.storage.skip(self.id, upto);
@@ -152,7 +249,13 @@ impl Pair {
             expires_ns: if expires == 0 { 0 } else { self.time_ns + expires },
         };
         let place = if gap == 0 { Place::Next } else { Place::At(Seq(last.0 + 1 + gap)) };
-        let appended = self.storage.append(self.id, &message, place).expect("it is refused");
+        let appended = loop {
+            match self.storage.append(self.id, &message, place) {
+                Ok(appended) => break appended,
+                Err(Refused::Behind) => self.turn(),
+                Err(refused) => panic!("{refused:?}"),
+            }
+        };
         assert_eq!(appended.seq, Seq(last.0 + 1 + gap));
         self.oracle.append(appended.seq, &message);
     }
@@ -199,8 +302,19 @@ impl Pair {
         self.compare_messages(&places);
     }
 
+    /// Waits for a read that is pending, as its waiter does.
+    fn fetch(&mut self, seq: Seq) {
+        let waiter = Waiter(seq.0);
+        while let Read::Pending = self.storage.read(self.id, seq, waiter) {
+            while self.storage.next_arrived() != Some(waiter) {
+                self.turn();
+            }
+        }
+    }
+
     fn compare_messages(&mut self, places: &[Seq]) {
         for &seq in places {
+            self.fetch(seq);
             let want = self.oracle.get(seq);
             let known = self.storage.stream(self.id).look(seq);
             assert_eq!(known.is_some(), want.is_some());
@@ -212,7 +326,8 @@ impl Pair {
                     assert_eq!(have.headers, want.headers);
                     assert_eq!(have.payload, want.payload);
                     assert_eq!(have.time_ns, want.time_ns);
-                    assert_eq!(have.shared.is_some(), have.payload.len() >= 4_096);
+                    let is_large = have.payload.len() >= 4_096;
+                    assert_eq!(have.shared.is_some(), is_large && self.ground == Ground::NoDisk);
                 }
                 (have, want) => panic!("{seq}: {have:?} where there is {want:?}"),
             }
@@ -221,15 +336,24 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_stream_answers_as_a_list_does(
-        kind in prop_oneof![Just(Kind::Memory), Just(Kind::File)],
+        (ground, kind) in prop_oneof![
+            Just((Ground::NoDisk, Kind::Memory)),
+            Just((Ground::NoDisk, Kind::File)),
+            Just((Ground::Disk, Kind::File)),
+            Just((Ground::Disk, Kind::File)),
+        ],
         first in prop_oneof![3 => Just(Seq::FIRST), 1 => (1u64..1 << 50).prop_map(Seq)],
         steps in proptest::collection::vec(step(), 1..24),
     ) {
-        let mut pair = Pair::new(kind, first);
+        let mut pair = Pair::on(ground, kind, first);
         pair.compare();
         for step in &steps {
             pair.take(step);

@@ -1,0 +1,159 @@
+//! What the log is told, and when: messages at once, removals together at the end of a turn.
+//!
+//! A stream at its limit loses one message for each that comes. Told one by one, each removal
+//! would be a record; told together, neighbours are one. What the log cannot take now (it is
+//! behind) is owed to it and told first in the next turn.
+
+use std::collections::VecDeque;
+
+use crate::bodies::InLog;
+use crate::log::{AppendError, Key, Log, LogRead, NewMessage, Removed, StreamNumber};
+use crate::streams::Streams;
+use crate::{Incoming, Mark, Message, Read, Refused, Seq, Waiter};
+
+/// The log, and what it is still to be told.
+pub(crate) struct Durable {
+    pub(crate) log: Log,
+    owed: VecDeque<Owed>,
+    /// Streams that have removals to tell.
+    leaving: Vec<StreamNumber>,
+}
+
+/// Something that changed in memory and is not in the log yet.
+#[derive(Clone, Copy, Debug)]
+enum Owed {
+    Removed(Removed),
+    Reached(StreamNumber, Seq, u64),
+    Gone(StreamNumber),
+    Forgotten(Key),
+}
+
+impl Durable {
+    pub(crate) fn new(log: Log) -> Durable {
+        Durable { log, owed: VecDeque::new(), leaving: Vec::new() }
+    }
+
+    /// Appends a message.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        number: StreamNumber,
+        seq: Seq,
+        message: &Incoming<'_>,
+    ) -> Result<(InLog, Mark), Refused> {
+        let (at, mark) = self.log.append(&NewMessage {
+            stream: number,
+            sequence: seq.0,
+            time_ns: message.time_ns,
+            due_ns: message.expires_ns,
+            subject: message.subject,
+            headers: message.headers,
+            payload: message.payload,
+        })?;
+        Ok((InLog { at, has_due: message.expires_ns != 0 }, mark))
+    }
+
+    /// Reads a message that is there.
+    #[inline]
+    pub(crate) fn read(&mut self, place: InLog, size: u32, waiter: Waiter) -> Read<'_> {
+        match self.log.read(place.at, place.record_bytes(size), waiter) {
+            LogRead::Ready(message) => Read::Ready(Message {
+                seq: Seq(message.sequence),
+                subject: message.subject,
+                headers: message.headers,
+                payload: message.payload,
+                shared: None,
+                time_ns: message.time_ns,
+            }),
+            LogRead::Pending => Read::Pending,
+            LogRead::Damaged => Read::Gone,
+        }
+    }
+
+    /// The body of a message is needed no more.
+    #[inline]
+    pub(crate) fn release(&mut self, number: StreamNumber, place: InLog, size: u32) {
+        self.log.release(number, place.at, place.record_bytes(size));
+    }
+
+    /// A stream has removals to tell, with the next turn.
+    pub(crate) fn will_leave(&mut self, number: StreamNumber) {
+        self.leaving.push(number);
+    }
+
+    /// Messages of a stream are gone, both ends included.
+    pub(crate) fn removed(&mut self, number: StreamNumber, (first, last): (Seq, Seq)) {
+        let removed = Removed { stream: number, first: first.0, last: last.0 };
+        self.tell(Owed::Removed(removed));
+    }
+
+    /// Every sequence of a stream up to `seq` is used.
+    pub(crate) fn reached(&mut self, number: StreamNumber, seq: Seq, time_ns: u64) {
+        self.tell(Owed::Reached(number, seq, time_ns));
+    }
+
+    /// A stream is gone, with everything.
+    pub(crate) fn gone(&mut self, number: StreamNumber) {
+        self.tell(Owed::Gone(number));
+    }
+
+    /// Appends a key's newest value.
+    pub(crate) fn put(&mut self, key: Key, value: &[u8]) -> Result<Mark, Refused> {
+        self.pay();
+        if !self.owed.is_empty() {
+            // It could be owed that the key holds nothing; that must come before.
+            return Err(Refused::Behind);
+        }
+        Ok(self.log.put(key, Some(value))?)
+    }
+
+    /// A key holds nothing any longer.
+    pub(crate) fn forgotten(&mut self, key: Key) {
+        self.tell(Owed::Forgotten(key));
+    }
+
+    fn tell(&mut self, owed: Owed) {
+        self.owed.push_back(owed);
+        self.pay();
+    }
+
+    /// Tells what is owed, as far as the log takes it.
+    fn pay(&mut self) {
+        while let Some(&owed) = self.owed.front() {
+            let told = match owed {
+                Owed::Removed(removed) => self.log.remove(removed),
+                Owed::Reached(number, seq, time_ns) => self.log.reach(number, seq.0, time_ns),
+                Owed::Gone(number) => self.log.drop_stream(number),
+                Owed::Forgotten(key) => self.log.put(key, None),
+            };
+            match told {
+                Err(AppendError::Behind | AppendError::Full) => return,
+                // After a failure nothing is told any more; the log says so itself.
+                Ok(_) | Err(AppendError::Failed | AppendError::TooLarge) => {}
+            }
+            self.owed.pop_front();
+        }
+    }
+
+    /// Tells everything: what is owed, and what left since.
+    pub(crate) fn settle(&mut self, streams: &mut Streams) {
+        self.pay();
+        while let Some(number) = self.leaving.pop() {
+            let id = streams.numbered(number);
+            if let Some(range) = id.and_then(|id| streams.get_mut(id).leaving.take()) {
+                self.removed(number, range);
+            }
+        }
+    }
+
+    /// Whether the log is still to be told something.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.leaving.is_empty() || !self.owed.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Durable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Durable").field("owed", &self.owed.len()).finish_non_exhaustive()
+    }
+}
