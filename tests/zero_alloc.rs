@@ -373,7 +373,8 @@ fn core(
     counters: Arc<Counters>,
 ) -> Core<Uring, SystemClock> {
     let (log, _) = Log::bounded(16, Verbosity::default());
-    let directory = Arc::new(security::Directory::new(&config::Options::default(), None));
+    let directory = security::Directory::new(&config::Options::default(), None);
+    let directory = Arc::new(directory.expect("valid"));
     let shard_settings = shard::Settings {
         cache,
         pending_max: limits::PENDING_MAX,

@@ -19,7 +19,7 @@ use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigu
 use protocol::{
     CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
 };
-use security::{Denied, PublishGate, Session};
+use security::{Denied, Mappings, PublishGate, Session};
 use shard::{Echo, Publisher};
 
 use crate::settings::{Current, Settings};
@@ -64,6 +64,8 @@ pub struct Client {
     pub(crate) account_name: Arc<str>,
     /// What it may publish, if not everything.
     pub(crate) gate: Option<Box<PublishGate>>,
+    /// What its subjects become, if anything.
+    pub(crate) mappings: Option<Arc<Mappings>>,
     /// What it was sent to sign; empty when nothing.
     pub(crate) nonce: String,
     pub(crate) login: Login,
@@ -94,6 +96,7 @@ impl Client {
             session: Session::default(),
             account_name: Arc::from(""),
             gate: None,
+            mappings: None,
             nonce: String::new(),
             login: Login::Open,
             expires_ns: None,
@@ -123,6 +126,7 @@ impl Client {
             Op::Ping => self.ping_received(context),
             Op::Pong => {
                 context.link.liveness.pong(context.now);
+                self.say_who_asks(context);
                 Flow::Continue
             }
             Op::Connect(json) => self.connect(context, json),

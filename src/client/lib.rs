@@ -15,6 +15,7 @@
 //! | `reconfigure.rs` | new settings, and who may not stay |
 //! | `connect.rs` | CONNECT: what the client wants |
 //! | `login.rs` | who it is, and in which account |
+//! | `request_info.rs` | what it tells of itself to services of other accounts |
 //! | `publish.rs` | PUB and HPUB |
 //! | `subscribe.rs` | SUB and UNSUB |
 //! | `ping.rs` | PING, PONG, keep-alive |
@@ -28,6 +29,7 @@ mod login;
 mod ping;
 mod publish;
 mod reconfigure;
+mod request_info;
 mod settings;
 mod subscribe;
 mod trace;

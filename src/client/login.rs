@@ -112,7 +112,15 @@ impl Client {
             |wall_ns: u64| context.now.mono_ns + wall_ns.saturating_sub(context.now.wall_ns);
         self.expires_ns = session.expires_ns.map(until);
         self.session = session;
+        self.take_account(context);
         None
+    }
+
+    /// What the directory says of the client's account.
+    pub(crate) fn take_account(&mut self, context: &mut Context<'_>) {
+        let account = self.settings.directory.accounts().get(self.publisher.account);
+        self.mappings.clone_from(&account.mappings);
+        self.say_who_asks(context);
     }
 
     fn denied(&mut self, context: &mut Context<'_>) -> Flow {

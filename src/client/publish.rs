@@ -4,7 +4,8 @@ use base::Level;
 use bytes::Bytes;
 use connection::{Context, Pause};
 use protocol::error::GoQuoted;
-use protocol::{ErrorText, Publish};
+use protocol::{ErrorText, MessageParts, Publish};
+use security::MappedTo;
 use shard::{Message, Reached};
 
 use crate::client::{Client, Flow};
@@ -20,6 +21,44 @@ impl Client {
     ) -> Flow {
         context.link.in_msgs += 1;
         context.link.in_bytes += publish.total_len() as u64;
+        match self.mappings.is_some() {
+            false => self.publish_checked(context, publish, shared, ahead),
+            true => self.publish_mapped(context, publish, shared),
+        }
+    }
+
+    /// spec/security.md §6: mapped once, before permissions and interest are looked at.
+    fn publish_mapped(
+        &mut self,
+        context: &mut Context<'_>,
+        publish: &Publish<'_>,
+        shared: Option<&Bytes>,
+    ) -> Flow {
+        let Some(mappings) = &self.mappings else { return Flow::Continue };
+        let mut subject = Vec::new();
+        match mappings.map(publish.subject(), &mut fastrand::Rng::new(), &mut subject) {
+            MappedTo::Same => self.publish_checked(context, publish, shared, &[]),
+            MappedTo::Nothing => {
+                self.ok(context);
+                Flow::Continue
+            }
+            MappedTo::Other => {
+                let mut wire = Vec::new();
+                let parts = MessageParts { subject: &subject, ..publish.parts() };
+                let mapped = protocol::canonical(parts, &mut wire);
+                self.publish_checked(context, &mapped, None, &[])
+            }
+        }
+    }
+
+    #[inline]
+    fn publish_checked(
+        &mut self,
+        context: &mut Context<'_>,
+        publish: &Publish<'_>,
+        shared: Option<&Bytes>,
+        ahead: &[u8],
+    ) -> Flow {
         if let Some(denied) = reserved(publish) {
             self.error(context, denied);
             return Flow::Continue;

@@ -27,6 +27,7 @@ impl Client {
         if Arc::ptr_eq(&old.directory, &self.settings.directory) {
             return Reconfigured::Stays;
         }
+        self.take_account(context);
         match self.standing(&old.directory) {
             Standing::Same => Reconfigured::Stays,
             Standing::Changed(permissions) => {

@@ -113,7 +113,10 @@ fn read_account(map: &Map, into: &mut Declared, tree: &mut Tree<'_>) {
         "exports" => account.exports = exchange::read_exports(&entry.node, tree),
         "mappings" => account.mappings = mapping::read(entry, tree),
         "limits" => account.limits = read_limits(&entry.node, tree),
-        "msg_trace" => account.trace = read_trace(entry, tree),
+        "msg_trace" => {
+            account.trace = read_trace(entry, tree);
+            tree.not_built(key, entry);
+        }
         _ => jetstream(entry, tree),
     });
 }

@@ -100,12 +100,20 @@ impl ExportDraft {
             "accounts" => self.accounts = Some(tree.texts(key, node)),
             "response" => self.response = response_kind(node, tree),
             "threshold" => self.threshold = span(key, node, tree),
-            "latency" => self.latency = latency(node, tree),
+            "latency" => {
+                self.latency = latency(node, tree);
+                tree.not_built(key, entry);
+            }
             "account_token_position" => {
                 let position = tree.int(key, node).and_then(|at| usize::try_from(at).ok());
                 self.account_token = position.filter(|at| *at > 0);
             }
-            _ => self.allow_trace = tree.switch(key, node).unwrap_or_default(),
+            _ => {
+                self.allow_trace = tree.switch(key, node).unwrap_or_default();
+                if self.allow_trace {
+                    tree.not_built(key, entry);
+                }
+            }
         }
     }
 }
@@ -192,7 +200,12 @@ fn read_import(node: &Node, tree: &mut Tree<'_>) -> Option<Import> {
         "prefix" => prefix = tree.text(key, &entry.node).map(str::to_owned),
         "to" => to = tree.text(key, &entry.node).map(str::to_owned),
         "share" => share = tree.switch(key, &entry.node).unwrap_or_default(),
-        _ => allow_trace = tree.switch(key, &entry.node).unwrap_or_default(),
+        _ => {
+            allow_trace = tree.switch(key, &entry.node).unwrap_or_default();
+            if allow_trace {
+                tree.not_built(key, entry);
+            }
+        }
     });
     let place = node.place;
     let prefix = prefix.filter(|prefix: &String| !prefix.is_empty());

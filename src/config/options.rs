@@ -289,6 +289,17 @@ impl Auth {
 }
 
 impl Options {
+    /// Whether a password or token stands in plain text.
+    pub fn has_plain_secrets(&self) -> bool {
+        let is_plain = |user: &User| match &user.login {
+            Login::Password { password, .. } => password.is_plain(),
+            Login::Nkey(_) => false,
+        };
+        let declared = self.accounts.declared.iter().flat_map(|account| &account.users);
+        matches!(&self.auth, Auth::Token(token) if token.is_plain())
+            || self.auth.users().iter().chain(declared).any(is_plain)
+    }
+
     /// Whether a client must authenticate. spec/security.md §1
     pub fn is_auth_required(&self) -> bool {
         let has_users = |account: &Account| !account.users.is_empty();
@@ -381,6 +392,22 @@ impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
+    }
+
+    /// Whether it is a bcrypt hash of the secret: `^\$2[abxy]\$\d{2}\$`.
+    pub fn is_bcrypt(&self) -> bool {
+        // spec/security.md §1
+        match self.0.as_bytes() {
+            [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$', ..] => {
+                tens.is_ascii_digit() && ones.is_ascii_digit()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it stands in plain text.
+    pub fn is_plain(&self) -> bool {
+        !self.0.is_empty() && !self.is_bcrypt()
     }
 
     /// The secret itself, to compare with (in constant time) and for nothing else.

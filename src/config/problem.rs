@@ -368,6 +368,9 @@ pub enum Warning {
              are held that long"
     )]
     LongAuthTimeout(String),
+    /// Whoever reads the file can log in.
+    #[error("Plaintext passwords detected, use nkeys or bcrypt")]
+    PlainPasswords,
     /// Large messages cost every subscriber's memory.
     #[error(
         "Maximum payloads over {:.2} MB are generally discouraged and could lead to poor \

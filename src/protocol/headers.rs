@@ -40,6 +40,29 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Writes `block` into `out`, which is cleared first, with one line `key: value` in the place of
+/// all it had of that key, in any case. An empty value leaves none; an empty block begins anew.
+pub fn replace(block: &[u8], key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut lines = lines(block);
+    out.extend_from_slice(lines.next().unwrap_or(VERSION));
+    out.extend_from_slice(b"\r\n");
+    let is_key = |line: &[u8]| {
+        let name = memchr::memchr(b':', line).map(|end| line[..end].trim_ascii());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(key))
+    };
+    for line in lines.filter(|line| !is_key(line)) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+    }
+    if !value.is_empty() {
+        for piece in [key, b": ", value, b"\r\n"] {
+            out.extend_from_slice(piece);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Writes the header block that tells a requester that nobody listens on `subject` into `out`,
 /// which is cleared first: `32 + subject.len()` bytes.
 // spec/client-protocol.md §6 no_responders

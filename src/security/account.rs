@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use base::AccountId;
 use config::accounts::{AccountLimits, GLOBAL};
 
+use crate::exchange::{Way, WayKind};
+use crate::mapping::Mappings;
+
 /// One account.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -16,6 +19,10 @@ pub struct Account {
     pub name: Arc<str>,
     /// How much it may use.
     pub limits: AccountLimits,
+    /// Where its messages go besides.
+    pub ways: Arc<[Way]>,
+    /// What its subjects become when they are published.
+    pub mappings: Option<Arc<Mappings>>,
     /// How much it uses, on all cores together.
     used: Arc<Used>,
 }
@@ -31,6 +38,11 @@ struct Used {
 pub struct AccountFull;
 
 impl Account {
+    /// Whether requests leave it for another account.
+    pub fn has_services(&self) -> bool {
+        self.ways.iter().any(|way| matches!(way.kind, WayKind::Service(_)))
+    }
+
     /// Counts one more connection.
     ///
     /// # Errors
@@ -123,9 +135,25 @@ impl Accounts {
         let id = AccountId(self.by_id.len() as u32);
         let name: Arc<str> = name.into();
         self.by_name.insert(Arc::clone(&name), id);
-        let account = Account { id, name, limits: AccountLimits::default(), used: Arc::default() };
+        let account = Account {
+            id,
+            name,
+            limits: AccountLimits::default(),
+            ways: Arc::default(),
+            mappings: None,
+            used: Arc::default(),
+        };
         self.by_id.push(Arc::new(account));
         id
+    }
+
+    /// Forgets what the accounts were configured to be.
+    pub(crate) fn clear(&mut self) {
+        for account in self.by_id.iter_mut().map(Arc::make_mut) {
+            account.limits = AccountLimits::default();
+            account.ways = Arc::default();
+            account.mappings = None;
+        }
     }
 
     pub(crate) fn change(&mut self, id: AccountId, change: impl FnOnce(&mut Account)) {

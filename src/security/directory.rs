@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use base::AccountId;
 use config::Options;
-use config::accounts::SYSTEM;
+use config::accounts::{GLOBAL, Mapping, SYSTEM};
 use config::options::{Auth, ConnectionKinds, Login, Secret, User};
 
 use crate::account::Accounts;
 use crate::credentials::{Credentials, Denied, Session};
+use crate::exchange::{self, ImportError, Way};
+use crate::mapping::Mappings;
 use crate::nkey;
 use crate::password;
 use crate::permissions::Permissions;
@@ -74,13 +76,17 @@ pub enum Effort {
 
 impl Directory {
     /// From the options. Accounts that `before` knew keep their numbers.
-    pub fn new(options: &Options, before: Option<&Directory>) -> Directory {
+    ///
+    /// # Errors
+    /// An import or a mapping that cannot be.
+    pub fn new(options: &Options, before: Option<&Directory>) -> Result<Directory, ImportError> {
         let config = &options.accounts;
         let system = config.system.as_deref().unwrap_or(SYSTEM);
         let mut accounts = match before {
             Some(before) => before.accounts.clone(),
             None => Accounts::new(system),
         };
+        accounts.clear();
         accounts.set_system(!config.no_system);
         let mut users = Users::default();
         let default = config.default_permissions.as_ref();
@@ -89,11 +95,18 @@ impl Directory {
         }
         for account in &config.declared {
             let id = accounts.number(&account.name);
-            accounts.change(id, |known| known.limits = account.limits);
+            let mappings = mappings(&account.name, &account.mappings)?;
+            accounts.change(id, |known| {
+                known.limits = account.limits;
+                known.mappings = mappings;
+            });
             for user in &account.users {
                 users.add(user, id, account.default_permissions.as_ref());
             }
         }
+        let global = mappings(GLOBAL, &config.global_mappings)?;
+        accounts.change(AccountId::GLOBAL, |known| known.mappings = global);
+        open_ways(&config.declared, &mut accounts)?;
         let rules = match &options.auth {
             Auth::Token(token) => Rules::Token(token.clone()),
             _ if options.is_auth_required() => Rules::Users(users),
@@ -105,7 +118,7 @@ impl Directory {
             None => Nobody::Refused,
         };
         let hashes = rules.has_hashes();
-        Directory { accounts, rules, nobody, hashes }
+        Ok(Directory { accounts, rules, nobody, hashes })
     }
 
     /// All accounts.
@@ -126,19 +139,6 @@ impl Directory {
     /// Whether INFO carries a nonce for clients to sign.
     pub fn wants_nonce(&self) -> bool {
         matches!(&self.rules, Rules::Users(users) if !users.by_key.is_empty())
-    }
-
-    /// Whether some password stands in plain text.
-    pub fn has_plain_passwords(&self) -> bool {
-        let plain = |secret: &Secret| !secret.expose().is_empty() && !password::is_bcrypt(secret);
-        match &self.rules {
-            Rules::Open => false,
-            Rules::Token(token) => plain(token),
-            Rules::Users(users) => users.by_name.values().any(|user| match &user.login {
-                Login::Password { password, .. } => plain(password),
-                Login::Nkey(_) => false,
-            }),
-        }
     }
 
     /// How long [`Directory::login`] will take.
@@ -229,6 +229,29 @@ pub enum Standing {
     Gone,
 }
 
+fn mappings(account: &str, config: &[Mapping]) -> Result<Option<Arc<Mappings>>, ImportError> {
+    let mappings = Mappings::new(config).map_err(|(source_subject, error)| {
+        let account = account.to_owned();
+        ImportError::Mapping { account, source_subject, error }
+    })?;
+    Ok(mappings.map(Arc::new))
+}
+
+/// Gives each account the ways that leave it.
+fn open_ways(
+    declared: &[config::accounts::Account],
+    accounts: &mut Accounts,
+) -> Result<(), ImportError> {
+    let mut leaving: HashMap<AccountId, Vec<Way>> = HashMap::new();
+    for (from, way) in exchange::ways(declared, accounts)? {
+        leaving.entry(from).or_default().push(way);
+    }
+    for (id, ways) in leaving {
+        accounts.change(id, |account| account.ways = ways.into());
+    }
+    Ok(())
+}
+
 /// spec/cli-and-config.md §7.3: `$SYS` alone, and no block `authorization`.
 fn only_the_system_has_users(options: &Options) -> bool {
     let config = &options.accounts;
@@ -240,9 +263,9 @@ impl Rules {
     fn has_hashes(&self) -> bool {
         match self {
             Rules::Open => false,
-            Rules::Token(token) => password::is_bcrypt(token),
+            Rules::Token(token) => token.is_bcrypt(),
             Rules::Users(users) => users.by_name.values().any(|user| match &user.login {
-                Login::Password { password, .. } => password::is_bcrypt(password),
+                Login::Password { password, .. } => password.is_bcrypt(),
                 Login::Nkey(_) => false,
             }),
         }

@@ -15,13 +15,17 @@
 //! | `password.rs`, `nkey.rs` | how it proves that |
 //! | `desk.rs` | where logins are checked that take long |
 //! | `permissions.rs` | what it may publish and subscribe to |
+//! | `exchange.rs` | what accounts have of each other, as ways that messages take |
+//! | `mapping.rs` | what an account's subjects become when they are published |
 //! | `gate.rs` | the same for publishing, remembered by subject |
 
 mod account;
 mod credentials;
 mod desk;
 mod directory;
+mod exchange;
 mod gate;
+mod mapping;
 mod nkey;
 mod password;
 mod permissions;
@@ -30,6 +34,7 @@ pub use account::{Account, AccountFull, Accounts};
 pub use credentials::{Credentials, Denied, KeptCredentials, Session};
 pub use desk::{Desk, LoginRequest, Ticket, Verdict, nonce};
 pub use directory::{Directory, Effort, Standing};
+pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
 pub use gate::PublishGate;
-pub use password::is_bcrypt;
+pub use mapping::{MappedTo, Mappings};
 pub use permissions::{MaySubscribe, Permissions, Responses};

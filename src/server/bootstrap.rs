@@ -160,7 +160,10 @@ async fn start(
         start_ns: facts::now_ns(),
     };
     let options = Arc::new(options);
-    let directory = Arc::new(Directory::new(&options, None));
+    let directory = match Directory::new(&options, None) {
+        Ok(directory) => Arc::new(directory),
+        Err(error) => return fatal(&log, &error.to_string()),
+    };
     let (desk, logins_waiting) = Desk::open();
     let access = Access { directory: Arc::clone(&directory), desk: Some(desk) };
     let info = standing.identity.info(&options, address.port());

@@ -17,7 +17,7 @@ use ring::Drained;
 use runtime::Disk;
 use runtime::clock::Clock;
 use runtime::network::{Event, Network, Socket, Wait};
-use shard::{Service, ServiceTurn, Shard};
+use shard::{AnswerService, Service, ServiceTurn, Shard};
 
 use self::reconfigure::Sweep;
 use crate::command::Command;
@@ -113,6 +113,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
     /// A core that has not turned yet.
     pub fn new(mut parts: Parts<N, C>) -> Core<N, C> {
         let now = parts.clock.read();
+        parts.services.push(Box::new(AnswerService::new(&parts.shard)));
         if parts.placing.is_some() {
             parts.net.listen();
         }

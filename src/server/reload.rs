@@ -16,7 +16,7 @@ use config::parser::Disk;
 use config::{Options, reload};
 use log_writer::LogWriter;
 use monitor::Source;
-use security::Directory;
+use security::{Directory, ImportError};
 
 use crate::command::Command;
 use crate::control::Control;
@@ -49,6 +49,15 @@ impl Reloadable {
     /// Takes apart what no client obeys any more.
     pub fn drop_retired(&mut self) {
         self.retired.retain(|settings| Arc::strong_count(settings) > 1);
+    }
+
+    /// The accounts and users that the new options say, if they say others.
+    fn directory(&self, new: &Options) -> Result<Option<Directory>, ImportError> {
+        let old = &self.options;
+        if new.auth == old.auth && new.accounts == old.accounts {
+            return Ok(None);
+        }
+        Directory::new(new, Some(&self.access.directory)).map(Some)
     }
 
     /// Writes what has to be written before anything is changed.
@@ -101,6 +110,7 @@ impl Control {
         let Reread { options: new, warnings } =
             self.reloadable.standing.launch.reread(&environment, &Disk)?;
         let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
+        let directory = self.reloadable.directory(&new).map_err(|error| error.to_string())?;
         self.reloadable.prepare(&new, &self.log)?;
         // Nothing can fail from here on.
         for warning in
@@ -109,7 +119,7 @@ impl Control {
             self.log.say(Level::Warn, warning);
         }
         let digest = new.config_digest.clone();
-        self.obey(new).await;
+        self.obey(new, directory).await;
         for change in changes {
             self.log.say(Level::Info, format!("Reloaded: {}", change.text));
         }
@@ -117,12 +127,10 @@ impl Control {
         Ok(())
     }
 
-    async fn obey(&mut self, new: Options) {
+    async fn obey(&mut self, new: Options, directory: Option<Directory>) {
         let Control { reloadable, gather, cores, log, .. } = self;
         log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
-        let old = &reloadable.options;
-        if new.auth != old.auth || new.accounts != old.accounts {
-            let directory = Directory::new(&new, Some(&reloadable.access.directory));
+        if let Some(directory) = directory {
             reloadable.access.directory = Arc::new(directory);
             let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
             gather.accounts.replace(accounts.into());

@@ -19,6 +19,8 @@
 //! |---|---|
 //! | `shard.rs` | the shard's parts, its connections' doors, housekeeping |
 //! | `publish.rs` | a message from a connection: match, fan-out, queue picks, frames |
+//! | `crossing.rs` | messages that leave their account |
+//! | `answers.rs` | how the answers to such requests come back |
 //! | `arrivals.rs` | what other shards send: interest, messages, stalls |
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
@@ -32,8 +34,10 @@
 //! | `look_ahead.rs` | the next few subjects' cache misses, overlapped |
 //! | `message.rs` | a canonical message, with its refcounted bytes where it has them |
 
+mod answers;
 mod arrivals;
 mod batch;
+mod crossing;
 mod delivery;
 mod dwell;
 mod frame;
@@ -47,6 +51,8 @@ mod service;
 mod shard;
 mod subscriptions;
 
+pub use answers::AnswerService;
+pub use crossing::RequestInfo;
 pub use guard::Revoked;
 pub use message::Message;
 pub use outbox::Outbox;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 use protocol::{Delivery, HeaderSupport};
 
+use crate::crossing::RequestInfo;
 use crate::guard::Guard;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Outbox {
     pub(crate) guard: Option<Box<Guard>>,
     /// Who it is, for the lines that trace deliveries; where there are such.
     pub(crate) trace_label: Option<Box<str>>,
+    /// What it tells of itself to those whose services it uses.
+    pub(crate) request_info: Option<Box<RequestInfo>>,
 }
 
 /// Whether an append made the outbox one that the core must look at.
@@ -84,6 +87,7 @@ impl Outbox {
             account: None,
             guard: None,
             trace_label: None,
+            request_info: None,
         }
     }
 

@@ -45,6 +45,10 @@ pub struct Published {
 }
 
 impl Published {
+    /// To nobody.
+    pub(crate) const NOWHERE: Published =
+        Published { reached: Reached::Nobody, congested: ShardSet::EMPTY };
+
     fn here(reached: Reached) -> Published {
         Published { reached, congested: ShardSet::EMPTY }
     }
@@ -81,6 +85,19 @@ impl Shard {
 
     #[inline]
     fn route(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
+        match self.crossings.leaves(publisher.account) {
+            false => self.route_within(publisher, message),
+            true => self.route_across(publisher, message, 0),
+        }
+    }
+
+    /// Publishes a message to everyone of its account.
+    #[inline]
+    pub(crate) fn route_within(
+        &mut self,
+        publisher: &Publisher,
+        message: &mut Message<'_>,
+    ) -> Published {
         let publish = message.publish();
         self.interest(publisher.account);
         let interest = &mut self.interests[publisher.account.index()];

@@ -12,7 +12,9 @@ use ring::{Doorbell, InterestSeq};
 use security::Directory;
 use subject::{CachePolicy, Interest, Plan};
 
+use crate::answers::Answers;
 use crate::batch::Batch;
+use crate::crossing::Crossings;
 use crate::dwell::{Arrival, Dwell, Via};
 use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
@@ -83,6 +85,10 @@ pub struct Shard {
     pub(crate) dwell: Dwell,
     /// When this turn began, monotonic nanoseconds.
     pub(crate) turn_ns: u64,
+    pub(crate) crossings: Crossings,
+    /// For messages that are written again, and their headers.
+    pub(crate) wire: Vec<u8>,
+    pub(crate) headers: Vec<u8>,
     counters: Arc<Counters>,
     dirty: Vec<ConnSlot>,
     overflowed: Vec<ConnSlot>,
@@ -94,7 +100,7 @@ pub struct Shard {
 impl Shard {
     /// A shard without connections. `seed` decides the queue picks.
     pub fn new(mesh: MeshEnd, settings: Settings, counters: Arc<Counters>, seed: u64) -> Shard {
-        Shard {
+        let mut shard = Shard {
             id: mesh.shard(),
             mesh,
             interests: Vec::new(),
@@ -113,18 +119,36 @@ impl Shard {
             congested: ShardSet::EMPTY,
             dwell: Dwell::default(),
             turn_ns: 0,
+            crossings: Crossings::default(),
+            wire: Vec::new(),
+            headers: Vec::new(),
             counters,
             dirty: Vec::new(),
             overflowed: Vec::new(),
             stalled: Vec::new(),
             reaping: Vec::new(),
             reaped: Vec::new(),
-        }
+        };
+        let service = shard.add_service();
+        shard.crossings.answers = Answers::new(service, &mut shard.random);
+        shard.open_ways();
+        shard
+    }
+
+    /// Lets messages take the ways between the accounts of the directory.
+    fn open_ways(&mut self) {
+        let directory = Arc::clone(&self.settings.directory);
+        self.crossings.take(&directory);
+        self.listen_for_answers(&directory);
     }
 
     /// Obeys new settings from now on. Whether matches are cached stays as it was.
     pub fn reconfigure(&mut self, settings: Settings) {
+        let same = Arc::ptr_eq(&self.settings.directory, &settings.directory);
         self.settings = Settings { cache: self.settings.cache, ..settings };
+        if !same {
+            self.open_ways();
+        }
     }
 
     /// Lets a connection that is open obey the settings too.

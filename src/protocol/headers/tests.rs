@@ -41,3 +41,20 @@ fn the_no_responders_block_names_the_subject() {
     assert_eq!(status(&block), Some((&b"503"[..], &b""[..])));
     assert_eq!(get(&block, b"Nats-Subject"), Some(&b"foo.bar"[..]));
 }
+
+#[test]
+fn a_key_is_replaced_in_any_case_and_place() {
+    let with = |block: &[u8], value: &[u8]| {
+        let mut out = b"before".to_vec();
+        replace(block, b"Nats-Request-Info", value, &mut out);
+        String::from_utf8(out).expect("text")
+    };
+    let spoofed = b"NATS/1.0\r\nnats-request-info: {evil}\r\nA: b\r\nNats-Request-Info :x\r\n\r\n";
+    assert_eq!(with(spoofed, b"{}"), "NATS/1.0\r\nA: b\r\nNats-Request-Info: {}\r\n\r\n");
+    assert_eq!(with(spoofed, b""), "NATS/1.0\r\nA: b\r\n\r\n");
+    assert_eq!(with(b"", b"{}"), "NATS/1.0\r\nNats-Request-Info: {}\r\n\r\n");
+    assert_eq!(
+        with(b"NATS/1.0 503\r\n\r\n", b"{}"),
+        "NATS/1.0 503\r\nNats-Request-Info: {}\r\n\r\n"
+    );
+}

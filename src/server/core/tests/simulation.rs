@@ -143,7 +143,7 @@ impl Simulation {
             phases: vec![Phase::Awake; setup.cores],
             counters: (0..setup.cores).map(|_| Arc::default()).collect(),
             access: Access {
-                directory: Arc::new(Directory::new(&setup.options, None)),
+                directory: Arc::new(Directory::new(&setup.options, None).expect("valid")),
                 desk: None,
             },
             guests: Vec::new(),

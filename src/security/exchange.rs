@@ -1,0 +1,288 @@
+//! What accounts have of each other, checked once and turned into ways that messages take
+//! (spec/security.md §6).
+//!
+//! Both kinds of import are ways out of an account: a message of a stream goes from the exporter
+//! to each importer, a request from the importer to the exporter.
+
+use base::AccountId;
+use config::accounts::{Account, Export, ExportKind, Import, ImportKind, Latency, ResponseKind};
+use std::time::Duration;
+use subject::{Transform, TransformError, name};
+
+use crate::account::Accounts;
+
+/// One way out of an account.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What takes it, wildcards included.
+    pub source: Box<[u8]>,
+    /// The account at its end.
+    pub to: AccountId,
+    /// What the subject becomes; the same without it.
+    pub transform: Option<Transform>,
+    /// What flows.
+    pub kind: WayKind,
+}
+
+/// What flows on a way.
+#[derive(Clone, Debug)]
+pub enum WayKind {
+    /// Messages; they go no further than the account at its end.
+    Stream,
+    /// Requests; their answers come back.
+    Service(ServiceWay),
+}
+
+/// How a request and its answers flow.
+#[derive(Clone, Debug)]
+pub struct ServiceWay {
+    /// How many answers there are.
+    pub response: ResponseKind,
+    /// How long answers may take, or pause.
+    pub threshold: Duration,
+    /// Whether the exporter is told who asks.
+    pub share: Share,
+    /// Whether its times are published.
+    pub latency: Option<Latency>,
+}
+
+/// Whether the exporter is told who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// The account only.
+    Account,
+    /// Everything about the client.
+    All,
+}
+
+/// An import that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// Of an account that nobody declared.
+    #[error("account \"{importer}\": \"{exporter}\" account not defined for {kind} import")]
+    UnknownAccount {
+        /// Who imports.
+        importer: String,
+        /// From whom.
+        exporter: String,
+        /// `stream` or `service`.
+        kind: &'static str,
+    },
+    /// Of what is not exported, or not to this account.
+    #[error("account \"{importer}\": {kind} import of \"{subject}\" not authorized")]
+    NotAuthorized {
+        /// Who imports.
+        importer: String,
+        /// What.
+        subject: String,
+        /// `stream` or `service`.
+        kind: &'static str,
+    },
+    /// The same twice.
+    #[error("account \"{importer}\": {kind} import of \"{subject}\" already exists")]
+    Duplicate {
+        /// Who imports.
+        importer: String,
+        /// What.
+        subject: String,
+        /// `stream` or `service`.
+        kind: &'static str,
+    },
+    /// Under a name that the subject cannot be given.
+    #[error("account \"{importer}\": import of \"{subject}\": {error}")]
+    Transform {
+        /// Who imports.
+        importer: String,
+        /// What.
+        subject: String,
+        /// Why not.
+        error: TransformError,
+    },
+    /// What an account imports comes back to it.
+    #[error("account \"{importer}\": import of \"{subject}\" forms a cycle")]
+    Cycle {
+        /// Who imports.
+        importer: String,
+        /// What.
+        subject: String,
+    },
+    /// A mapping that is none.
+    #[error("account \"{account}\": mapping of \"{source_subject}\": {error}")]
+    Mapping {
+        /// Whose.
+        account: String,
+        /// Of what.
+        source_subject: String,
+        /// Why not.
+        error: TransformError,
+    },
+}
+
+/// A way and the account that it leaves.
+struct Placed {
+    from: AccountId,
+    importer: String,
+    subject: String,
+    way: Way,
+}
+
+/// All ways, by the account that they leave.
+///
+/// # Errors
+/// The first import that cannot be.
+pub(crate) fn ways(
+    declared: &[Account],
+    accounts: &Accounts,
+) -> Result<Vec<(AccountId, Way)>, ImportError> {
+    let mut placed: Vec<Placed> = Vec::new();
+    for importer in declared {
+        let mut seen: Vec<&Import> = Vec::new();
+        for import in &importer.imports {
+            if seen.contains(&import) {
+                return Err(ImportError::Duplicate {
+                    importer: importer.name.clone(),
+                    subject: import.subject.clone(),
+                    kind: kind_of(import),
+                });
+            }
+            seen.push(import);
+            placed.push(place(importer, import, declared, accounts)?);
+        }
+    }
+    refuse_cycles(&placed)?;
+    Ok(placed.into_iter().map(|placed| (placed.from, placed.way)).collect())
+}
+
+fn kind_of(import: &Import) -> &'static str {
+    match import.kind {
+        ImportKind::Stream { .. } => "stream",
+        ImportKind::Service { .. } => "service",
+    }
+}
+
+fn place(
+    importer: &Account,
+    import: &Import,
+    declared: &[Account],
+    accounts: &Accounts,
+) -> Result<Placed, ImportError> {
+    let name = || importer.name.clone();
+    let exporter = declared.iter().find(|account| account.name == import.account);
+    let ids = (accounts.find(&importer.name), accounts.find(&import.account));
+    let (Some(exporter), (Some(here), Some(there))) = (exporter, ids) else {
+        let kind = kind_of(import);
+        let exporter = import.account.clone();
+        return Err(ImportError::UnknownAccount { importer: name(), exporter, kind });
+    };
+    let export = exporter.exports.iter().find(|export| is_offered(export, import, &importer.name));
+    let Some(export) = export else {
+        let (subject, kind) = (import.subject.clone(), kind_of(import));
+        return Err(ImportError::NotAuthorized { importer: name(), subject, kind });
+    };
+    let way = way(export, import, here, there);
+    let (from, way) = way.map_err(|error| ImportError::Transform {
+        importer: name(),
+        subject: import.subject.clone(),
+        error,
+    })?;
+    Ok(Placed { from, importer: name(), subject: import.subject.clone(), way })
+}
+
+/// Whether `export` offers `import` to the account `importer`.
+fn is_offered(export: &Export, import: &Import, importer: &str) -> bool {
+    let same_kind = matches!(
+        (&export.kind, &import.kind),
+        (ExportKind::Stream, ImportKind::Stream { .. })
+            | (ExportKind::Service(_), ImportKind::Service { .. })
+    );
+    let listed = export.accounts.as_ref().is_none_or(|list| list.iter().any(|a| a == importer));
+    let mut tokens = import.subject.split('.');
+    let own_token = export.account_token.is_none_or(|at| tokens.nth(at - 1) == Some(importer));
+    same_kind
+        && listed
+        && own_token
+        && name::is_subset(import.subject.as_bytes(), export.subject.as_bytes())
+}
+
+fn way(
+    export: &Export,
+    import: &Import,
+    here: AccountId,
+    there: AccountId,
+) -> Result<(AccountId, Way), TransformError> {
+    let subject = &import.subject;
+    match (&import.kind, &export.kind) {
+        (ImportKind::Service { to, share }, ExportKind::Service(service)) => {
+            let back = |to: &String| Transform::import_reversed(subject, to);
+            let transform = to.as_ref().filter(|to| *to != subject).map(back).transpose()?;
+            let source = transform.as_ref().map_or(subject.as_bytes(), |t| t.source()).into();
+            let kind = WayKind::Service(ServiceWay {
+                response: service.response,
+                threshold: service.threshold,
+                share: if *share { Share::All } else { Share::Account },
+                latency: service.latency.clone(),
+            });
+            Ok((here, Way { source, to: there, transform, kind }))
+        }
+        (ImportKind::Stream { to, .. }, _) | (ImportKind::Service { to, .. }, _) => {
+            let forth = |to: &String| Transform::import(subject, to);
+            let transform = to.as_ref().filter(|to| *to != subject).map(forth).transpose()?;
+            let source = subject.as_bytes().into();
+            Ok((there, Way { source, to: here, transform, kind: WayKind::Stream }))
+        }
+    }
+}
+
+impl Way {
+    /// The pattern of what arrives at its end.
+    fn arriving(&self) -> Vec<u8> {
+        match &self.transform {
+            None => self.source.to_vec(),
+            Some(transform) => transform.destination_pattern(),
+        }
+    }
+
+    fn is_service(&self) -> bool {
+        matches!(self.kind, WayKind::Service(_))
+    }
+}
+
+/// Refuses ways on which a message could come back to where it was.
+fn refuse_cycles(placed: &[Placed]) -> Result<(), ImportError> {
+    // 0: not visited, 1: on the way that is being followed, 2: leads to no cycle.
+    let mut marks = vec![0_u8; placed.len()];
+    for start in 0..placed.len() {
+        let mut path = vec![(start, 0)];
+        while let Some((at, next)) = path.last_mut() {
+            let (at, from) = (*at, *next);
+            marks[at] = 1;
+            let follows = |other: &Placed| {
+                let way = &placed[at].way;
+                other.way.is_service() == way.is_service()
+                    && other.from == way.to
+                    && name::overlaps(&other.way.source, &way.arriving())
+            };
+            let found =
+                (from..placed.len()).find(|&other| marks[other] != 2 && follows(&placed[other]));
+            match found {
+                Some(other) if marks[other] == 1 => {
+                    let Placed { importer, subject, .. } = &placed[other];
+                    let (importer, subject) = (importer.clone(), subject.clone());
+                    return Err(ImportError::Cycle { importer, subject });
+                }
+                Some(other) => {
+                    *next = other + 1;
+                    path.push((other, 0));
+                }
+                None => {
+                    marks[at] = 2;
+                    path.pop();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! Messages that leave their account: streams to those who import them, requests to those who
+//! export the service (spec/security.md §6). Before it: `publish`; after it: `publish` again, in
+//! the other account.
+//!
+//! Which ways a subject takes, and what it is called at their ends, depends on the directory
+//! only. It is found out once a subject and remembered; whom the message reaches there is the
+//! other account's own plan.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::{AccountId, ConnSlot};
+use hashbrown::HashMap;
+use protocol::{MessageParts, headers};
+use security::{Account, Directory, MappedTo, Mappings, ServiceWay, Share, Way, WayKind};
+use smallvec::SmallVec;
+use subject::name;
+
+use crate::answers::{Answers, Question};
+use crate::message::Message;
+use crate::publish::{Echo, Published, Publisher, Reached};
+use crate::shard::Shard;
+
+/// Subjects of one account whose ways are remembered. One more: all are forgotten, and found out
+/// again.
+const ROUTES_MAX: usize = 64 * 1024;
+/// Accounts that one message may cross. Cycles are refused before; this is for what nobody
+/// thought of.
+const CROSSINGS_MAX: u8 = 8;
+
+/// The header that tells an exporter who asks.
+const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+
+/// What is known of the ways out of this shard's accounts.
+#[derive(Default)]
+pub(crate) struct Crossings {
+    /// By account: the ways that leave it, and the subjects whose ways are known.
+    accounts: Vec<Leaving>,
+    last: Option<(AccountId, Rc<Route>)>,
+    pub answers: Answers,
+}
+
+/// The ways that leave one account.
+#[derive(Default)]
+struct Leaving {
+    ways: Arc<[Way]>,
+    /// By place of the way: what the account at its end makes of subjects.
+    mappings: Vec<Option<Arc<Mappings>>>,
+    routes: HashMap<Box<[u8]>, Rc<Route>, ahash::RandomState>,
+}
+
+/// The ways that one subject takes.
+struct Route {
+    subject: Box<[u8]>,
+    steps: SmallVec<[Step; 1]>,
+}
+
+/// One of them.
+struct Step {
+    to: AccountId,
+    /// The subject at its end; the same without it.
+    subject: Option<Box<[u8]>>,
+    /// Nothing for a stream.
+    service: Option<ServiceWay>,
+    mappings: Option<Arc<Mappings>>,
+}
+
+/// What a connection tells of itself to those whose services it uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestInfo {
+    /// JSON with its account.
+    pub account: Vec<u8>,
+    /// JSON with everything.
+    pub all: Vec<u8>,
+}
+
+impl Crossings {
+    /// Forgets all and takes the ways of another directory.
+    pub fn take(&mut self, directory: &Directory) {
+        let accounts = directory.accounts();
+        let leaving = |account: &Account| Leaving {
+            ways: Arc::clone(&account.ways),
+            mappings: account
+                .ways
+                .iter()
+                .map(|way| accounts.get(way.to).mappings.clone())
+                .collect(),
+            routes: HashMap::default(),
+        };
+        let none = accounts.iter().all(|account| account.ways.is_empty());
+        self.accounts = if none { Vec::new() } else { accounts.iter().map(leaving).collect() };
+        self.last = None;
+    }
+
+    /// Whether a message of this account may go elsewhere.
+    #[inline]
+    pub fn leaves(&self, account: AccountId) -> bool {
+        self.accounts.get(account.index()).is_some_and(|leaving| !leaving.ways.is_empty())
+    }
+
+    fn route(&mut self, account: AccountId, subject: &[u8]) -> Rc<Route> {
+        if let Some((of, route)) = &self.last
+            && *of == account
+            && *route.subject == *subject
+        {
+            return Rc::clone(route);
+        }
+        let leaving = &mut self.accounts[account.index()];
+        let route = match leaving.routes.get(subject) {
+            Some(route) => Rc::clone(route),
+            None => {
+                let route = Rc::new(leaving.find(subject));
+                if leaving.routes.len() >= ROUTES_MAX {
+                    leaving.routes.clear();
+                }
+                leaving.routes.insert(subject.into(), Rc::clone(&route));
+                route
+            }
+        };
+        self.last = Some((account, Rc::clone(&route)));
+        route
+    }
+}
+
+impl Leaving {
+    #[cold]
+    fn find(&self, subject: &[u8]) -> Route {
+        let taken = self.ways.iter().zip(&self.mappings);
+        let taken = taken.filter(|(way, _)| name::matches(&way.source, subject));
+        let steps = taken.map(|(way, mappings)| Step {
+            to: way.to,
+            subject: way.transform.as_ref().map(|transform| {
+                let mut out = Vec::new();
+                // An import's transform has no chance in it.
+                transform.apply_matched(subject, &mut fastrand::Rng::with_seed(0), &mut out);
+                out.into()
+            }),
+            service: match &way.kind {
+                WayKind::Stream => None,
+                WayKind::Service(service) => Some(service.clone()),
+            },
+            mappings: mappings.clone(),
+        });
+        Route { subject: subject.into(), steps: steps.collect() }
+    }
+}
+
+/// What two parts of a fan-out came to together.
+fn both(one: Published, other: Published) -> Published {
+    let reached = match (one.reached, other.reached) {
+        (Reached::Nobody, Reached::Nobody) => Reached::Nobody,
+        _ => Reached::Somebody,
+    };
+    Published { reached, congested: one.congested.union(other.congested) }
+}
+
+impl Shard {
+    /// Publishes a message in its account and in those that it goes to. `crossed` is how many
+    /// accounts it came through.
+    #[inline(never)]
+    pub(crate) fn route_across(
+        &mut self,
+        publisher: &Publisher,
+        message: &mut Message<'_>,
+        crossed: u8,
+    ) -> Published {
+        let mut published = self.route_within(publisher, message);
+        if crossed >= CROSSINGS_MAX {
+            return published;
+        }
+        let route = self.crossings.route(publisher.account, message.matched());
+        for step in &route.steps {
+            let beyond = match &step.service {
+                None => self.cross_as_stream(publisher, step, message),
+                Some(_) if message.address().is_some() => continue,
+                Some(service) => self.cross_as_request(publisher, step, service, message, crossed),
+            };
+            published = both(published, beyond);
+        }
+        published
+    }
+
+    fn cross_as_stream(
+        &mut self,
+        publisher: &Publisher,
+        step: &Step,
+        message: &mut Message<'_>,
+    ) -> Published {
+        let publisher = &Publisher { account: step.to, ..*publisher };
+        let Some(subject) = step.subject.as_deref() else {
+            return self.route_within(publisher, message);
+        };
+        if message.address().is_some() {
+            let mut message = Message::borrowed(message.publish()).addressed_to(subject);
+            return self.route_within(publisher, &mut message);
+        }
+        let mut wire = std::mem::take(&mut self.wire);
+        let parts = MessageParts { subject, ..message.publish().parts() };
+        let publish = protocol::canonical(parts, &mut wire);
+        let published = self.route_within(publisher, &mut Message::borrowed(&publish));
+        self.wire = wire;
+        published
+    }
+
+    /// spec/security.md §6: the request goes to the exporter's subject, with a reply that leads
+    /// back here.
+    fn cross_as_request(
+        &mut self,
+        publisher: &Publisher,
+        step: &Step,
+        service: &ServiceWay,
+        message: &Message<'_>,
+        crossed: u8,
+    ) -> Published {
+        let parts = message.publish().parts();
+        let mut mapped = Vec::new();
+        let subject = step.subject.as_deref().unwrap_or(parts.subject);
+        let subject = match &step.mappings {
+            None => subject,
+            Some(mappings) => match mappings.map(subject, &mut self.random, &mut mapped) {
+                MappedTo::Same => subject,
+                MappedTo::Other => &mapped,
+                MappedTo::Nothing => return Published::NOWHERE,
+            },
+        };
+        let asked = parts.reply.map(|reply| {
+            let question = Question {
+                importer: publisher.account,
+                exporter: step.to,
+                reply,
+                response: service.response,
+                threshold: service.threshold,
+            };
+            self.crossings.answers.ask(&question, self.turn_ns, &mut self.random)
+        });
+        let mut block = std::mem::take(&mut self.headers);
+        let mut wire = std::mem::take(&mut self.wire);
+        let with_info =
+            crossed == 0 && self.add_request_info(publisher.slot, service, &parts, &mut block);
+        let headers = if with_info { Some(&block[..]) } else { parts.headers };
+        let reply = asked.as_ref().map(|asked| &asked.subject[..]);
+        let publish =
+            protocol::canonical(MessageParts { subject, reply, headers, ..parts }, &mut wire);
+        // spec/client-protocol.md §6: deliveries of services ignore the echo flag.
+        let publisher = &Publisher { account: step.to, echo: Echo::On, ..*publisher };
+        let mut message = Message::borrowed(&publish);
+        let published = match self.crossings.leaves(step.to) {
+            false => self.route_within(publisher, &mut message),
+            true => self.route_across(publisher, &mut message, crossed + 1),
+        };
+        self.headers = block;
+        self.wire = wire;
+        if let (Reached::Nobody, Some(asked)) = (published.reached, asked) {
+            self.crossings.answers.withdraw(&asked);
+        }
+        published
+    }
+
+    /// Writes the headers with what the requestor says of itself, in the place of anything it
+    /// wrote there on its own.
+    fn add_request_info(
+        &self,
+        slot: ConnSlot,
+        service: &ServiceWay,
+        parts: &MessageParts<'_>,
+        block: &mut Vec<u8>,
+    ) -> bool {
+        let outbox = self.outboxes.get(slot.index()).and_then(Option::as_ref);
+        let info = outbox.and_then(|outbox| outbox.request_info.as_deref());
+        let value = match (info, service.share) {
+            (None, _) => &b""[..],
+            (Some(info), Share::Account) => &info.account,
+            (Some(info), Share::All) => &info.all,
+        };
+        if value.is_empty() && parts.headers.is_none() {
+            return false;
+        }
+        headers::replace(parts.headers.unwrap_or_default(), REQUEST_INFO, value, block);
+        true
+    }
+
+    /// What a connection tells of itself to those whose services it uses.
+    pub fn set_request_info(&mut self, slot: ConnSlot, info: RequestInfo) {
+        if let Some(outbox) = self.outbox(slot) {
+            outbox.request_info = Some(Box::new(info));
+        }
+    }
+}
