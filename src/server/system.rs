@@ -23,7 +23,7 @@ use crate::cores::Cores;
 use crate::gather::Gather;
 
 /// The system service has the first number on every core, whether it listens there or not.
-pub const SERVICE: ServiceId = ServiceId(0);
+pub const SERVICE: ServiceId = ServiceId(1);
 
 /// The core whose service listens.
 const HOME: ShardId = ShardId(0);
@@ -88,7 +88,7 @@ impl Listener {
     /// The first service of `shard`; it listens on one core only, which every core finds.
     pub fn new(shard: &mut Shard, server_id: &str, queues: &FromCores) -> Box<dyn Service> {
         let id = shard.add_service();
-        assert_eq!(id, SERVICE, "the system service comes first");
+        assert_eq!(id, SERVICE, "the system service comes right after that of answers");
         if shard.id() == HOME {
             for subject in monitor::subjects_of_system(server_id) {
                 listen(shard, AccountId::SYSTEM, subject.as_bytes());
