@@ -25,8 +25,12 @@ struct Entry {
     pieces: &'static [&'static [u8]],
 }
 
-const CONFIG: [&str; 3] =
-    ["src/config/corpus/good", "src/config/corpus/bad", "src/config/corpus/bad/parts"];
+const CONFIG: [&str; 4] = [
+    "src/config/corpus/good",
+    "src/config/corpus/bad",
+    "src/config/corpus/bad/parts",
+    "src/config/corpus/warned",
+];
 
 const CONFIG_PIECES: [&[u8]; 14] = [
     b"{",

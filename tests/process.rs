@@ -233,6 +233,28 @@ fn l09_closes_are_spread_over_the_duration() {
 }
 
 #[test]
+fn l09_the_log_is_reopened_in_lame_duck_mode_too() {
+    let config = "lame_duck_duration: \"2m\"\nlame_duck_grace_period: \"1m\"";
+    let server = Server::with_config(config);
+    let _client = server.quiet();
+    server.signal(Signal::USR2);
+    server.wait_for_log("Entering lame duck mode, stop accepting new clients");
+    server.signal(Signal::USR1);
+    server.wait_for_log("File log re-open ignored, not a file logger");
+}
+
+#[test]
+fn l10_a_pid_file_that_cannot_be_written_is_fatal_and_named() {
+    if harness::Subject::from_env().skips_ours() {
+        return;
+    }
+    let end = Server::run_to_end(&with_local(&["-P", "/no/such/folder/server.pid"]));
+    assert_eq!(end.code, Some(1), "{}", end.stderr);
+    let said = "[FTL] Could not write pidfile /no/such/folder/server.pid: ";
+    assert!(end.stderr.contains(said), "{}", end.stderr);
+}
+
+#[test]
 fn l10_pid_file_holds_the_pid_and_no_newline() {
     let folder = Folder::new();
     let file = folder.path().join("server.pid");

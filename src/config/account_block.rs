@@ -1,34 +1,47 @@
 //! Reading `accounts`. spec/cli-and-config.md §7.3
 
 use crate::accounts::{Account, AccountLimits, GLOBAL, TraceDestination};
+use crate::declaration::{Inside, Known};
 use crate::exchange;
 use crate::mapping;
 use crate::options::User;
-use crate::permissions::Permissions;
+use crate::permissions::{self, Permissions};
 use crate::place::Place;
 use crate::problem::{Conflict, ValueError};
 use crate::tree::Tree;
 use crate::users;
 use crate::value::{Entry, Map, Node, Value};
 
-const KEYS: &[&[&str]] = &[
-    &["nkey"],
-    &["users"],
-    &["default_permissions", "default_permission", "permissions"],
-    &["imports"],
-    &["exports"],
-    &["jetstream"],
-    &["mappings", "maps"],
-    &["limits"],
-    &["msg_trace", "trace_dest"],
+/// The keys of an account.
+pub(crate) const KEYS: &[Known] = &[
+    Known::read(&["nkey"], "text", "Public nkey of the account"),
+    Known::read(&["users"], "a list of users", "Who logs into it").with(Inside::List(users::KEYS)),
+    Known::read(
+        &["default_permissions", "default_permission", "permissions"],
+        "a block",
+        "Permissions of users without their own",
+    )
+    .with(Inside::Block(permissions::KEYS)),
+    Known::read(&["imports"], "a list of blocks", "What it uses of other accounts")
+        .with(Inside::List(exchange::IMPORT_KEYS)),
+    Known::read(&["exports"], "a list of blocks", "What other accounts may use")
+        .with(Inside::List(exchange::EXPORT_KEYS)),
+    Known::refused(&["jetstream"], Inside::Anything),
+    Known::read(&["mappings", "maps"], "a block", "Subjects published on, and what they become")
+        .with(Inside::Named(mapping::KEYS)),
+    Known::read(&["limits"], "a block", "Bounds of the account").with(Inside::Block(LIMITS)),
+    Known::refused(&["msg_trace", "trace_dest"], Inside::Block(TRACE_KEYS)),
 ];
 
-const LIMITS: &[&[&str]] = &[
-    &["max_connections", "max_conn"],
-    &["max_subscriptions", "max_subs"],
-    &["max_payload", "max_pay"],
-    &["max_leafnodes", "max_leafs"],
+const LIMITS: &[Known] = &[
+    Known::read(&["max_connections", "max_conn"], "an integer", "Connections; -1 for no limit"),
+    Known::read(&["max_subscriptions", "max_subs"], "an integer", "Subscriptions likewise"),
+    Known::read(&["max_payload", "max_pay"], "an integer", "Bytes of a message likewise"),
+    Known::read(&["max_leafnodes", "max_leafs"], "an integer", "Leafnodes likewise"),
 ];
+
+const TRACE_KEYS: &[Known] =
+    &[Known::refused(&["dest"], Inside::Anything), Known::refused(&["sampling"], Inside::Anything)];
 
 /// An account on its way: its users still have their places.
 #[derive(Debug)]
@@ -156,16 +169,14 @@ fn read_trace(entry: &Entry, tree: &mut Tree<'_>) -> Option<TraceDestination> {
     match &entry.node.value {
         Value::Text(subject) => trace.subject.clone_from(subject),
         Value::Map(map) => {
-            tree.block(map, &[&["dest"], &["sampling"]], |tree, key, entry| {
-                match (key, &entry.node.value) {
-                    ("dest", _) => {
-                        trace.subject = tree.text(key, &entry.node).unwrap_or_default().to_owned();
-                    }
-                    (_, value) => match percent(value) {
-                        Some(sampling) => trace.sampling = sampling,
-                        None => tree.note(entry.node.place, key, ValueError::Percent),
-                    },
+            tree.block(map, TRACE_KEYS, |tree, key, entry| match (key, &entry.node.value) {
+                ("dest", _) => {
+                    trace.subject = tree.text(key, &entry.node).unwrap_or_default().to_owned();
                 }
+                (_, value) => match percent(value) {
+                    Some(sampling) => trace.sampling = sampling,
+                    None => tree.note(entry.node.place, key, ValueError::Percent),
+                },
             })
         }
         other => {

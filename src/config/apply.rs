@@ -174,7 +174,7 @@ impl Applier<'_> {
                 set(self.draft, true);
                 self.block(map, table);
             }
-            (Kind::Tree(_, read), _) => read(self.draft, &mut Tree::new(self.found), entry),
+            (Kind::Tree(.., read), _) => read(self.draft, &mut Tree::new(self.found), entry),
             (kind, value) => return Err(wrong_kind(kind, value)),
         }
         Ok(())

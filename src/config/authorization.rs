@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Kind, Off};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
 use crate::known;
 use crate::limits;
-use crate::permissions::Permissions;
+use crate::permissions::{self, Permissions};
 use crate::users;
 
 const fn built(
@@ -66,7 +66,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
         "users",
         "",
         "Users, each with a password or an nkey",
-        Kind::Tree("a list of users", |draft, tree, entry| {
+        Kind::Tree("a list of users", Inside::List(users::KEYS), |draft, tree, entry| {
             draft.auth.users = Some(users::read(&entry.node, tree));
         }),
     ),
@@ -74,9 +74,13 @@ pub static AUTHORIZATION: &[Declaration] = &[
         "default_permissions",
         "",
         "Permissions of users without their own",
-        Kind::Tree("a block of permissions", |draft, tree, entry| {
-            draft.options.accounts.default_permissions = Permissions::read(entry, tree);
-        }),
+        Kind::Tree(
+            "a block of permissions",
+            Inside::Block(permissions::KEYS),
+            |draft, tree, entry| {
+                draft.options.accounts.default_permissions = Permissions::read(entry, tree);
+            },
+        ),
     )
     .or(&["default_permission", "permissions"]),
     not_built("auth_callout", Off::Empty, "Authentication by a service")

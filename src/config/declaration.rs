@@ -78,13 +78,40 @@ pub enum Inside {
     Named(&'static [Known]),
 }
 
-/// A key that NATS knows, with its aliases, and what is inside it.
+/// A key inside a block without a table of its own: one that is read by a function, or one that
+/// NATS knows and Corewire does not yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     /// The key first, then its aliases.
     pub names: &'static [&'static str],
+    /// What its value must be; empty where it is not built.
+    pub words: &'static str,
+    /// What it does, in a line; empty where it is not built.
+    pub doc: &'static str,
     /// What is inside.
     pub inside: Inside,
+}
+
+impl Known {
+    /// One that is read.
+    pub const fn read(
+        names: &'static [&'static str],
+        words: &'static str,
+        doc: &'static str,
+    ) -> Known {
+        Known { names, words, doc, inside: Inside::Anything }
+    }
+
+    /// One that is refused.
+    pub const fn refused(names: &'static [&'static str], inside: Inside) -> Known {
+        Known { names, words: "", doc: "", inside }
+    }
+
+    /// The same with something inside.
+    pub const fn with(mut self, inside: Inside) -> Known {
+        self.inside = inside;
+        self
+    }
 }
 
 /// What a value must be, and where it goes.
@@ -133,8 +160,9 @@ pub enum Kind {
     Block(&'static [Declaration]),
     /// A boolean, `enabled` or `disabled`, or a block, which enables.
     Toggled(fn(&mut Draft, bool), &'static [Declaration]),
-    /// What is too deep for a table, read by a function of its own: what it is, in words.
-    Tree(&'static str, fn(&mut Draft, &mut Tree<'_>, &Entry)),
+    /// What is too deep for a table, read by a function of its own: what it is, in words, and
+    /// what is inside.
+    Tree(&'static str, Inside, fn(&mut Draft, &mut Tree<'_>, &Entry)),
 }
 
 /// What a number without unit means where a duration is expected.
@@ -164,7 +192,7 @@ impl Kind {
             Kind::SwitchMap(_) => "a block of booleans",
             Kind::Block(_) => "a block",
             Kind::Toggled(..) => "a boolean, enabled, disabled, or a block",
-            Kind::Tree(words, _) => words,
+            Kind::Tree(words, ..) => words,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::account_block::percent;
 use crate::accounts::{Export, ExportKind, Import, ImportKind, Latency, ResponseKind};
 use crate::accounts::{Sampling, Service};
+use crate::declaration::{Inside, Known};
 use crate::duration;
 use crate::limits;
 use crate::permissions::is_subject;
@@ -13,19 +14,51 @@ use crate::problem::ValueError;
 use crate::tree::Tree;
 use crate::value::{Entry, Map, Node, Value};
 
-const EXPORT_KEYS: &[&[&str]] = &[
-    &["stream"],
-    &["service"],
-    &["accounts"],
-    &["response", "response_type"],
-    &["threshold", "response_threshold", "response_max_time", "response_time"],
-    &["latency"],
-    &["account_token_position"],
-    &["allow_trace"],
+/// The keys of an export.
+pub(crate) const EXPORT_KEYS: &[Known] = &[
+    Known::read(&["stream"], "text", "Subjects whose messages others may import"),
+    Known::read(&["service"], "text", "Subjects on which others may send requests"),
+    Known::read(&["accounts"], "text or a list of text", "Only to these accounts"),
+    Known::read(
+        &["response", "response_type"],
+        "text",
+        "How a service answers: single, stream or chunk",
+    ),
+    Known::read(
+        &["threshold", "response_threshold", "response_max_time", "response_time"],
+        "a duration such as 10s",
+        "Time in which a service answers",
+    ),
+    Known::refused(&["latency"], Inside::Block(LATENCY_KEYS)),
+    Known::read(
+        &["account_token_position"],
+        "an integer",
+        "The token of the subject that must name the importing account",
+    ),
+    Known::refused(&["allow_trace"], Inside::Anything),
 ];
 
-const IMPORT_KEYS: &[&[&str]] =
-    &[&["stream"], &["service"], &["prefix"], &["to"], &["share"], &["allow_trace"]];
+const LATENCY_KEYS: &[Known] = &[
+    Known::refused(&["sampling"], Inside::Anything),
+    Known::refused(&["subject"], Inside::Anything),
+];
+
+/// The keys of an import.
+pub(crate) const IMPORT_KEYS: &[Known] = &[
+    Known::read(&["stream"], "a block", "A stream of another account")
+        .with(Inside::Block(EXPORTER_KEYS)),
+    Known::read(&["service"], "a block", "A service of another account")
+        .with(Inside::Block(EXPORTER_KEYS)),
+    Known::read(&["prefix"], "text", "What stands before the stream's subjects here"),
+    Known::read(&["to"], "text", "The subject here"),
+    Known::read(&["share"], "a boolean", "Tell the service who asks"),
+    Known::refused(&["allow_trace"], Inside::Anything),
+];
+
+const EXPORTER_KEYS: &[Known] = &[
+    Known::read(&["account"], "text", "The exporting account"),
+    Known::read(&["subject"], "text", "The exported subject"),
+];
 
 /// Reads the list.
 pub(crate) fn read_exports(node: &Node, tree: &mut Tree<'_>) -> Vec<Export> {
@@ -152,7 +185,7 @@ fn latency(node: &Node, tree: &mut Tree<'_>) -> Option<Latency> {
     match &node.value {
         Value::Text(subject) => latency.subject.clone_from(subject),
         Value::Map(map) => {
-            tree.block(map, &[&["sampling"], &["subject"]], |tree, key, entry| match key {
+            tree.block(map, LATENCY_KEYS, |tree, key, entry| match key {
                 "subject" => {
                     latency.subject = tree.text(key, &entry.node).unwrap_or_default().to_owned();
                 }
@@ -257,7 +290,7 @@ fn prefixed(prefix: &str, subject: &str) -> String {
 fn exporter(key: &str, entry: &Entry, tree: &mut Tree<'_>) -> Option<(String, String)> {
     let map = tree.map(key, &entry.node)?;
     let (mut account, mut subject) = (String::new(), String::new());
-    tree.block(map, &[&["account"], &["subject"]], |tree, key, entry| {
+    tree.block(map, EXPORTER_KEYS, |tree, key, entry| {
         let text = tree.text(key, &entry.node).unwrap_or_default().to_owned();
         match key {
             "account" => account = text,

@@ -4,15 +4,15 @@
 use crate::declaration::{Inside, Known};
 
 pub(crate) const fn key(names: &'static [&'static str]) -> Known {
-    Known { names, inside: Inside::Anything }
+    Known::refused(names, Inside::Anything)
 }
 
 const fn block(names: &'static [&'static str], inside: &'static [Known]) -> Known {
-    Known { names, inside: Inside::Block(inside) }
+    Known::refused(names, Inside::Block(inside))
 }
 
 const fn list(names: &'static [&'static str], inside: &'static [Known]) -> Known {
-    Known { names, inside: Inside::List(inside) }
+    Known::refused(names, Inside::List(inside))
 }
 
 /// §7.9
@@ -57,7 +57,7 @@ const TLS_KEYS: [Known; 22] = [
 const COMPRESSION: Known =
     block(&["compression", "compress"], &[key(&["mode"]), key(&["rtt_thresholds"])]);
 
-const TLS_BLOCK: Known = Known { names: &["tls"], inside: TLS };
+const TLS_BLOCK: Known = Known::refused(&["tls"], TLS);
 
 /// §7.2, as far as server-to-server blocks have it.
 const SIMPLE_AUTHORIZATION: Known = block(
@@ -113,7 +113,7 @@ pub const CLUSTER: Inside = Inside::Block(&[
     key(&["host", "net"]),
     key(&["port"]),
     SIMPLE_AUTHORIZATION,
-    Known { names: &["permissions"], inside: PERMISSIONS },
+    Known::refused(&["permissions"], PERMISSIONS),
     key(&["routes"]),
     TLS_BLOCK,
     key(&["advertise", "cluster_advertise"]),

@@ -71,16 +71,16 @@ pub fn page() -> String {
     for row in reference::rows() {
         rest.control("TP", []);
         let mut head = vec![bold(row.path.clone())];
-        if !row.option.aliases.is_empty() {
-            head.push(roman(format!(" ({})", row.option.aliases.join(", "))));
+        if !row.aliases.is_empty() {
+            head.push(roman(format!(" ({})", row.aliases.join(", "))));
         }
         rest.text(head);
         let mut facts = vec![row.type_text()];
-        if !row.option.default.is_empty() {
-            facts.push(format!("default {}", row.option.default));
+        if !row.default.is_empty() {
+            facts.push(format!("default {}", row.default));
         }
         facts.extend(Some(row.reload_text()).filter(|text| *text == "restart").map(str::to_owned));
-        rest.text([roman(format!("{} ({})", row.option.doc, facts.join("; ")))]);
+        rest.text([roman(format!("{} ({})", row.doc, facts.join("; ")))]);
     }
     rest.control("SH", ["SIGNALS"]);
     rest.text([roman(

@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 
 use crate::account_block::percent;
 use crate::accounts::{Destination, Mapping};
+use crate::declaration::Known;
 use crate::permissions::is_subject;
 use crate::problem::ValueError;
 use crate::tree::Tree;
 use crate::value::{Entry, Node, Value};
 
-const KEYS: &[&[&str]] = &[&["dest", "destination"], &["weight"], &["cluster"]];
+/// The keys of one destination.
+pub(crate) const KEYS: &[Known] = &[
+    Known::read(&["dest", "destination"], "text", "The subject that takes the place"),
+    Known::read(&["weight"], "an integer, or text with %", "Share of the messages, in percent"),
+    Known::read(&["cluster"], "text", "Only for servers of this cluster"),
+];
 
 /// Reads the block.
 pub(crate) fn read(entry: &Entry, tree: &mut Tree<'_>) -> Vec<Mapping> {

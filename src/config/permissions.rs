@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::declaration::{Inside, Known};
 use crate::duration;
 use crate::limits;
 use crate::problem::ValueError;
@@ -51,10 +52,38 @@ enum Queues {
     Refused,
 }
 
-const KEYS: &[&[&str]] = &[
-    &["publish", "pub", "import"],
-    &["subscribe", "sub", "export"],
-    &["allow_responses", "publish_allow_responses"],
+const RULES: &str = "a subject, a list of them, or allow and deny";
+
+/// The keys of a block of permissions.
+pub(crate) const KEYS: &[Known] = &[
+    Known::read(&["publish", "pub", "import"], RULES, "Subjects to publish on")
+        .with(Inside::Block(RULE_KEYS)),
+    Known::read(&["subscribe", "sub", "export"], RULES, "Subjects to subscribe to")
+        .with(Inside::Block(RULE_KEYS)),
+    Known::read(
+        &["allow_responses", "publish_allow_responses"],
+        "a boolean or a block",
+        "Whether requests may be answered, wherever they want the answer",
+    )
+    .with(Inside::Block(RESPONSE_KEYS)),
+];
+
+const RULE_KEYS: &[Known] = &[
+    Known::read(&["allow"], "text or a list of text", "Only these"),
+    Known::read(&["deny"], "text or a list of text", "None of these"),
+];
+
+const RESPONSE_KEYS: &[Known] = &[
+    Known::read(
+        &["max", "max_msgs", "max_messages", "max_responses"],
+        "an integer",
+        "Answers to one request, below zero for no limit; 1 when unset",
+    ),
+    Known::read(
+        &["expires", "expiration", "ttl"],
+        "a duration such as 10s",
+        "Time in which to answer; 2m when unset",
+    ),
 ];
 
 impl Permissions {
@@ -88,7 +117,7 @@ fn rules(key: &str, entry: &Entry, queues: Queues, tree: &mut Tree<'_>) -> Subje
         };
     };
     let mut rules = SubjectRules::default();
-    tree.block(map, &[&["allow"], &["deny"]], |tree, key, entry| {
+    tree.block(map, RULE_KEYS, |tree, key, entry| {
         let subjects = subjects(key, &entry.node, queues, tree);
         match key {
             "allow" => rules.allow = Some(subjects),
@@ -149,10 +178,8 @@ fn responses(entry: &Entry, tree: &mut Tree<'_>) -> Option<Responses> {
             return None;
         }
     };
-    let keys: &[&[&str]] =
-        &[&["max", "max_msgs", "max_messages", "max_responses"], &["expires", "expiration", "ttl"]];
     let mut responses = Responses::default();
-    tree.block(map, keys, |tree, key, entry| match key {
+    tree.block(map, RESPONSE_KEYS, |tree, key, entry| match key {
         "max" => {
             if let Some(max) = tree.int(key, &entry.node) {
                 responses.max = match max {

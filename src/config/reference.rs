@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use crate::declaration::{Declaration, Kind, Reload, Status};
+use crate::declaration::{Declaration, Inside, Kind, Known, Reload, Status};
 use crate::duration;
 use crate::table::TOP_LEVEL;
 
@@ -21,41 +21,51 @@ pub enum Form {
 /// One option as the reference has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it stands, from the top: `authorization.timeout`; `users[]` is one of a list.
+    /// Where it stands, from the top: `authorization.timeout`; in `users[].nkey` it is in each of
+    /// a list, in `accounts.*.users` under each name.
     pub path: String,
-    /// How it is declared.
-    pub option: &'static Declaration,
+    /// Other keys for the same.
+    pub aliases: &'static [&'static str],
+    /// What its value must be; nothing where it is not built.
+    pub words: Option<&'static str>,
+    /// What bounds it; empty where nothing does.
+    pub bounds: String,
+    /// The default as one would write it; empty when there is none.
+    pub default: &'static str,
+    /// What a change does on reload.
+    pub reload: Reload,
+    /// What it does, in a line.
+    pub doc: &'static str,
 }
-
-impl PartialEq for Declaration {
-    /// No two declarations are the same one.
-    fn eq(&self, other: &Declaration) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
-impl Eq for Declaration {}
 
 impl Row {
-    fn kind(&self) -> Option<&'static Kind> {
-        match &self.option.status {
-            Status::Built(kind) => Some(kind),
-            Status::NotBuilt { .. } => None,
-        }
+    fn of(path: String, option: &'static Declaration) -> Row {
+        let Declaration { aliases, doc, default, reload, .. } = *option;
+        let (words, bounds) = match &option.status {
+            Status::Built(kind) => (Some(kind.words()), bounds(kind)),
+            Status::NotBuilt { .. } => (None, String::new()),
+        };
+        Row { path, aliases, words, bounds, default, reload, doc }
+    }
+
+    fn within(path: String, key: &'static Known, reload: Reload) -> Row {
+        let Known { names, words, doc, .. } = *key;
+        let (aliases, words) = (&names[1..], Some(words).filter(|words| !words.is_empty()));
+        Row { path, aliases, words, bounds: String::new(), default: "", reload, doc }
     }
 
     /// Type and bounds, or that there is nothing yet.
     pub fn type_text(&self) -> String {
-        let Some(kind) = self.kind() else { return "not built yet, refused".to_owned() };
-        match bounds(kind) {
-            bounds if bounds.is_empty() => kind.words().to_owned(),
-            bounds => format!("{}, {bounds}", kind.words()),
+        match (self.words, self.bounds.as_str()) {
+            (None, _) => "not built yet, refused".to_owned(),
+            (Some(words), "") => words.to_owned(),
+            (Some(words), bounds) => format!("{words}, {bounds}"),
         }
     }
 
-    /// What a change does on reload.
+    /// What a change does on reload, in a word.
     pub fn reload_text(&self) -> &'static str {
-        match (self.kind(), self.option.reload) {
+        match (self.words, self.reload) {
             (None, _) => "",
             (Some(_), Reload::Applies) => "applies",
             (Some(_), Reload::NeedsRestart) => "restart",
@@ -63,17 +73,16 @@ impl Row {
     }
 
     fn json(&self) -> Json {
-        let Declaration { aliases, doc, default, reload, .. } = self.option;
-        let kind = self.kind();
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         json!({
             "key": self.path,
-            "aliases": aliases,
-            "type": kind.map(Kind::words),
-            "bounds": kind.map(bounds).filter(|bounds| !bounds.is_empty()),
-            "default": Some(default).filter(|default| !default.is_empty()),
-            "reloadable": kind.is_some() && *reload == Reload::Applies,
-            "built": kind.is_some(),
-            "meaning": doc,
+            "aliases": self.aliases,
+            "type": self.words,
+            "bounds": some(&self.bounds),
+            "default": some(self.default),
+            "reloadable": self.words.is_some() && self.reload == Reload::Applies,
+            "built": self.words.is_some(),
+            "meaning": self.doc,
         })
     }
 }
@@ -101,13 +110,31 @@ pub fn rows() -> Vec<Row> {
 fn collect(prefix: &str, table: &'static [Declaration], rows: &mut Vec<Row>) {
     for option in table {
         let path = format!("{prefix}{}", option.key);
-        let inside = match &option.status {
-            Status::Built(Kind::Block(inside) | Kind::Toggled(_, inside)) => Some(*inside),
-            _ => None,
-        };
-        rows.push(Row { path: path.clone(), option });
-        if let Some(inside) = inside {
-            collect(&format!("{path}."), inside, rows);
+        rows.push(Row::of(path.clone(), option));
+        match &option.status {
+            Status::Built(Kind::Block(inside) | Kind::Toggled(_, inside)) => {
+                collect(&format!("{path}."), inside, rows);
+            }
+            Status::Built(Kind::Tree(_, inside, _)) => {
+                collect_known(&path, *inside, option.reload, rows);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn collect_known(path: &str, inside: Inside, reload: Reload, rows: &mut Vec<Row>) {
+    let (each, keys) = match inside {
+        Inside::Anything => return,
+        Inside::Block(keys) => ("", keys),
+        Inside::List(keys) => ("[]", keys),
+        Inside::Named(keys) => (".*", keys),
+    };
+    for key in keys {
+        let path = format!("{path}{each}.{}", key.names[0]);
+        rows.push(Row::within(path.clone(), key, reload));
+        if !key.words.is_empty() {
+            collect_known(&path, key.inside, reload, rows);
         }
     }
 }
@@ -126,11 +153,11 @@ pub fn print(form: Form) -> String {
 
 fn table(rows: &[Row]) -> String {
     let columns = |row: &Row| {
-        let key = match row.option.aliases {
+        let key = match row.aliases {
             [] => row.path.clone(),
             aliases => format!("{} ({})", row.path, aliases.join(", ")),
         };
-        let Declaration { default, doc, .. } = row.option;
+        let Row { default, doc, .. } = row;
         [
             key,
             row.type_text(),
@@ -168,7 +195,12 @@ mod tests {
         assert_eq!(row("corewire.cores").reload_text(), "restart");
         assert_eq!(row("ping_max").reload_text(), "applies");
         assert_eq!(row("gateway").type_text(), "not built yet, refused");
-        assert!(row("jetstream.domain").option.aliases.is_empty());
+        assert!(row("jetstream.domain").aliases.is_empty());
+        let export = row("accounts.*.exports[].response");
+        assert_eq!((export.aliases, export.reload_text()), (&["response_type"][..], "applies"));
+        assert!(
+            rows.iter().any(|row| row.path == "authorization.users[].permissions.publish.deny")
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::account_block;
 use crate::address;
 use crate::authorization::AUTHORIZATION;
 use crate::declaration::Reload::{Applies, NeedsRestart};
-use crate::declaration::{BareNumber, Declaration, Kind, Off};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
 use crate::draft::Draft;
 use crate::jetstream;
 use crate::known;
@@ -508,7 +508,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "",
         Applies,
         "Subject mappings of the global account",
-        Kind::Tree("a block of mappings", |draft, tree, entry| {
+        Kind::Tree("a block of mappings", Inside::Named(mapping::KEYS), |draft, tree, entry| {
             draft.options.accounts.global_mappings = mapping::read(entry, tree);
         }),
     )
@@ -518,9 +518,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "",
         Applies,
         "Accounts, their users, imports and exports",
-        Kind::Tree("a block or a list of names", |draft, tree, entry| {
-            draft.declared = account_block::read(entry, tree);
-        }),
+        Kind::Tree(
+            "a block or a list of names",
+            Inside::Named(account_block::KEYS),
+            |draft, tree, entry| {
+                draft.declared = account_block::read(entry, tree);
+            },
+        ),
     ),
     built("authorization", "", Applies, "Who may connect", Kind::Block(AUTHORIZATION)),
     built(

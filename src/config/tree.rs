@@ -1,6 +1,7 @@
 //! Reading blocks that are too deep for a table: users, permissions, accounts. Every unknown key
 //! and every wrong value is noted, none stops the reading.
 
+use crate::declaration::Known;
 use crate::place::Place;
 use crate::problem::{Diagnostics, Problem, SHOWN_IN_FULL_MAX, ValueError};
 use crate::suggest;
@@ -32,19 +33,18 @@ impl<'a> Tree<'a> {
         self.found.note(Some(entry.place), problem);
     }
 
-    /// Calls `each` with every known key, under its first name, in the order written. `known` has
-    /// a line for each key: its name, then its aliases.
+    /// Calls `each` with every known key, under its first name, in the order written.
     pub fn block<'m>(
         &mut self,
         map: &'m Map,
-        known: &[&[&'static str]],
+        known: &'static [Known],
         mut each: impl FnMut(&mut Self, &'static str, &'m Entry),
     ) {
         for (key, entry) in map.written() {
             let lower = key.to_lowercase();
-            match known.iter().find(|names| names.contains(&lower.as_str())) {
-                Some(names) => each(self, names[0], entry),
-                None => self.unknown(key, entry, known.iter().flat_map(|names| names.iter())),
+            match known.iter().find(|known| known.names.contains(&lower.as_str())) {
+                Some(found) => each(self, found.names[0], entry),
+                None => self.unknown(key, entry, known.iter().flat_map(|known| known.names)),
             }
         }
     }

@@ -1,19 +1,30 @@
 //! Lists of users, in `authorization` and in accounts. spec/cli-and-config.md §7.2
 
+use crate::declaration::{Inside, Known};
 use crate::options::{ConnectionKinds, Login, Secret, User};
-use crate::permissions::Permissions;
+use crate::permissions::{self, Permissions};
 use crate::place::Place;
 use crate::problem::ValueError;
 use crate::tree::Tree;
 use crate::value::Node;
 
-const KEYS: &[&[&str]] = &[
-    &["user", "username"],
-    &["password", "pass"],
-    &["nkey"],
-    &["permissions", "permission", "authorization"],
-    &["allowed_connection_types", "connection_types", "clients"],
-    &["proxy_required"],
+/// The keys of a user.
+pub(crate) const KEYS: &[Known] = &[
+    Known::read(&["user", "username"], "text", "Name"),
+    Known::read(&["password", "pass"], "text", "Password, plain or as a bcrypt hash"),
+    Known::read(&["nkey"], "text", "Public nkey, in place of name and password"),
+    Known::read(
+        &["permissions", "permission", "authorization"],
+        "a block",
+        "What the user may publish and subscribe to",
+    )
+    .with(Inside::Block(permissions::KEYS)),
+    Known::read(
+        &["allowed_connection_types", "connection_types", "clients"],
+        "text or a list of text",
+        "How the user may connect, such as STANDARD or WEBSOCKET; in any way when unset",
+    ),
+    Known::refused(&["proxy_required"], Inside::Anything),
 ];
 
 /// How a connection may come; the words of the configuration and of JWTs.

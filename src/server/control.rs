@@ -174,7 +174,8 @@ impl Control {
                 _ = signals.terminate.recv() => {}
                 _ = signals.lame_duck.recv() => {}
                 _ = signals.hangup.recv() => {}
-                _ = signals.reopen.recv() => {}
+                // A log that is rotated meanwhile goes on in its new file.
+                _ = signals.reopen.recv() => reloadable.writer.reopen(),
             }
         }
     }
