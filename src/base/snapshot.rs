@@ -78,6 +78,48 @@ pub struct ClosedSnapshot {
     pub reason: &'static str,
 }
 
+/// Who a connection's user is, as `$SYS.REQ.USER.INFO` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserSnapshot {
+    /// The user it authenticated as; empty when it did not.
+    pub user: String,
+    /// Its account's name.
+    pub account: String,
+    /// What it may do; everything without it.
+    pub permissions: Option<PermissionsSnapshot>,
+    /// When it must leave, nanoseconds since the Unix epoch.
+    pub expires_ns: Option<u64>,
+}
+
+/// What a user may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PermissionsSnapshot {
+    /// To what it may publish.
+    pub publish: RulesSnapshot,
+    /// To what it may subscribe.
+    pub subscribe: RulesSnapshot,
+    /// Whether it may answer requests that it got.
+    pub responses: Option<ResponsesSnapshot>,
+}
+
+/// What is allowed and what is not; nothing in a list means that it does not limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RulesSnapshot {
+    /// Only this.
+    pub allow: Vec<String>,
+    /// Not this.
+    pub deny: Vec<String>,
+}
+
+/// Answers to requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponsesSnapshot {
+    /// To one request; negative without limit.
+    pub max: i64,
+    /// For how long, nanoseconds.
+    pub ttl_ns: u64,
+}
+
 /// What happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {

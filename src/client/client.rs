@@ -11,7 +11,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::snapshot::ConnectionSnapshot;
+use base::snapshot::{
+    ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot, UserSnapshot,
+};
 use base::{AccountId, ConnSlot, Counter, Level};
 use bytes::Bytes;
 use config::limits;
@@ -337,6 +339,15 @@ impl Dialect for Client {
         snapshot.account = self.account_name.as_ref().to_owned();
     }
 
+    fn user(&self) -> UserSnapshot {
+        UserSnapshot {
+            user: self.session.user.clone(),
+            account: self.account_name.as_ref().to_owned(),
+            permissions: self.session.permissions.as_ref().map(|known| shown(known.config())),
+            expires_ns: self.session.expires_ns,
+        }
+    }
+
     fn log_prefix(&self, link: &Link) -> String {
         let Connect { name, lang, version, .. } = &*self.connect;
         let mut prefix = format!("{} - cid:{}", link.peer, link.cid);
@@ -350,5 +361,21 @@ impl Dialect for Client {
             prefix.push_str(&format!(" - {:?}", about.join(":")));
         }
         prefix
+    }
+}
+
+/// Permissions as monitoring shows them.
+fn shown(permissions: &config::permissions::Permissions) -> PermissionsSnapshot {
+    let rules = |rules: &config::permissions::SubjectRules| RulesSnapshot {
+        allow: rules.allow.clone().unwrap_or_default(),
+        deny: rules.deny.clone(),
+    };
+    PermissionsSnapshot {
+        publish: rules(&permissions.publish),
+        subscribe: rules(&permissions.subscribe),
+        responses: permissions.responses.map(|responses| ResponsesSnapshot {
+            max: responses.max.map_or(-1, i64::from),
+            ttl_ns: u64::try_from(responses.ttl.as_nanos()).unwrap_or(u64::MAX),
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
 use base::{ClientId, ConnSlot, Counter, Level, Now};
 use config::limits;
 use config::options::WriteTimeout;
@@ -396,6 +396,11 @@ impl Connections {
     pub fn snapshot(&self, shard: &mut Shard, slot: ConnSlot) -> Option<ConnectionSnapshot> {
         let Connection { link, dialect, .. } = self.slots.get(slot.index())?.as_ref()?;
         events::snapshot(shard, link, slot, &**dialect)
+    }
+
+    /// Who the user of an open connection is.
+    pub fn user(&self, slot: ConnSlot) -> Option<UserSnapshot> {
+        Some(self.slots.get(slot.index())?.as_ref()?.dialect.user())
     }
 
     pub(crate) fn say(&self, slot: ConnSlot, level: Level, text: &str) {

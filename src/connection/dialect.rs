@@ -1,6 +1,6 @@
 //! The seam between a connection and its language: client, and later mqtt, route, leafnode.
 
-use base::snapshot::ConnectionSnapshot;
+use base::snapshot::{ConnectionSnapshot, UserSnapshot};
 use base::{ConnSlot, Log, Now, ShardSet};
 use bytes::Bytes;
 use protocol::CloseReason;
@@ -135,6 +135,9 @@ pub trait Dialect {
 
     /// Fills in what monitoring shows of this language.
     fn describe(&self, snapshot: &mut ConnectionSnapshot);
+
+    /// Who the user is and what it may do.
+    fn user(&self) -> UserSnapshot;
 
     /// What stands in front of a log line about this connection.
     fn log_prefix(&self, link: &Link) -> String;

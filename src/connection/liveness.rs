@@ -18,6 +18,8 @@ pub struct Liveness {
     active_ns: u64,
     active_wall_ns: u64,
     rtt: Option<Rtt>,
+    /// From accepting to CONNECT: what stands for the round trip until it is measured.
+    login_ns: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,8 @@ impl Liveness {
         let first = ping_interval.min(limits::FIRST_PING);
         let jitter = fastrand::u32(0..=limits::FIRST_PING_JITTER_PERCENT);
         self.due_ns = Some(now.plus(first + first * jitter / 100));
+        // Seen of nats-server 2.9.10, whose clients show a round trip as soon as they logged in.
+        self.login_ns = Some(now.mono_ns.saturating_sub(self.active_ns).max(1));
     }
 
     /// A message, subscription or PING went through.
@@ -66,9 +70,9 @@ impl Liveness {
         self.unanswered = 0;
     }
 
-    /// The last measured round trip, nanoseconds.
+    /// The last measured round trip, nanoseconds; before the first, how long the login took.
     pub fn rtt_ns(&self) -> Option<u64> {
-        self.rtt.map(|rtt| rtt.rtt_ns)
+        self.rtt.map(|rtt| rtt.rtt_ns).or(self.login_ns)
     }
 
     /// When the connection was last active, nanoseconds since the Unix epoch.

@@ -4,7 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use base::snapshot::{
+    ClosedSnapshot, ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot,
+    SubscriptionSnapshot, UserSnapshot,
+};
 use base::{AccountId, ClientId, Counters, ShardId};
 
 use crate::source::{
@@ -266,7 +269,17 @@ impl Operator for FakeServer {
         }
     }
 
-    async fn who(&self, asker: Asker) -> Option<ConnectionSnapshot> {
-        self.connections.get(asker.slot.index()).cloned()
+    async fn who(&self, asker: Asker) -> Option<UserSnapshot> {
+        let connection = self.connections.get(asker.slot.index())?;
+        Some(UserSnapshot {
+            user: connection.authorized_user.clone(),
+            account: connection.account.clone(),
+            permissions: Some(PermissionsSnapshot {
+                publish: RulesSnapshot { allow: vec!["a.>".into()], deny: Vec::new() },
+                subscribe: RulesSnapshot::default(),
+                responses: Some(ResponsesSnapshot { max: 1, ttl_ns: 5_000_000_000 }),
+            }),
+            expires_ns: Some(START_NS),
+        })
     }
 }

@@ -13,7 +13,7 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use base::snapshot::ConnectionSnapshot;
+use base::snapshot::UserSnapshot;
 use base::{AccountId, ClientId, ConnSlot, ShardId};
 
 use crate::answer::{Desk, Scene};
@@ -94,8 +94,8 @@ pub trait Operator {
     /// Reads the configuration again. The error says why everything stays as it was.
     fn reload(&self) -> impl Future<Output = Result<(), String>>;
 
-    /// The connection that asked, if it is still there.
-    fn who(&self, asker: Asker) -> impl Future<Output = Option<ConnectionSnapshot>>;
+    /// The user that asked, if it is still there.
+    fn who(&self, asker: Asker) -> impl Future<Output = Option<UserSnapshot>>;
 }
 
 /// Why a request is not answered with data.

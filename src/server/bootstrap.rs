@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as std_mpsc;
 
 use base::snapshot::ClosedSnapshot;
-use base::{Counters, Level, Log};
+use base::{AccountId, Counters, Level, Log};
 use config::options::Port;
 use config::{Launch, Options};
 use connection::{Connections, Outside};
@@ -40,7 +40,7 @@ use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
 use crate::reload::Reloadable;
 use crate::settings::{self, Access};
-use crate::system::{self, FromCores};
+use crate::system::{self, FromCores, System};
 use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
@@ -223,9 +223,11 @@ async fn start(
     let options = Rc::new(Options::clone(&options));
     let retired = Vec::new();
     let reloadable = Reloadable { options, standing, access, retired, clients, writer, ports_file };
-    let from_cores = Some(to_control);
+    let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));
+    let system = Rc::new(System::new(&gather, &desk));
+    system.run(to_control);
     let control =
-        Control { reloadable, log, cores, gather, http, ended, from_cores, orders, signals };
+        Control { reloadable, log, cores, gather, http, ended, desk, system, orders, signals };
     Ok(control.run().await)
 }
 
@@ -345,7 +347,10 @@ fn parts(
     let counters = Arc::clone(&common.counters[end.shard().index()]);
     let mut shard = Shard::new(end, settings.shard.clone(), counters, fastrand::u64(..));
     let server_id = &common.outside.server_id;
-    let mut services = vec![system::Listener::new(&mut shard, server_id, &common.from_cores)];
+    let known = settings.shard.directory.accounts().iter();
+    let accounts: Vec<AccountId> = known.map(|account| account.id).collect();
+    let queues = &common.from_cores;
+    let mut services = vec![system::Listener::new(&mut shard, server_id, &accounts, queues)];
     if let Some(jetstream) = &common.jetstream {
         services.push(jetstream::service(&mut shard, jetstream.clone(), log.clone()));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::snapshot::ConnectionSnapshot;
+use base::snapshot::{ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot};
 use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
 use security::Verdict;
@@ -27,8 +27,10 @@ pub enum Command {
     Index(Option<AccountId>, oneshot::Sender<IndexFigures>),
     /// Copy what the index counts into the shared counters.
     RefreshCounters(oneshot::Sender<()>),
-    /// Show one connection, if it is still there.
-    Describe(ConnSlot, oneshot::Sender<Option<ConnectionSnapshot>>),
+    /// Show who the user of a connection is, if that is still there.
+    User(ConnSlot, oneshot::Sender<Option<UserSnapshot>>),
+    /// Let the system service listen in these accounts, too.
+    Listen(Vec<AccountId>),
     /// Publish for the system services. When it is done, every core finds it in its ring.
     Publish(Box<Announcement>, oneshot::Sender<()>),
     /// Say which of these subjects somebody listens to.

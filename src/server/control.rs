@@ -22,7 +22,7 @@ use crate::cores::Cores;
 use crate::gather::Gather;
 use crate::orders::Order;
 use crate::reload::Reloadable;
-use crate::system::{System, ToControl};
+use crate::system::System;
 use crate::systemd::{self, Stage};
 
 /// How often closed connections are taken over from the cores.
@@ -42,8 +42,10 @@ pub struct Control {
     pub http: Option<TcpListener>,
     /// Cores that ended, and whether they did so as they should.
     pub ended: mpsc::UnboundedReceiver<CoreEnd>,
-    /// What the cores tell the system services; taken when the control thread begins.
-    pub from_cores: Option<ToControl>,
+    /// Where HTTP requests are answered.
+    pub desk: Rc<Desk<Gather>>,
+    /// The system services.
+    pub system: Rc<System>,
     /// What others ask.
     pub orders: mpsc::Receiver<Order>,
     /// What the operator sends.
@@ -96,13 +98,8 @@ impl Signals {
 impl Control {
     /// Watches over the cores until the server ends.
     pub async fn run(mut self) -> End {
-        let desk = Rc::new(Desk::new(Rc::clone(&self.gather)));
-        let system = Rc::new(System::new(&self.gather, &desk));
-        if let Some(queues) = self.from_cores.take() {
-            system.run(queues);
-        }
         if let Some(listener) = self.http.take() {
-            tokio::task::spawn_local(monitor::serve(listener, desk));
+            tokio::task::spawn_local(monitor::serve(listener, Rc::clone(&self.desk)));
         }
         systemd::tell(&self.log, Stage::Ready);
         let mut closed_interval = tokio::time::interval(CLOSED_INTERVAL);
@@ -127,7 +124,7 @@ impl Control {
                 }
                 _ = self.signals.lame_duck.recv() => {
                     self.trapped("user defined signal 2");
-                    break self.lame_duck(&system).await;
+                    break self.lame_duck().await;
                 }
                 ended = self.ended.recv() => {
                     if ended != Some(CoreEnd::Orderly) {
@@ -146,7 +143,7 @@ impl Control {
                 }
             }
         };
-        self.shut_down(end, &system).await;
+        self.shut_down(end).await;
         end
     }
 
@@ -156,12 +153,12 @@ impl Control {
 
     /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace
     /// period one close after the other.
-    async fn lame_duck(&mut self, system: &System) -> End {
+    async fn lame_duck(&mut self) -> End {
         systemd::tell(&self.log, Stage::Stopping);
         self.log.say(Level::Info, "Entering lame duck mode, stop accepting new clients");
         self.gather.listening.set(false);
         self.cores.send_all(|| Command::StopListening);
-        system.tell_end(Happened::LameDuck).await;
+        self.system.tell_end(Happened::LameDuck).await;
         self.cores.send_all(|| Command::AnnounceLameDuck);
         let Control { signals, reloadable, log, cores, .. } = self;
         let closing = close_clients_slowly(&reloadable.options, log, cores);
@@ -180,12 +177,12 @@ impl Control {
         }
     }
 
-    async fn shut_down(&mut self, end: End, system: &System) {
+    async fn shut_down(&mut self, end: End) {
         systemd::tell(&self.log, Stage::Stopping);
         self.log.say(Level::Info, "Initiating Shutdown...");
         self.gather.listening.set(false);
         if end == End::Orderly {
-            system.tell_end(Happened::Shutdown).await;
+            self.system.tell_end(Happened::Shutdown).await;
         }
         self.cores.send_all(|| Command::Shutdown);
         let mut running = self.cores.len() - usize::from(end == End::Failed);

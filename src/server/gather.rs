@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, Counters, Log};
 use crossbeam_channel::Receiver;
 use monitor::{
@@ -169,8 +169,8 @@ impl Operator for Gather {
         answered.await.unwrap_or_else(|_| Err(busy()))
     }
 
-    async fn who(&self, asker: Asker) -> Option<ConnectionSnapshot> {
+    async fn who(&self, asker: Asker) -> Option<UserSnapshot> {
         let core = asker.shard.index();
-        self.cores.ask(core, |answer| Command::Describe(asker.slot, answer)).await.flatten()
+        self.cores.ask(core, |answer| Command::User(asker.slot, answer)).await.flatten()
     }
 }

@@ -128,12 +128,13 @@ impl Control {
     }
 
     async fn obey(&mut self, new: Options, directory: Option<Directory>) {
-        let Control { reloadable, gather, cores, log, .. } = self;
+        let Control { reloadable, gather, cores, system, log, .. } = self;
         log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
         if let Some(directory) = directory {
             reloadable.access.directory = Arc::new(directory);
             let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
             gather.accounts.replace(accounts.into());
+            system.listen();
         }
         let standing = &reloadable.standing;
         let facts = facts::of(&new, standing, facts::now_ns());

@@ -6,7 +6,8 @@
 //! connection comes or goes ─▶ queue ─▶ control thread: words ─▶ command ─▶ publish
 //! ```
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,9 @@ use std::time::Duration;
 use base::snapshot::ConnectionEvent;
 use base::{AccountId, Counter, ServiceId, ShardId};
 use connection::{Taken, Tell};
-use monitor::{Announcement, Asker, Desk, Happened, REQUEST_BYTES_MAX, SystemDesk, SystemRequest};
+use monitor::{
+    Announcement, Asker, Desk, Happened, REQUEST_BYTES_MAX, Source, SystemDesk, SystemRequest,
+};
 use shard::{Letter, Service, ServiceTurn, Shard};
 use tokio::sync::mpsc;
 
@@ -85,19 +88,32 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The first service of `shard`; it listens on one core only, which every core finds.
-    pub fn new(shard: &mut Shard, server_id: &str, queues: &FromCores) -> Box<dyn Service> {
+    /// The first service of `shard`; it listens on one core only, which every core finds, in these
+    /// accounts and in those that [`System::listen`] adds.
+    pub fn new(
+        shard: &mut Shard,
+        server_id: &str,
+        accounts: &[AccountId],
+        queues: &FromCores,
+    ) -> Box<dyn Service> {
         let id = shard.add_service();
         assert_eq!(id, SERVICE, "the system service comes right after that of answers");
         if shard.id() == HOME {
             for subject in monitor::subjects_of_system(server_id) {
                 listen(shard, AccountId::SYSTEM, subject.as_bytes());
             }
-            for subject in monitor::subjects_in() {
-                listen(shard, AccountId::GLOBAL, subject.as_bytes());
-            }
+            listen_in(shard, accounts);
         }
         Box::new(Listener { requests: queues.requests.clone() })
+    }
+}
+
+/// Listens on what accounts may ask of themselves, the system account aside. On the first core.
+pub fn listen_in(shard: &mut Shard, accounts: &[AccountId]) {
+    for &account in accounts.iter().filter(|&&account| account != AccountId::SYSTEM) {
+        for subject in monitor::subjects_in() {
+            listen(shard, account, subject.as_bytes());
+        }
     }
 }
 
@@ -148,14 +164,32 @@ impl Listener {
 /// The system services on the control thread.
 pub struct System {
     desk: SystemDesk<Gather>,
+    gather: Rc<Gather>,
     cores: Arc<Cores>,
+    /// The accounts in which the service listens.
+    heard: RefCell<HashSet<AccountId>>,
 }
 
 impl System {
     /// Answers from what `gather` knows.
     pub fn new(gather: &Rc<Gather>, desk: &Rc<Desk<Gather>>) -> System {
-        let cores = Arc::clone(&gather.cores);
-        System { desk: SystemDesk::new(Rc::clone(gather), Rc::clone(desk)), cores }
+        System {
+            desk: SystemDesk::new(Rc::clone(gather), Rc::clone(desk)),
+            gather: Rc::clone(gather),
+            cores: Arc::clone(&gather.cores),
+            heard: RefCell::new(gather.accounts().iter().map(|account| account.id).collect()),
+        }
+    }
+
+    /// Listens in the accounts that are new since the start or the last call.
+    pub fn listen(&self) {
+        let accounts = self.gather.accounts();
+        let mut heard = self.heard.borrow_mut();
+        let ids = accounts.iter().map(|account| account.id);
+        let new: Vec<AccountId> = ids.filter(|&id| heard.insert(id)).collect();
+        if !new.is_empty() {
+            self.cores.send(HOME.index(), Command::Listen(new));
+        }
     }
 
     /// Answers and tells, on the current task set, for as long as that lives.

@@ -269,7 +269,15 @@ fn a_normal_account_learns_of_itself_only() {
     let statz = ask("$SYS.REQ.ACCOUNT.PING.STATZ", r#"{"accounts":["$G"]}"#).unwrap();
     assert_eq!(statz["account_statz"][0]["acc"], "A");
     let user = ask("$SYS.REQ.USER.INFO", "").unwrap();
-    assert_eq!(user, json!({ "user": "u", "account": "A", "account_name": "A" }));
+    let permissions = json!({
+        "publish": { "allow": ["a.>"] },
+        "subscribe": null,
+        "responses": { "max": 1, "ttl": 5_000_000_000_u64 },
+    });
+    let expected = json!({
+        "user": "u", "account": "A", "account_name": "A", "permissions": permissions, "expires": 0,
+    });
+    assert_eq!(user, expected);
     for subject in ["$SYS.REQ.SERVER.PING.VARZ", "$SYS.REQ.ACCOUNT.$G.CONNZ"] {
         assert_eq!(ask(subject, ""), None, "{subject}");
     }

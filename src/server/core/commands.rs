@@ -45,9 +45,10 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let next = (until < turn.shard.subscription_places()).then_some(until);
                 page.reply(found, next);
             }
-            Command::Describe(slot, answer) => {
-                let _ = answer.send(connections.snapshot(turn.shard, slot));
+            Command::User(slot, answer) => {
+                let _ = answer.send(connections.user(slot));
             }
+            Command::Listen(accounts) => system::listen_in(turn.shard, &accounts),
             Command::Index(account, answer) => {
                 let _ = answer.send(index_figures(turn.shard, account));
             }
