@@ -350,7 +350,7 @@ fn parts(
     let known = settings.shard.directory.accounts().iter();
     let accounts: Vec<AccountId> = known.map(|account| account.id).collect();
     let queues = &common.from_cores;
-    let mut services = vec![system::Listener::new(&mut shard, server_id, &accounts, queues)];
+    let mut services = vec![system::Listener::on(&mut shard, server_id, &accounts, queues)];
     if let Some(jetstream) = &common.jetstream {
         services.push(jetstream::service(&mut shard, jetstream.clone(), log.clone()));
     }

@@ -90,7 +90,7 @@ pub struct Listener {
 impl Listener {
     /// The first service of `shard`; it listens on one core only, which every core finds, in these
     /// accounts and in those that [`System::listen`] adds.
-    pub fn new(
+    pub fn on(
         shard: &mut Shard,
         server_id: &str,
         accounts: &[AccountId],
