@@ -88,7 +88,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The first service of `shard`; it listens on one core only, which every core finds, in these
+    /// A service of `shard`; it listens on one core only, which every core finds, in these
     /// accounts and in those that [`System::listen`] adds.
     pub fn on(
         shard: &mut Shard,
