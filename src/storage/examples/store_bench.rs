@@ -66,7 +66,7 @@ fn fill(folder: &std::path::Path, messages: u64, subjects: u64) {
     while storage.durable() < mark {
         storage.turn(&mut disk, now(messages));
     }
-    report("append", (cpu_time() - start) - disk.spent, messages);
+    report("append", cpu_time() - start - disk.spent, messages);
     println!("    the disk took {:.1} s, files {} MB", seconds(disk.spent), disk.written >> 20);
     disk.spent = Duration::ZERO;
     read_back(&mut storage, &mut disk, id, messages);
@@ -108,7 +108,7 @@ fn read_back(storage: &mut Storage, disk: &mut PlainDisk, id: StreamId, messages
         }
     }
     assert_eq!(read, messages / TURN * TURN);
-    report("read in order, from disk", (cpu_time() - start) - disk.spent, messages);
+    report("read in order, from disk", cpu_time() - start - disk.spent, messages);
     println!("    the disk took {:.1} s", seconds(disk.spent));
 }
 
@@ -118,7 +118,7 @@ fn remove_some(storage: &mut Storage, disk: &mut PlainDisk, id: StreamId, messag
     for seq in 1..=count {
         storage.remove(id, Seq(seq), Erase::Forget).expect("it is there");
     }
-    report("remove the oldest", (cpu_time() - start), count);
+    report("remove the oldest", cpu_time() - start, count);
     let mark = storage.appended();
     while storage.durable() < mark {
         storage.turn(disk, now(messages));
@@ -129,7 +129,7 @@ fn start(folder: &std::path::Path) {
     let before = resident_kb();
     let start = cpu_time();
     let (mut storage, found) = Storage::open(settings(folder), &SystemFiles).expect("it opens");
-    let took = (cpu_time() - start);
+    let took = cpu_time() - start;
     let ids = storage.recovered();
     let stream = storage.stream(ids[0].0);
     let (state, memory) = (stream.state(), stream.memory());
@@ -213,7 +213,7 @@ impl Disk for PlainDisk {
     fn submit(&mut self, token: DiskToken, operation: Operation) {
         let start = cpu_time();
         let result = self.perform(operation);
-        self.spent += (cpu_time() - start);
+        self.spent += cpu_time() - start;
         let failed = |error: std::io::Error| DiskError::of(error.raw_os_error().unwrap_or(5));
         self.completed.push(Completion { token, result: result.map_err(failed) });
     }
