@@ -362,3 +362,32 @@ fn f10_corewire_reloads_limits_that_nats_server_does_not() {
     raw.expect_error("Permissions Violation for Subscription to \"a.b.c.d\", too many tokens");
     assert_eq!(varz(&server)["max_pending"], 2 << 20);
 }
+
+#[test]
+fn f10_the_sizes_of_jetstream_rise_and_nothing_else_of_it_changes() {
+    let folder = Folder::new();
+    let with = |memory: &str| {
+        format!("jetstream {{ store_dir: {:?}, max_mem: {memory}, max_file: 1GB }}", folder.path())
+    };
+    let server = Server::with_config(&with("1000"));
+    let mut raw = server.quiet();
+    raw.send("SUB answer 1");
+    let mut create = |name: &str| {
+        let stream = format!(
+            r#"{{"name":"{name}","subjects":["{name}"],"storage":"memory","max_bytes":5000}}"#
+        );
+        raw.send(&format!("PUB $JS.API.STREAM.CREATE.{name} answer {}\r\n{stream}", stream.len()));
+        String::from_utf8(raw.message().1).expect("JSON")
+    };
+    let refused = create("A");
+    assert!(refused.contains("insufficient memory resources available"), "{refused}");
+    reloaded(&server, &with("6000"));
+    let made = create("A");
+    assert!(!made.contains("error"), "{made}");
+    for wrong in [with("5000"), with("7000").replace("1GB", "1GB, domain: x")] {
+        let line = reload(&server, &wrong);
+        assert!(line.contains("config reload not supported for JetStream"), "{line}");
+    }
+    let refused = create("B");
+    assert!(refused.contains("insufficient memory resources available"), "{refused}");
+}

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::declaration::Reload::NeedsRestart;
+use crate::declaration::Reload::{Applies, NeedsRestart};
 use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::known::key;
@@ -66,16 +66,18 @@ pub static JETSTREAM: &[Declaration] = &[
     ),
     built("store_dir", "", "Set the storage directory", Kind::Text(store_dir))
         .or(&["store", "storedir"]),
-    built(
+    Declaration::built(
         "max_memory_store",
         "",
+        Applies,
         "Bytes of all memory streams; three quarters of the memory when unset",
         Kind::Size(|d, bytes| d.options.jetstream.memory_max = bytes),
     )
     .or(&["max_mem_store", "max_mem"]),
-    built(
+    Declaration::built(
         "max_file_store",
         "",
+        Applies,
         "Bytes of all file streams; three quarters of the free disk when unset",
         Kind::Size(|d, bytes| d.options.jetstream.file_max = bytes),
     )

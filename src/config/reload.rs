@@ -169,8 +169,22 @@ static FIELDS: &[Field] = &[
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),
     field!("feature_flags", "FeatureFlags", feature_flags),
-    // A change of JetStream needs a restart; nothing of it is taken over.
-    field!("jetstream", "JetStream", jetstream),
+    Field {
+        allowed: |old, new| is_raised(old.jetstream.memory_max, new.jetstream.memory_max),
+        ..field!("jetstream.max_memory_store", "JetStreamMaxMemory", jetstream.memory_max)
+    },
+    Field {
+        allowed: |old, new| is_raised(old.jetstream.file_max, new.jetstream.file_max),
+        ..field!("jetstream.max_file_store", "JetStreamMaxStore", jetstream.file_max)
+    },
+    // The rest of it needs a restart.
+    Field {
+        same: |old, new| {
+            let JetStream { memory_max, file_max, .. } = new.jetstream;
+            JetStream { memory_max, file_max, ..old.jetstream.clone() } == new.jetstream
+        },
+        ..field!("jetstream", "JetStream", jetstream)
+    },
     field!("corewire.cores", "Cores", corewire.cores),
     Field {
         allowed: |old, new| is_live(&old.corewire.tuning, &new.corewire.tuning),
@@ -183,6 +197,11 @@ static FIELDS: &[Field] = &[
         ..field!("corewire.profile", "Profile", corewire.tuning)
     },
 ];
+
+/// spec/cli-and-config.md §7.7: only an explicit value can change, and only upwards.
+fn is_raised(old: Option<u64>, new: Option<u64>) -> bool {
+    matches!((old, new), (Some(old), Some(new)) if old <= new)
+}
 
 /// Whether a server that runs can go from one tuning to the other: what a core with nothing to
 /// do does can change, what it was built with cannot.

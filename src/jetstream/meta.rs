@@ -25,7 +25,7 @@ use crate::settings::Settings;
 use crate::stream_config::{Storage, decode_request, for_create, for_update};
 use crate::{ApiError, ErrorCode, StreamConfig};
 use gather::Gather;
-use registry::{Creation, Entry, Registry, State};
+use registry::{Creation, Entry, Registry, ServerBounds, State};
 
 /// An order under way.
 #[derive(Debug)]
@@ -69,6 +69,11 @@ impl Meta {
     /// Lets an account use JetStream.
     pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
         self.registry.admit(account, limits);
+    }
+
+    /// New bounds, where the operator names some. spec/cli-and-config.md §7.7: they only rise.
+    pub fn widen(&mut self, bounds: ServerBounds) {
+        self.registry.widen(bounds);
     }
 
     /// What is registered, for monitoring.

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use base::{AccountId, Log, ServiceId, ShardId};
+use config::Options;
 use ring::InterestSeq;
 use shard::{Letter, Service, ServiceTurn, Shard};
 use storage::Mark;
@@ -20,6 +21,7 @@ use crate::api::account_info::AccountLimits;
 use crate::api::kind;
 use crate::desk::Desk;
 use crate::meta::Meta;
+use crate::meta::registry::ServerBounds;
 use crate::note::{self, Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
@@ -248,5 +250,12 @@ impl Service for JetStream {
 
     fn next_deadline_ns(&self) -> Option<u64> {
         self.streams.next_deadline_ns()
+    }
+
+    fn reconfigured(&mut self, options: &Options) {
+        if let Some(meta) = &mut self.meta {
+            let chosen = &options.jetstream;
+            meta.widen(ServerBounds { memory: chosen.memory_max, storage: chosen.file_max });
+        }
     }
 }

@@ -220,7 +220,6 @@ async fn start(
         Ok(http) => http,
         Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
     };
-    let options = Rc::new(Options::clone(&options));
     let retired = Vec::new();
     let reloadable = Reloadable { options, standing, access, retired, clients, writer, ports_file };
     let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));

@@ -29,7 +29,7 @@ use crate::{logging, settings};
 /// What a reload works on.
 pub struct Reloadable {
     /// What the operator chose, now.
-    pub options: Rc<Options>,
+    pub options: Arc<Options>,
     /// What no reload changes.
     pub standing: Standing,
     /// Who may connect, as made of the options.
@@ -119,7 +119,7 @@ impl Control {
             self.log.say(Level::Warn, warning);
         }
         let digest = new.config_digest.clone();
-        self.obey(new, directory).await;
+        self.obey(Arc::new(new), directory).await;
         for change in changes {
             self.log.say(Level::Info, format!("Reloaded: {}", change.text));
         }
@@ -127,7 +127,7 @@ impl Control {
         Ok(())
     }
 
-    async fn obey(&mut self, new: Options, directory: Option<Directory>) {
+    async fn obey(&mut self, new: Arc<Options>, directory: Option<Directory>) {
         let Control { reloadable, gather, cores, system, log, .. } = self;
         log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
         if let Some(directory) = directory {
@@ -145,7 +145,7 @@ impl Control {
         let clients = Arc::clone(&core_settings.clients);
         reloadable.retired.push(std::mem::replace(&mut reloadable.clients, clients));
         cores.ask_all(|answer| Command::Reconfigure(Arc::clone(&core_settings), answer)).await;
-        reloadable.options = Rc::new(new);
+        reloadable.options = new;
         self.close_newest().await;
     }
 

@@ -25,9 +25,10 @@ pub struct Access {
 
 /// What a core is told. `info` is INFO but for what is each client's own; the directory is made
 /// of the same options, or is the one of before when they say the same.
-pub fn of_core(options: &Options, info: Info, access: &Access, log: &Log) -> CoreSettings {
+pub fn of_core(options: &Arc<Options>, info: Info, access: &Access, log: &Log) -> CoreSettings {
     let trace = options.trace.then(|| log.clone());
     CoreSettings {
+        options: Arc::clone(options),
         shard: of_shards(options, Arc::clone(&access.directory), trace),
         connections: of_connections(options),
         clients: Arc::new(of_clients(options, info, access)),

@@ -10,6 +10,7 @@
 
 use base::{AccountId, ConnSlot, Now, ServiceId, ShardId, SubKey};
 use bytes::Bytes;
+use config::Options;
 use protocol::{Layout, Publish};
 use runtime::Disk;
 
@@ -30,6 +31,9 @@ pub trait Service {
 
     /// When it wants its next turn at the latest, monotonic nanoseconds.
     fn next_deadline_ns(&self) -> Option<u64>;
+
+    /// Obeys what the operator chose anew, as far as that can change while the server runs.
+    fn reconfigured(&mut self, _options: &Options) {}
 }
 
 /// What a service works with.

@@ -92,6 +92,24 @@ fn what_needs_a_restart_is_refused_and_named_with_all_the_rest() {
 }
 
 #[test]
+fn the_sizes_of_jetstream_only_rise_and_the_rest_stays() {
+    let with = |inside| Box::leak(format!("jetstream {{ {inside} }}").into_boxed_str());
+    let changed = |old, new| changed(with(old), with(new));
+    let raised = changed("max_mem: 1000, max_file: 7GB", "max_mem: 2000, max_file: 7GB");
+    assert_eq!(raised.unwrap(), ["jetstream.max_memory_store = 2000"]);
+    for (old, new, named) in [
+        ("max_mem: 2000", "max_mem: 1000", "JetStreamMaxMemory: old=2000, new=1000"),
+        ("", "max_file: 1000", "JetStreamMaxStore: old=, new=1000"),
+        ("max_file: 1000", "", "JetStreamMaxStore: old=1000, new="),
+        ("domain: a", "domain: b", "for JetStream: "),
+    ] {
+        let refused = changed(old, new).unwrap_err();
+        assert!(refused.contains(named), "{refused}");
+        assert!(!refused.contains(';'), "{refused}");
+    }
+}
+
+#[test]
 fn the_same_said_otherwise_is_no_change() {
     assert!(
         changed("listen: \"0.0.0.0:4333\"", "port: 4333, max_payload: 1MB").unwrap().is_empty()

@@ -79,6 +79,12 @@ impl Registry {
         Registry { accounts: BTreeMap::new(), bounds }
     }
 
+    /// New bounds of the whole server; one that is not given stays.
+    pub fn widen(&mut self, bounds: ServerBounds) {
+        self.bounds.memory = bounds.memory.or(self.bounds.memory);
+        self.bounds.storage = bounds.storage.or(self.bounds.storage);
+    }
+
     /// Lets an account use JetStream, within these limits.
     pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
         self.accounts.entry(account).or_default().limits = limits;

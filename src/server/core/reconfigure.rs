@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use config::Options;
 use connection::{Limits, Turn};
 use runtime::clock::Clock;
 use runtime::network::Network;
@@ -17,6 +18,8 @@ const SLOTS_PER_TURN: usize = 16;
 /// What a core is told at its start and on each reload. Made once, read by all cores.
 #[derive(Clone, Debug)]
 pub struct CoreSettings {
+    /// What the operator chose, for its services.
+    pub options: Arc<Options>,
     /// What its shard obeys.
     pub shard: shard::Settings,
     /// What its connections obey.
@@ -44,6 +47,9 @@ impl<N: Network, C: Clock> Core<N, C> {
         parts.clients.replace(Arc::clone(&settings.clients));
         parts.connections_max = settings.connections_max;
         parts.idle = settings.idle;
+        for service in &mut parts.services {
+            service.reconfigured(&settings.options);
+        }
         // A sweep under way begins anew: its asker waits for this one no longer.
         self.sweep = Some(Sweep { next: 0, done });
     }

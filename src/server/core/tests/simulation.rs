@@ -174,7 +174,8 @@ impl Simulation {
         self.commands.push(sender);
         let info =
             Info { headers: true, max_payload: options.max_payload as i64, ..Info::default() };
-        let settings = settings::of_core(options, info, &self.access, &outside.log);
+        let settings =
+            settings::of_core(&Arc::new(options.clone()), info, &self.access, &outside.log);
         let counters = Arc::clone(&self.counters[id.index()]);
         let seed = self.random.u64(..);
         let mut shard = Shard::new(end, settings.shard, counters, seed);
