@@ -294,7 +294,7 @@ async fn lists_of<S: Source>(source: &S, page: &[Row<'_>]) -> ListsByCid {
         return lists;
     }
     let query = SubscriptionQuery {
-        held_by: Some(cids),
+        held_by: Some(cids.into()),
         take: SUBSCRIPTIONS_LISTED_MAX,
         ..SubscriptionQuery::default()
     };

@@ -117,6 +117,8 @@ pub struct ServerFacts {
     pub feature_flags: BTreeMap<String, bool>,
     /// The system account's name, where there is one.
     pub system_account: Option<String>,
+    /// Whether there is JetStream.
+    pub jetstream: bool,
 }
 
 /// An account, as far as it does not change between two configuration reloads.
@@ -226,7 +228,7 @@ pub struct SubscriptionQuery {
     /// Only those that some message reaches which a subscription to this subject gets too.
     pub overlapping: Option<String>,
     /// Only those of these connections, ascending.
-    pub held_by: Option<Vec<ClientId>>,
+    pub held_by: Option<Arc<[ClientId]>>,
     /// How many admitted ones to pass over first.
     pub skip: usize,
     /// How many to hand over at most.

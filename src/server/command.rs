@@ -12,10 +12,11 @@ use crate::core::reconfigure::CoreSettings;
 
 /// Commands that may wait for one core.
 pub const COMMANDS_MAX: usize = 1024;
-/// Connections in one page.
-pub const CONNECTIONS_PER_PAGE: usize = 256;
-/// Places in the subscription table that one page looks at.
-pub const SUBSCRIPTIONS_PER_PAGE: usize = 2048;
+/// Connections in one page: some 25 µs of a core.
+pub const CONNECTIONS_PER_PAGE: usize = 64;
+/// Places in the subscription table that one page looks at: some 5 µs where few are shown, 100 µs
+/// where all are.
+pub const SUBSCRIPTIONS_PER_PAGE: usize = 512;
 
 /// A command to one core.
 pub enum Command {

@@ -71,6 +71,7 @@ pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> Server
         metadata: options.server_metadata.clone(),
         feature_flags: options.feature_flags.clone(),
         system_account: (!options.accounts.no_system).then(|| system.to_owned()),
+        jetstream: options.jetstream.enabled,
         ..ServerFacts::default()
     }
 }

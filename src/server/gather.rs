@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, Counters, Log};
@@ -38,6 +39,30 @@ pub struct Gather {
     pub orders: mpsc::Sender<Order>,
 }
 
+/// Between two pages a core gets on with its messages, however fast it is asked.
+const PAGE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Pauses in one answer. Beyond it pages follow each other at once, so that an answer about very
+/// many connections comes within the time that its askers wait.
+const PAUSES_MAX: u32 = 512;
+
+/// Spreads the pages of one answer over time. Servers with few connections have one page a core
+/// and do not wait.
+#[derive(Default)]
+struct Pacing {
+    pauses: u32,
+}
+
+impl Pacing {
+    /// Before the page that begins at `start`.
+    async fn between_pages(&mut self, start: usize) {
+        if start > 0 && self.pauses < PAUSES_MAX {
+            self.pauses += 1;
+            tokio::time::sleep(PAGE_PAUSE).await;
+        }
+    }
+}
+
 impl Gather {
     /// Takes over what the cores told of connections that ended.
     pub fn take_closed(&self) {
@@ -59,9 +84,11 @@ impl Source for Gather {
 
     async fn connections(&self) -> Vec<ConnectionSnapshot> {
         let mut all = Vec::new();
+        let mut pacing = Pacing::default();
         for core in 0..self.cores.len() {
             let mut from = Some(0);
             while let Some(start) = from {
+                pacing.between_pages(start).await;
                 let page = self.cores.ask_page(core, (), start, Command::Connections).await;
                 let Some((mut page, next)) = page else { break };
                 all.append(&mut page);
@@ -78,11 +105,13 @@ impl Source for Gather {
 
     async fn subscriptions(&self, mut query: SubscriptionQuery) -> SubscriptionPage {
         let mut all = SubscriptionPage::default();
+        let mut pacing = Pacing::default();
         for core in 0..self.cores.len() {
             let mut from = Some(0);
             while let Some(start) = from
                 && query.take > 0
             {
+                pacing.between_pages(start).await;
                 let asked = query.clone();
                 let page = self.cores.ask_page(core, asked, start, Command::Subscriptions).await;
                 let Some((page, next)) = page else { break };

@@ -59,4 +59,4 @@ pub use outbox::Outbox;
 pub use publish::{Echo, Published, Publisher, Reached};
 pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn};
 pub use shard::{Settings, Shard};
-pub use subscriptions::{SubscribeOutcome, Subscription};
+pub use subscriptions::{Listed, SubscribeOutcome, Subscription};

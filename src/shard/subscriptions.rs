@@ -52,6 +52,28 @@ impl Subscription {
     }
 }
 
+/// A subscription as it is found in the table; a snapshot is made of those that are shown.
+pub struct Listed<'a> {
+    /// The connection that holds it.
+    pub cid: ClientId,
+    /// Its account's name.
+    pub account: &'a str,
+    sub: &'a Subscription,
+    pattern: &'a Pattern,
+}
+
+impl Listed<'_> {
+    /// What it subscribed to.
+    pub fn subject(&self) -> &[u8] {
+        &self.pattern.subject
+    }
+
+    /// What monitoring shows of it.
+    pub fn snapshot(&self) -> SubscriptionSnapshot {
+        self.sub.snapshot(self.cid, self.account, self.pattern)
+    }
+}
+
 /// What SUB led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscribeOutcome {
@@ -194,13 +216,14 @@ impl Shard {
     pub fn subscriptions_in(
         &self,
         places: std::ops::Range<usize>,
-    ) -> impl Iterator<Item = SubscriptionSnapshot> + '_ {
+    ) -> impl Iterator<Item = Listed<'_>> + '_ {
         let Subscriptions { slots, patterns, .. } = &self.subscriptions;
         (places.start..places.end.min(slots.len())).filter_map(|at| {
             let sub = slots[at].as_ref()?;
             let outbox = self.outboxes.get(sub.connection.index())?.as_ref()?;
             let account = self.directory().accounts().name(sub.account);
-            outbox.is_open().then(|| sub.snapshot(outbox.cid(), account, &patterns[at]))
+            let pattern = &patterns[at];
+            outbox.is_open().then(|| Listed { cid: outbox.cid(), account, sub, pattern })
         })
     }
 

@@ -360,6 +360,38 @@ fn metrics_are_prometheus_text_for_each_core() {
 }
 
 #[test]
+fn the_grafana_board_asks_for_metrics_that_exist() {
+    let server = monitored();
+    if server.subject().skips_ours() {
+        return;
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tuning/grafana.json");
+    let board = std::fs::read_to_string(file).expect("the board");
+    let parsed: serde_json::Value = serde_json::from_str(&board).expect("JSON");
+    assert!(parsed["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+    get(server.monitor(), "/varz");
+    let metrics = get(server.monitor(), "/metrics").body;
+    let exists = |name: &str| {
+        metrics
+            .lines()
+            .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+    };
+    let mut names: Vec<&str> = board
+        .split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'))
+        .filter(|word| word.starts_with("corewire_") || word.starts_with("process_"))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 20, "{names:?}");
+    let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    // What the server counts and no panel shows would be forgotten.
+    for shown in ["slow_consumers", "dwell_seconds", "ring_dropped", "system_dropped"] {
+        assert!(board.contains(shown), "{shown}");
+    }
+}
+
+#[test]
 fn the_tables_can_fail() {
     let body = r#"{"b": 1, "a": "x"}"#;
     assert_eq!(keys_in_order(body), ["b", "a"]);

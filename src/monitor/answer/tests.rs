@@ -576,7 +576,7 @@ fn a_page_of_a_query_over_shards_is_the_page_of_the_whole() {
     whole.sort_by_key(|one| one.cid.0 % 2);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for (skip, take) in (0..17).flat_map(|skip| (0..17).map(move |take| (skip, take))) {
-        for held_by in [None, Some(vec![ClientId(2), ClientId(3)])] {
+        for held_by in [None, Some([ClientId(2), ClientId(3)].into())] {
             let query = crate::SubscriptionQuery {
                 account: Some("A".into()),
                 test: Some("a".into()),

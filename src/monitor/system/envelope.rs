@@ -29,7 +29,7 @@ pub(super) struct ServerInfo<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: &'a BTreeMap<String, String>,
     jetstream: bool,
-    /// Bit 0 JetStream, bit 1 binary stream snapshots, bit 2 account NRG: none of them yet.
+    /// Bit 0 JetStream; bit 1 binary stream snapshots and bit 2 account NRG are for clusters.
     flags: u64,
     seq: u64,
     time: String,
@@ -53,8 +53,8 @@ impl Envelope {
             ver: &facts.version,
             tags: &facts.tags,
             metadata: &facts.metadata,
-            jetstream: false,
-            flags: 0,
+            jetstream: facts.jetstream,
+            flags: u64::from(facts.jetstream),
             seq,
             time: rfc3339(now_ns),
         }

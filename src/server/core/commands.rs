@@ -38,10 +38,10 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             }
             Command::Subscriptions(page) => {
                 let until = page.from + SUBSCRIPTIONS_PER_PAGE;
-                let admitted = turn.shard.subscriptions_in(page.from..until);
-                let admitted = admitted
-                    .filter(|sub| page.query.admits(sub.cid, &sub.account, sub.subject.as_bytes()));
-                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub);
+                let listed = turn.shard.subscriptions_in(page.from..until);
+                let admitted =
+                    listed.filter(|sub| page.query.admits(sub.cid, sub.account, sub.subject()));
+                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub.snapshot());
                 let next = (until < turn.shard.subscription_places()).then_some(until);
                 page.reply(found, next);
             }
