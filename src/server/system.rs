@@ -25,7 +25,8 @@ use crate::command::Command;
 use crate::cores::Cores;
 use crate::gather::Gather;
 
-/// The system service has the first number on every core, whether it listens there or not.
+/// The system service has the number behind that of the service that brings answers home, on every
+/// core, whether it listens there or not.
 pub const SERVICE: ServiceId = ServiceId(1);
 
 /// The core whose service listens.

@@ -1,0 +1,10 @@
+//! Who gets in, and what is theirs: authentication, permissions and accounts, over raw sockets
+//! and with a real client (parity groups A, P, N; issue 6).
+
+mod accounts;
+mod advisories;
+mod async_nats_client;
+mod login;
+mod permissions;
+mod verdicts;
+mod visitor;
