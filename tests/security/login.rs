@@ -33,7 +33,8 @@ fn a02_hashed_passwords_and_tokens() {
 fn a02_what_follows_a_slow_login_waits_for_it_and_others_do_not() {
     let hash = bcrypt::hash("secret", 9).expect("hashes");
     let server = one_core(&format!(
-        "authorization {{ users: [ {{user: ann, password: \"{hash}\"}}, {{user: bob, password: \"{hash}\"}} ] }}"
+        "authorization {{ users: [ {{user: ann, password: \"{hash}\"}}, \
+         {{user: bob, password: \"{hash}\"}} ] }}"
     ));
     let mut bob = Visitor::named(&server, "bob", "secret");
     let mut storm: Vec<Visitor> = (0..8)

@@ -93,7 +93,8 @@ fn p06_a_reload_ends_what_is_no_longer_allowed() {
     let config = |subscribe: &str| {
         format!(
             "authorization {{ users: [ {{ user: ann, password: a, permissions: \
-             {{ subscribe: {subscribe}, publish: {subscribe} }} }}, {{ user: bob, password: b }} ] }}"
+             {{ subscribe: {subscribe}, publish: {subscribe} }} }}, \
+             {{ user: bob, password: b }} ] }}"
         )
     };
     let server = one_core(&config("[a, b]"));
