@@ -6,16 +6,20 @@ use std::process::Command;
 use harness::Folder;
 
 /// What is in the package, beside its folders.
-const FILES: [&str; 9] = [
+const FILES: [&str; 13] = [
     "./etc/corewire/corewire.conf",
     "./usr/bin/corewire",
     "./usr/lib/systemd/system/corewire.service",
     "./usr/lib/sysusers.d/corewire.conf",
     "./usr/sbin/corewire-tune-host",
+    "./usr/share/bash-completion/completions/corewire",
     "./usr/share/doc/corewire/LICENSE-APACHE",
     "./usr/share/doc/corewire/LICENSE-MIT",
     "./usr/share/doc/corewire/copyright",
     "./usr/share/doc/corewire/host.md",
+    "./usr/share/fish/vendor_completions.d/corewire.fish",
+    "./usr/share/man/man8/corewire.8.gz",
+    "./usr/share/zsh/vendor-completions/_corewire",
 ];
 
 fn output(command: &mut Command) -> String {
