@@ -14,6 +14,9 @@ use super::pending::Entry;
 use crate::stream_config::Retention;
 use crate::wire_time::WireTime;
 
+/// What every reply subject begins with.
+pub(crate) const ACK_PREFIX: &str = "$JS.ACK.";
+
 impl Consumer {
     /// An acknowledgement came on `subject`; with a `reply` it is confirmed there.
     pub fn ack(
@@ -25,6 +28,9 @@ impl Consumer {
         desk: &mut Desk<'_>,
     ) {
         let Some(delivery) = Delivery::parse(subject) else { return };
+        if !self.is_named_in(subject) {
+            return;
+        }
         let seq = delivery.stream_seq;
         self.used(desk.now);
         match Verb::parse(payload) {
@@ -45,6 +51,18 @@ impl Consumer {
         if let Some(reply) = reply {
             self.confirm(reply, home, desk);
         }
+    }
+
+    /// Whether a valid reply subject is this consumer's: one that had its place before may still be
+    /// answered.
+    #[inline]
+    fn is_named_in(&self, subject: &[u8]) -> bool {
+        // Behind `$JS.ACK.`, and behind domain and account in the second form.
+        let names = &self.ack_prefix[ACK_PREFIX.len()..];
+        subject.starts_with(&self.ack_prefix)
+            || memchr::memchr_iter(b'.', subject)
+                .nth(3)
+                .is_some_and(|dot| subject[dot + 1..].starts_with(names))
     }
 
     /// A message is done with.

@@ -10,6 +10,7 @@ use base::{AccountId, Now};
 use protocol::MessageParts;
 use storage::{Filter, Mark, Seq, Storage, StreamId, Waiter};
 
+use super::acks::ACK_PREFIX;
 use super::advisory::Event;
 use super::config::{AckPolicy, ConsumerConfig, PriorityPolicy, ReplayPolicy};
 use super::cursor::Cursor;
@@ -166,7 +167,7 @@ impl Consumer {
         now: Now,
     ) -> Consumer {
         let Birth { name, config, created, persistence, waiter } = birth;
-        let ack_prefix = format!("$JS.ACK.{}.{name}.", home.stream).into_bytes().into();
+        let ack_prefix = format!("{ACK_PREFIX}{}.{name}.", home.stream).into_bytes().into();
         let mut consumer = Consumer {
             reception: Reception::Pull(Waiting::default()),
             groups: Vec::new(),

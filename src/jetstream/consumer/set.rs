@@ -18,6 +18,7 @@ use super::info::ConsumerInfo;
 use super::pending::NEVER;
 use super::status::Status;
 use super::update::{self, Bound};
+use crate::outlet::Token;
 use crate::stream::Readers;
 use crate::wire_time::WireTime;
 use crate::{ApiError, ErrorCode};
@@ -254,10 +255,7 @@ impl Consumers {
 
     /// The body that a consumer waited for can be read now.
     pub fn arrived(&mut self, waiter: Waiter) {
-        let waits = |(place, consumer): (ConsumerPlace, &Consumer)| {
-            (consumer.waiter == waiter).then_some(place)
-        };
-        let Some(place) = self.iter().find_map(waits) else { return };
+        let place = ConsumerPlace(Token(waiter.0).index());
         if let Ok((_, consumer)) = self.at(place) {
             consumer.reading = false;
         }

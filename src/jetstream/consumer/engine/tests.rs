@@ -1,5 +1,6 @@
 //! What consumers do, event by event: policies, acknowledgements, times, status messages.
 
+mod allocation;
 mod lifetime;
 mod model;
 mod pulling;

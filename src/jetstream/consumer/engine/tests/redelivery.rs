@@ -37,6 +37,20 @@ fn explicit_acknowledgements_raise_the_floor_without_gaps() {
 }
 
 #[test]
+fn answers_to_another_consumer_change_nothing() {
+    let mut bench = Bench::new();
+    let (place, sent) = served(&mut bench, pull(), 1);
+    for (from, to, pending) in
+        [("S.c.", "S.d.", 1), ("$JS.ACK.S.", "$JS.ACK.T.", 1), ("$JS.ACK.", "$JS.ACK._.hash.", 0)]
+    {
+        let mut other = sent[0].clone();
+        other.reply = other.reply.replacen(from, to, 1);
+        bench.ack(place, &other, "");
+        assert_eq!(bench.info(place).num_ack_pending, pending, "{}", other.reply);
+    }
+}
+
+#[test]
 fn one_acknowledgement_counts_for_all_before_it() {
     let mut bench = Bench::new();
     let config = ConsumerConfig { ack_policy: AckPolicy::All, ..pull() };
@@ -235,4 +249,19 @@ fn what_is_gone_from_the_stream_is_not_asked_for_again() {
     bench.purge_below(4);
     assert_eq!(floor(&mut bench, place), (3, 3, 0));
     assert_eq!(bench.wait(60 * SECOND), []);
+}
+
+#[test]
+fn who_asks_by_next_waits_for_what_comes_back() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(ConsumerConfig { ack_wait: SECOND as i64, ..pull() });
+    for _ in 0..2 {
+        bench.publish("a", "x");
+    }
+    bench.pull(place, "i", "2");
+    let sent = bench.turn();
+    bench.ack_with(place, &sent[0], "+NXT", Some("j"));
+    assert_eq!(bench.wait(SECOND - 1), []);
+    let again = bench.wait(1);
+    assert_eq!((again[0].to.as_str(), seqs(&again)), ("j", vec![2]));
 }

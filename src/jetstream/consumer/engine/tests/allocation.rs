@@ -1,0 +1,64 @@
+//! The steady path allocates nothing: a batch is asked for, delivered and acknowledged.
+
+use base::AccountId;
+use protocol::MessageParts;
+
+use super::super::Desk;
+use super::*;
+use crate::outlet::{Outlet, Token};
+
+/// Counts what leaves and keeps nothing.
+#[derive(Default)]
+struct Counting {
+    delivered: u64,
+}
+
+impl Outlet for Counting {
+    fn publish(&mut self, _: AccountId, _: &MessageParts<'_>) {}
+
+    fn publish_to(&mut self, _: AccountId, _: &[u8], _: &MessageParts<'_>) {
+        self.delivered += 1;
+    }
+
+    fn has_interest(&mut self, _: AccountId, _: &[u8]) -> bool {
+        true
+    }
+
+    fn subscribe(&mut self, _: AccountId, _: &[u8], _: Token) {}
+
+    fn unsubscribe(&mut self, _: Token) {}
+}
+
+#[test]
+fn a_batch_allocates_nothing() {
+    const BATCH: u64 = 500;
+    const BATCHES: u64 = 20;
+    let mut bench = Bench::new();
+    for _ in 0..BATCH * BATCHES {
+        bench.publish("a.b", "some payload");
+    }
+    let place = bench.consumer(pull());
+    let mut outlet = Counting::default();
+    let subjects: Vec<String> =
+        (1..=BATCH * BATCHES).map(|seq| format!("$JS.ACK.S.c.1.{seq}.{seq}.1.0")).collect();
+    let Bench { storage, consumers, now, .. } = &mut bench;
+    let mut batch = |number: u64| {
+        let desk = &mut Desk { storage, outlet: &mut outlet, now: *now };
+        consumers.pull(place, b"_INBOX.some.where", br#"{"batch":500}"#, None, desk);
+        while consumers.has_work() {
+            consumers.turn(desk);
+        }
+        let from = (number * BATCH) as usize;
+        for subject in &subjects[from..from + BATCH as usize] {
+            consumers.ack(place, subject.as_bytes(), b"+ACK", None, desk);
+        }
+        consumers.turn(desk);
+        consumers.write_states(desk);
+        now.mono_ns += SECOND;
+    };
+    batch(0);
+    batch(1);
+    let counted = allocation_counter::measure(|| (2..BATCHES).for_each(&mut batch));
+    assert_eq!(outlet.delivered, BATCH * BATCHES);
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
