@@ -140,6 +140,12 @@ impl Block {
         BlockSlice { memory: Rc::clone(&self.memory), start, len: self.len - start }
     }
 
+    /// Whether somebody holds a slice of it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.memory) > 1
+    }
+
     /// An empty block again, if nobody holds a slice of it any more.
     #[must_use]
     pub fn reuse(self) -> Option<Block> {

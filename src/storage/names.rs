@@ -1,12 +1,15 @@
 //! The bytes of subjects, packed into pages, so that a subject costs no allocation of its own.
 //!
-//! A name lies in a cell of whole words; a freed cell is used again for a name of as many words.
+//! A name lies in a cell of whole words, behind the id of its subject; a freed cell is used again
+//! for a name of as many words.
 //!
 //! ```text
-//! cell  ├ length: u16 ┤ bytes … ┤ padding to 4 bytes ┤
+//! cell  ├ subject: u32 ┤ length: u16 ┤ bytes … ┤ padding to 4 bytes ┤
 //! ```
 
 use std::collections::BTreeMap;
+
+use crate::subjects::SubjectId;
 
 /// A page takes names until it has this many bytes; one that is longer gets a page of its own.
 const PAGE_BYTES: usize = 64 << 10;
@@ -17,8 +20,11 @@ const WORD: usize = 4;
 /// The words of a page, as addresses count them.
 const PAGE_WORDS: u32 = (PAGE_BYTES / WORD) as u32;
 
+/// Where the length of a name stands in its cell.
+const LENGTH_AT: usize = 4;
+
 /// Bytes before a name.
-const LENGTH: usize = 2;
+const HEAD: usize = 6;
 
 /// Where a name lies: in words, each page counted as if it were full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,12 +42,12 @@ impl Names {
     /// Keeps `name`, at most 65,535 bytes.
     pub(crate) fn insert(&mut self, name: &[u8]) -> NameAt {
         let length = u16::try_from(name.len()).expect("subjects are at most 65,535 bytes");
-        let len = (LENGTH + name.len()).next_multiple_of(WORD);
+        let len = (HEAD + name.len()).next_multiple_of(WORD);
         let at = self.vacate(len).unwrap_or_else(|| self.extend(len));
         let (page, start) = at.split();
         let cell = &mut self.pages[page][start..start + len];
-        cell[..LENGTH].copy_from_slice(&length.to_le_bytes());
-        cell[LENGTH..LENGTH + name.len()].copy_from_slice(name);
+        cell[LENGTH_AT..HEAD].copy_from_slice(&length.to_le_bytes());
+        cell[HEAD..HEAD + name.len()].copy_from_slice(name);
         at
     }
 
@@ -72,13 +78,27 @@ impl Names {
     pub(crate) fn get(&self, at: NameAt) -> &[u8] {
         let (page, start) = at.split();
         let page = &self.pages[page];
-        let length = u16::from_le_bytes([page[start], page[start + 1]]);
-        &page[start + LENGTH..start + LENGTH + usize::from(length)]
+        let cell = &page[start..];
+        let length = u16::from_le_bytes([cell[LENGTH_AT], cell[LENGTH_AT + 1]]);
+        &cell[HEAD..HEAD + usize::from(length)]
+    }
+
+    /// Says which subject a name is of.
+    pub(crate) fn set_subject(&mut self, at: NameAt, subject: SubjectId) {
+        let (page, start) = at.split();
+        self.pages[page][start..start + LENGTH_AT].copy_from_slice(&subject.0.to_le_bytes());
+    }
+
+    /// Which subject a name is of.
+    pub(crate) fn subject(&self, at: NameAt) -> SubjectId {
+        let (page, start) = at.split();
+        let bytes = self.pages[page][start..start + LENGTH_AT].try_into();
+        SubjectId(u32::from_le_bytes(bytes.expect("four bytes")))
     }
 
     /// Frees the cell of a name.
     pub(crate) fn remove(&mut self, at: NameAt) {
-        let words = (LENGTH + self.get(at).len()).div_ceil(WORD) as u32;
+        let words = (HEAD + self.get(at).len()).div_ceil(WORD) as u32;
         self.vacant.entry(words).or_default().push(at);
     }
 
@@ -111,11 +131,15 @@ mod tests {
     #[test]
     fn names_of_every_length_come_back_and_freed_cells_are_used_again() {
         let mut names = Names::default();
-        let lengths = [0, 1, 2, 3, 30, 4_096, 65_533, 65_534, 65_535, 7];
+        let lengths = [0, 1, 2, 3, 30, 4_096, 65_529, 65_534, 65_535, 7];
         let all: Vec<Vec<u8>> = lengths.iter().map(|&len| vec![len as u8; len]).collect();
         let places: Vec<NameAt> = all.iter().map(|name| names.insert(name)).collect();
-        for (name, &at) in all.iter().zip(&places) {
+        for (n, &at) in (0..).zip(&places) {
+            names.set_subject(at, SubjectId(u32::MAX - n));
+        }
+        for ((n, name), &at) in (0..).zip(&all).zip(&places) {
             assert_eq!(names.get(at), name);
+            assert_eq!(names.subject(at), SubjectId(u32::MAX - n));
         }
         let pages = names.pages.len();
         for round in 0..100u8 {

@@ -1,35 +1,42 @@
 //! The subjects of a stream in the order of their bytes, so that a wildcard filter visits only
 //! those that begin as it does.
 //!
-//! Two levels: runs of ids, each run and the row of runs in order. An id is four bytes; its name
-//! is asked of whoever keeps it.
+//! Two levels: runs of names, each run and the row of runs in order. A name is four bytes here,
+//! where it lies ([`NameAt`]); its bytes are asked of whoever keeps them.
 
-use crate::subjects::SubjectId;
+use crate::names::NameAt;
 
-/// A run with more ids is cut in half.
+/// A run with more names is cut in half.
 const RUN_MAX: usize = 512;
 
-/// Two neighbours with fewer ids together become one.
+/// Two neighbours with fewer names together become one.
 const RUNS_MERGE: usize = RUN_MAX / 2;
 
-/// Ids in the order of their names.
+/// Names in the order of their bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     /// None of them empty.
-    runs: Vec<Vec<SubjectId>>,
+    runs: Vec<Vec<NameAt>>,
 }
 
 impl Order {
-    /// Puts `id`, whose name is not there yet, where `name_of` its name says.
-    pub(crate) fn insert<'a>(&mut self, id: SubjectId, name_of: impl Fn(SubjectId) -> &'a [u8]) {
-        let name = name_of(id);
-        let at = self.run_of(name, &name_of);
+    /// Puts `name`, whose bytes are not there yet, where they say.
+    pub(crate) fn insert<'a>(&mut self, name: NameAt, bytes_of: impl Fn(NameAt) -> &'a [u8]) {
+        let bytes = bytes_of(name);
+        let at = match self.runs.last().and_then(|run| run.last()) {
+            // Names often come in their order.
+            Some(&last) if bytes_of(last) < bytes => self.runs.len() - 1,
+            _ => self.run_of(bytes, &bytes_of),
+        };
         let Some(run) = self.runs.get_mut(at) else {
-            self.runs.push(vec![id]);
+            self.runs.push(vec![name]);
             return;
         };
-        let place = run.partition_point(|&other| name_of(other) < name);
-        run.insert(place, id);
+        let place = match run.last() {
+            Some(&last) if bytes_of(last) < bytes => run.len(),
+            _ => run.partition_point(|&other| bytes_of(other) < bytes),
+        };
+        run.insert(place, name);
         if run.len() > RUN_MAX {
             // Names that only rise leave full runs behind; others leave halves.
             let rising = place + 1 == run.len();
@@ -41,14 +48,14 @@ impl Order {
         }
     }
 
-    /// Takes `id` out, whose name is there.
-    pub(crate) fn remove<'a>(&mut self, id: SubjectId, name_of: impl Fn(SubjectId) -> &'a [u8]) {
-        let name = name_of(id);
-        let at = self.run_of(name, &name_of);
+    /// Takes `name` out, which is there.
+    pub(crate) fn remove<'a>(&mut self, name: NameAt, bytes_of: impl Fn(NameAt) -> &'a [u8]) {
+        let bytes = bytes_of(name);
+        let at = self.run_of(bytes, &bytes_of);
         let run = &mut self.runs[at];
-        let place = run.partition_point(|&other| name_of(other) < name);
-        assert_eq!(run[place], id, "what is removed was inserted");
-        run.remove(place);
+        // The run's own memory is at hand, the names' bytes are not.
+        let place = run.iter().position(|&other| other == name);
+        run.remove(place.expect("what is removed was inserted"));
         if run.is_empty() {
             self.runs.remove(at);
         } else if let Some(next) = self.runs.get(at + 1)
@@ -59,28 +66,34 @@ impl Order {
         }
     }
 
-    /// The ids in order, from the first whose name is not below `from`.
+    /// The order of all these names, none of which are the same.
+    pub(crate) fn of<'a>(mut names: Vec<NameAt>, bytes_of: impl Fn(NameAt) -> &'a [u8]) -> Order {
+        names.sort_unstable_by(|&a, &b| bytes_of(a).cmp(bytes_of(b)));
+        Order { runs: names.chunks(RUN_MAX).map(<[NameAt]>::to_vec).collect() }
+    }
+
+    /// The names in order, from the first that is not below `from`.
     pub(crate) fn starting_at<'a>(
         &self,
         from: &[u8],
-        name_of: impl Fn(SubjectId) -> &'a [u8],
-    ) -> impl Iterator<Item = SubjectId> {
-        let at = self.run_of(from, &name_of);
+        bytes_of: impl Fn(NameAt) -> &'a [u8],
+    ) -> impl Iterator<Item = NameAt> {
+        let at = self.run_of(from, &bytes_of);
         let run = self.runs.get(at).map_or(&[][..], Vec::as_slice);
-        let place = run.partition_point(|&id| name_of(id) < from);
+        let place = run.partition_point(|&name| bytes_of(name) < from);
         let later = self.runs.iter().skip(at + 1).flatten();
         run[place..].iter().chain(later).copied()
     }
 
-    /// The run in which `name` stands or would stand: the last that begins at it or before it.
-    fn run_of<'a>(&self, name: &[u8], name_of: impl Fn(SubjectId) -> &'a [u8]) -> usize {
-        self.runs.partition_point(|run| name_of(run[0]) <= name).saturating_sub(1)
+    /// The run in which `bytes` stand or would stand: the last that begins there or before.
+    fn run_of<'a>(&self, bytes: &[u8], bytes_of: impl Fn(NameAt) -> &'a [u8]) -> usize {
+        self.runs.partition_point(|run| bytes_of(run[0]) <= bytes).saturating_sub(1)
     }
 
     /// The memory it takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        let ids = self.runs.iter().map(|run| run.capacity() * size_of::<SubjectId>());
-        ids.sum::<usize>() + self.runs.capacity() * size_of::<Vec<SubjectId>>()
+        let names = self.runs.iter().map(|run| run.capacity() * size_of::<NameAt>());
+        names.sum::<usize>() + self.runs.capacity() * size_of::<Vec<NameAt>>()
     }
 }
 
@@ -97,11 +110,11 @@ mod tests {
         ) {
             let mixed = (0..3_000u32).map(|n| n * 7_919 % 3_000);
             let names: Vec<String> = mixed.map(|n| n.to_string()).collect();
-            let name_of = |id: SubjectId| names[id.0 as usize].as_bytes();
+            let name_of = |at: NameAt| names[at.number() as usize].as_bytes();
             let mut order = Order::default();
             let mut naive = BTreeSet::new();
             for (insert, n) in steps {
-                let id = SubjectId(n);
+                let id = NameAt::from_number(n);
                 if insert && naive.insert((name_of(id), n)) {
                     order.insert(id, name_of);
                 } else if !insert && naive.remove(&(name_of(id), n)) {
@@ -109,7 +122,7 @@ mod tests {
                 }
             }
             for from in ["", "1", "29", "5000", "9999", "a"] {
-                let found = order.starting_at(from.as_bytes(), name_of).map(|id| id.0);
+                let found = order.starting_at(from.as_bytes(), name_of).map(NameAt::number);
                 let expected = naive.range((from.as_bytes(), 0)..).map(|&(_, n)| n);
                 prop_assert!(found.eq(expected), "from {from}");
             }
@@ -121,7 +134,7 @@ mod tests {
         let names: Vec<String> = (0..100_000).map(|n| format!("{n:06}")).collect();
         let mut order = Order::default();
         for n in 0..100_000 {
-            order.insert(SubjectId(n), |id| names[id.0 as usize].as_bytes());
+            order.insert(NameAt::from_number(n), |at| names[at.number() as usize].as_bytes());
         }
         assert!(order.runs.len() <= 100_000 / RUN_MAX + 1);
     }

@@ -56,6 +56,7 @@ impl Restore {
             let space = self.accounts.place(account);
             let mut stream = Stream::new(account, space, Kind::File, Seq::FIRST);
             stream.bodies = Bodies::Log(number);
+            stream.subjects.leave_order();
             self.told.push(Told::default());
             self.streams.insert(stream)
         });
@@ -76,6 +77,7 @@ impl Restore {
             let removed = told.removed.iter().map(|&(_, last)| last).max();
             let last = told.reached.max(removed.unwrap_or_default());
             stream.skip(Seq(last));
+            stream.subjects.set_in_order();
             stream.last_time_ns = stream.last_time_ns.max(told.time_ns);
             self.accounts.add(stream.space, Kind::File, stream.bytes());
             values.push((id, told.values));

@@ -33,7 +33,8 @@ pub(crate) struct Subjects {
     records: Slab<Record>,
     by_name: Table<Record>,
     names: Names,
-    order: Order,
+    /// Nothing while subjects come in at start.
+    order: Option<Order>,
     ids_end: u32,
     hasher: RandomState,
 }
@@ -44,7 +45,7 @@ impl Default for Subjects {
             records: Slab::new(),
             by_name: Table::new(),
             names: Names::default(),
-            order: Order::default(),
+            order: Some(Order::default()),
             ids_end: 0,
             hasher: RandomState::new(),
         }
@@ -105,8 +106,10 @@ impl Subjects {
         self.by_name.insert(hash, slot);
         let id = SubjectId(slot.number());
         self.ids_end = self.ids_end.max(id.0 + 1);
-        let Subjects { order, records, names, .. } = self;
-        order.insert(id, |id| names.get(records[id.slot()].name));
+        self.names.set_subject(name, id);
+        if let Some(order) = &mut self.order {
+            order.insert(name, |at| self.names.get(at));
+        }
         id
     }
 
@@ -142,8 +145,10 @@ impl Subjects {
     #[cold]
     fn remove(&mut self, id: SubjectId) {
         let Subjects { order, records, names, by_name, hasher, ids_end } = self;
-        order.remove(id, |id| names.get(records[id.slot()].name));
         let name = records[id.slot()].name;
+        if let Some(order) = order {
+            order.remove(name, |at| names.get(at));
+        }
         by_name.remove(hasher.hash_one(names.get(name)), id.slot());
         names.remove(name);
         records.remove(id.slot());
@@ -166,7 +171,7 @@ impl Subjects {
     /// The subjects in `filter`, in the order of their names.
     pub(crate) fn matching(&self, filter: &Filter) -> Vec<SubjectId> {
         if filter.is_all() {
-            return self.order.starting_at(b"", |id| self.name(id)).collect();
+            return self.starting_at(b"").collect();
         }
         let mut found = Vec::new();
         for term in filter.terms() {
@@ -186,7 +191,7 @@ impl Subjects {
     pub(crate) fn matching_few(&self, pattern: &[u8], looks: usize) -> Option<Vec<SubjectId>> {
         let prefix = literal_prefix(pattern);
         let mut found = Vec::new();
-        for (looked, id) in self.order.starting_at(prefix, |id| self.name(id)).enumerate() {
+        for (looked, id) in self.starting_at(prefix).enumerate() {
             if !self.name(id).starts_with(prefix) {
                 break;
             }
@@ -200,16 +205,35 @@ impl Subjects {
         Some(found)
     }
 
+    /// The subjects in order, from the first whose name is not below `from`.
+    fn starting_at(&self, from: &[u8]) -> impl Iterator<Item = SubjectId> {
+        let order = self.order.as_ref().expect("nobody asks before the end of the start");
+        let names = order.starting_at(from, |at| self.names.get(at));
+        names.map(|at| self.names.subject(at))
+    }
+
+    /// Many subjects come in at once, and nobody asks before [`Subjects::set_in_order`].
+    pub(crate) fn leave_order(&mut self) {
+        self.order = None;
+    }
+
+    /// Sets in order what came in.
+    pub(crate) fn set_in_order(&mut self) {
+        let records = (0..self.ids_end).map(|id| &self.records[SubjectId(id).slot()]);
+        let names = records.filter(|record| record.messages > 0).map(|record| record.name);
+        self.order = Some(Order::of(names.collect(), |at| self.names.get(at)));
+    }
+
     fn matching_pattern(&self, pattern: &[u8], found: &mut Vec<SubjectId>) {
         let prefix = literal_prefix(pattern);
-        let ids = self.order.starting_at(prefix, |id| self.name(id));
-        let alike = ids.take_while(|&id| self.name(id).starts_with(prefix));
+        let alike = self.starting_at(prefix).take_while(|&id| self.name(id).starts_with(prefix));
         found.extend(alike.filter(|&id| subject::name::matches(pattern, self.name(id))));
     }
 
     /// The memory it takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.records.bytes() + self.by_name.bytes() + self.names.memory() + self.order.memory()
+        let order = self.order.as_ref().map_or(0, Order::memory);
+        self.records.bytes() + self.by_name.bytes() + self.names.memory() + order
     }
 }
 

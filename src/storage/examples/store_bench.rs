@@ -1,6 +1,7 @@
 //! What file streams cost a core: CPU per append and per read, and how long a start takes.
 //!
-//! `cargo run --release -p corewire-storage --example store_bench FOLDER [messages] [subjects]`
+//! `cargo run --release -p corewire-storage --example store_bench fill FOLDER [messages [subjects]]`
+//! and then `… start FOLDER`, in a process of its own.
 //!
 //! The disk here is the page cache through plain system calls, and what it takes is counted apart.
 //! All times are the thread's time on the processor, so that other work hardly shows. The start
@@ -27,12 +28,14 @@ const PAYLOAD: [u8; 128] = [7; 128];
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let folder = PathBuf::from(args.next().expect("a folder to work in")).join("store_bench");
+    let what = args.next().unwrap_or_default();
+    let folder = PathBuf::from(args.next().expect("a folder to work in"));
     let mut number = |otherwise| args.next().and_then(|arg| arg.parse().ok()).unwrap_or(otherwise);
-    let (messages, subjects) = (number(10_000_000), number(1));
-    fill(&folder, messages, subjects);
-    start(&folder);
-    std::fs::remove_dir_all(&folder).expect("it was made here");
+    match what.as_str() {
+        "fill" => fill(&folder, number(10_000_000), number(1)),
+        "start" => start(&folder),
+        other => panic!("fill or start, not {other:?}"),
+    }
 }
 
 fn settings(folder: &std::path::Path) -> LogSettings {

@@ -393,9 +393,9 @@ impl Log {
         reads.recent_bytes += block.capacity();
         reads.recent.push_back(Recent { slot, base, block });
         while self.reads.recent_bytes > self.settings.recent_bytes {
-            // What is not written yet is found nowhere else.
+            // What is not written yet is found nowhere else; who writes it holds it.
             let oldest = self.reads.recent.front().expect("they have bytes");
-            if self.segments[oldest.slot].writes_left > 0 && !self.is_failed {
+            if oldest.block.is_shared() && !self.is_failed {
                 return;
             }
             let oldest = self.reads.recent.pop_front().expect("just seen");
