@@ -16,11 +16,13 @@
 //! | `batch.rs`, `fast_batch.rs` | atomic and fast batches |
 //! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
 //! | `message_get.rs`, `direct_get.rs` | reading |
+//! | `snapshot.rs`, `restore.rs`, `archive.rs` | backups |
 //! | `source.rs`, `copying.rs`, `delivery_reply.rs` | mirrors and sources |
 //! | `recovery.rs` | what is read again after a restart |
 //! | `readers.rs`, `turn.rs` | the seams: consumers, and the surroundings of one call |
 //! | `header_block.rs` | header blocks made from others |
 
+mod archive;
 mod batch;
 mod copying;
 mod counter;
@@ -39,8 +41,10 @@ mod readers;
 mod recovery;
 mod removal;
 mod republish;
+mod restore;
 mod rules;
 mod schedule;
+mod snapshot;
 mod source;
 mod store;
 mod turn;
@@ -61,14 +65,18 @@ use fast_batch::FastBatches;
 use pub_ack::{AckQueue, AckText};
 use publication::OwnedPublication;
 use recovery::Recovery;
+use restore::Restore;
 use rules::Rules;
 use schedule::Schedules;
+use snapshot::Snapshot;
 use source::Sources;
 
 pub use message_get::{MessageGetBody, MessageGetRequest, StoredMessage};
 pub use publication::Publication;
 pub use readers::{NoReaders, Readers};
 pub use removal::{DeleteRequest, PurgeRequest};
+pub use restore::Restored;
+pub use snapshot::SnapshotRequest;
 pub use source::{SourceLetter, StreamSourceInfo};
 pub use turn::{Quota, Turn};
 
@@ -107,6 +115,9 @@ pub struct Stream {
     gets: VecDeque<Get>,
     recovery: Option<Recovery>,
     sources: Sources,
+    snapshots: Vec<Snapshot>,
+    next_snapshot: u32,
+    restore: Option<Restore>,
     /// Messages up to here were looked at by age and may stay.
     aged_upto: Seq,
     /// Where a sweep for unwanted messages goes on.
@@ -152,6 +163,9 @@ impl Stream {
             gets: VecDeque::new(),
             recovery: None,
             sources,
+            snapshots: Vec::new(),
+            next_snapshot: 0,
+            restore: None,
             aged_upto: Seq::NONE,
             sweep_from: None,
             has_more: false,
@@ -233,6 +247,9 @@ impl Stream {
         self.fast_batches.drop_silent(turn.now.mono_ns);
         self.run_schedules(turn);
         self.run_sources(turn);
+        if !self.snapshots.is_empty() {
+            self.run_snapshots(turn);
+        }
         self.dedupe.expire(turn.now.wall_ns);
         self.has_more = self.expire(turn);
     }
@@ -274,6 +291,8 @@ impl Stream {
             self.batches.next_deadline_ns(),
             self.fast_batches.next_deadline_ns(),
             self.sources.next_deadline_ns(),
+            self.snapshot_deadline_ns(),
+            self.restore_deadline_ns(),
         ];
         by_mono.into_iter().flatten().chain(by_wall).min()
     }

@@ -9,6 +9,7 @@ use crate::request_json::Strictness;
 use crate::stream_config::{ServerLimits, Storage as Kept, decode_request, for_create};
 use crate::{Outlet, Token, WireTime};
 
+mod backup;
 mod batches;
 mod ingest;
 mod limits;
@@ -30,11 +31,14 @@ pub(super) struct Sent {
 pub(super) struct Recorder {
     pub(super) sent: Vec<Sent>,
     pub(super) subscribed: Vec<(String, Token)>,
+    /// The payloads of what was sent, as bytes.
+    pub(super) raw: Vec<Vec<u8>>,
 }
 
 impl Outlet for Recorder {
     fn publish(&mut self, _: AccountId, message: &MessageParts<'_>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.raw.push(message.payload.to_vec());
         self.sent.push(Sent {
             subject: text(message.subject),
             reply: text(message.reply.unwrap_or_default()),
