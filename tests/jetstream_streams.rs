@@ -417,6 +417,53 @@ async fn s22_info_lists_subjects_and_gaps() {
 }
 
 #[tokio::test]
+async fn s23_a_backup_brings_a_stream_back() {
+    let bench = Bench::with(json!({})).await;
+    for number in 0..200 {
+        bench.publish("s.a", &[], &number.to_string()).await;
+    }
+    bench.right("STREAM.MSG.DELETE.S", json!({"seq": 7})).await;
+    let mut chunks = bench.subscribe("chunks").await;
+    let request = json!({"deliver_subject": "chunks", "chunk_size": 1024});
+    let described = bench.right("STREAM.SNAPSHOT.S", request).await;
+    let mut archive = Vec::new();
+    loop {
+        let chunk = next(&mut chunks).await;
+        let Some(answer_to) = chunk.reply else {
+            assert_eq!(chunk.status.expect("a status").as_u16(), 204);
+            break;
+        };
+        archive.push(chunk.payload);
+        bench.client.publish(answer_to, "".into()).await.expect("answered");
+    }
+    let restore = json!({"config": described["config"], "state": described["state"]});
+    assert_eq!(bench.wrong("STREAM.RESTORE.S", restore.clone()).await.0, 10130);
+    let before = bench.state("S").await;
+    bench.right("STREAM.DELETE.S", Value::Null).await;
+    let answer = bench.right("STREAM.RESTORE.S", restore.clone()).await;
+    let to = answer["deliver_subject"].as_str().expect("a subject").to_owned();
+    for chunk in &archive {
+        bench.client.request(to.clone(), chunk.clone()).await.expect("an empty answer");
+    }
+    let end = bench.client.request(to, "".into()).await.expect("an answer");
+    let end: Value = serde_json::from_slice(&end.payload).expect("JSON");
+    assert_eq!(end["type"], "io.nats.jetstream.api.v1.stream_create_response", "{end}");
+    assert_eq!(bench.state("S").await, before);
+    assert_eq!(bench.wrong("STREAM.MSG.GET.S", json!({"seq": 7})).await.0, 10037);
+    // What is damaged is refused, and leaves no stream.
+    bench.right("STREAM.DELETE.S", Value::Null).await;
+    let answer = bench.right("STREAM.RESTORE.S", restore).await;
+    let to = answer["deliver_subject"].as_str().expect("a subject").to_owned();
+    let end = bench.client.request(to, "no archive".repeat(100).into()).await.expect("an answer");
+    let end: Value = serde_json::from_slice(&end.payload).expect("JSON");
+    assert_eq!(end["error"]["err_code"], 10062);
+    let gone = async {
+        while bench.ask("STREAM.INFO.S", Value::Null).await["error"]["err_code"] != 10059 {}
+    };
+    timeout(PATIENCE, gone).await.expect("it is gone in time");
+}
+
+#[tokio::test]
 async fn b01_b02_acknowledgements_and_duplicates() {
     let bench = Bench::with(json!({})).await;
     let id = [("Nats-Msg-Id", "one")];

@@ -21,6 +21,8 @@ pub(crate) mod stream_msg_delete;
 pub(crate) mod stream_msg_get;
 pub mod stream_names;
 pub(crate) mod stream_purge;
+pub(crate) mod stream_restore;
+pub(crate) mod stream_snapshot;
 
 use crate::consumer::ConsumerPlace;
 use crate::service::held::Held;

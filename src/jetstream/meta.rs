@@ -18,11 +18,12 @@ use crate::advisory::{self, Action};
 use crate::api::account_info::{AccountInfo, AccountLimits, ApiStats, Usage};
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Home, Kind};
-use crate::api::{clustered, stream_list, stream_names};
+use crate::api::{clustered, stream_list, stream_names, stream_restore};
 use crate::desk::Desk;
 use crate::note::{Note, Order, Question};
+use crate::request_json::{Strictness, decode};
 use crate::settings::Settings;
-use crate::stream_config::{Storage, decode_request, for_create, for_update};
+use crate::stream_config::{Pedantry, Storage, decode_request, for_create, for_update};
 use crate::{ApiError, ErrorCode, StreamConfig};
 use gather::Gather;
 use registry::{Creation, Entry, Registry, ServerBounds, State};
@@ -170,6 +171,7 @@ impl Meta {
             Kind::StreamCreate => self.create(question, asked.stream, near, desk),
             Kind::StreamUpdate => self.update(question, asked.stream, desk),
             Kind::StreamDelete => self.delete(question, asked.stream, desk),
+            Kind::StreamRestore => self.restore(question, asked.stream, near, desk),
             _ => Err(ErrorCode::BadRequest.into()),
         }
     }
@@ -198,6 +200,43 @@ impl Meta {
         }
         let order = Order::Create { config: Box::new(config), created_ns };
         self.carry(question, Kind::StreamCreate, (name, home), None, order, desk);
+        Ok(())
+    }
+
+    /// Makes a stream that a backup is going to fill.
+    // spec/jetstream.md §18: 10130 when there is one of that name
+    fn restore(
+        &mut self,
+        question: &Question,
+        name: &str,
+        near: ShardId,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ApiError> {
+        let account = question.account();
+        // What the state of another server holds besides is of no use here, and no mistake.
+        let body = question.body.as_bytes();
+        let request = decode::<stream_restore::Request>(body, Strictness::Lenient)?.request;
+        if request.config.name != name {
+            return Err(ErrorCode::StreamMismatch.into());
+        }
+        if self.registry.stream(account, name).is_some() {
+            return Err(ErrorCode::StreamNameExistRestoreFailed.into());
+        }
+        let sealed = request.config.sealed;
+        let unsealed = StreamConfig { sealed: false, ..request.config };
+        let mut config = for_create(unsealed, &self.settings.streams, Pedantry::Lenient)?;
+        config.sealed = sealed;
+        self.registry.judge_create(account, &mut config)?;
+        let home = self.registry.place(self.settings.cores, near);
+        let created_ns = desk.wall_ns;
+        let state = State::Busy(VecDeque::new());
+        let entry = Entry { config: config.clone(), created_ns, home, state };
+        if let Some(held) = self.registry.account_mut(account) {
+            held.streams.insert(name.to_owned(), entry);
+        }
+        let (config, last_seq) = (Box::new(config), request.state.last_seq);
+        let order = Order::Restore { config, created_ns, last_seq };
+        self.carry(question, Kind::StreamRestore, (name, home), None, order, desk);
         Ok(())
     }
 
@@ -339,7 +378,7 @@ impl Meta {
         let Some(entry) = held.streams.get_mut(&stream) else { return };
         let state = std::mem::take(&mut entry.state);
         let action = match kind {
-            Kind::StreamCreate => Action::Created,
+            Kind::StreamCreate | Kind::StreamRestore => Action::Created,
             Kind::StreamDelete => Action::Deleted,
             _ => Action::Updated,
         };

@@ -44,6 +44,15 @@ pub enum Order {
         /// When it was made, nanoseconds since the Unix epoch.
         created_ns: u64,
     },
+    /// Make it, to be filled from a backup.
+    Restore {
+        /// Complete.
+        config: Box<StreamConfig>,
+        /// When it was made, nanoseconds since the Unix epoch.
+        created_ns: u64,
+        /// The last sequence ever used when the backup was made.
+        last_seq: u64,
+    },
     /// Give it this configuration, which was checked.
     Update {
         /// Complete.

@@ -96,6 +96,20 @@ pub enum Made {
     Before,
 }
 
+/// A description that leaves out everything but what a backup needs.
+#[derive(Serialize)]
+pub struct ConfigAndState {
+    config: StreamConfig,
+    state: State,
+}
+
+/// What the answer to STREAM.SNAPSHOT says.
+#[must_use]
+pub fn config_and_state(facts: &Facts<'_>) -> ConfigAndState {
+    let StreamInfo { config, state, .. } = describe(facts, Made::Before);
+    ConfigAndState { config, state }
+}
+
 /// The stream described without details.
 #[must_use]
 pub fn describe<'a>(facts: &Facts<'a>, made: Made) -> StreamInfo<'a> {

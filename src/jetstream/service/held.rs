@@ -6,8 +6,8 @@ use storage::Storage;
 
 use crate::AccountLimits;
 use crate::advisory::Action;
-use crate::api::consumer_create;
 use crate::api::stream_info::Facts;
+use crate::api::{consumer_create, stream_restore};
 use crate::consumer::{self, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
@@ -96,6 +96,9 @@ impl Held {
             self.remove_consumer(place, End::Deleted, means);
         }
         self.with_stream(means, |stream, turn| stream.turn(turn));
+        if self.stream.restore_is_silent(means.now) {
+            stream_restore::abandon(self, means.outlet);
+        }
         self.consumers.write_states(&mut means.of_consumers());
         self.consumers.confirm(means.storage.durable(), means.outlet);
         self.stream.has_work() || self.consumers.has_work()

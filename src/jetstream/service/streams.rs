@@ -148,7 +148,17 @@ impl Streams {
                 };
                 held.with_stream(means, |stream, turn| stream.source_letter(token, &letter, turn));
             }
-            Purpose::SnapshotAck | Purpose::Restore | Purpose::Service => {}
+            Purpose::SnapshotAck => {
+                let subject = publish.subject();
+                held.with_stream(means, |stream, turn| {
+                    stream.snapshot_answered(token, subject, turn);
+                });
+            }
+            Purpose::Restore => {
+                let (payload, reply) = (publish.payload(), publish.reply());
+                api::stream_restore::take(payload, reply, held, means);
+            }
+            Purpose::Service => {}
         }
     }
 
@@ -335,6 +345,7 @@ impl Streams {
                 return answer;
             }
             Kind::StreamMsgDelete => api::stream_msg_delete::answer(body, held, means),
+            Kind::StreamSnapshot => api::stream_snapshot::answer(body, held, means),
             Kind::StreamPurge => api::stream_purge::answer(body, held, means),
             Kind::ConsumerCreate | Kind::ConsumerDurableCreate => {
                 api::consumer_create::answer(asked, body, held, means)
@@ -360,9 +371,37 @@ impl Streams {
             Order::Create { config, created_ns } => {
                 self.create(account, *config, created_ns, now, desk)
             }
+            Order::Restore { config, created_ns, last_seq } => {
+                let name = config.name.clone();
+                self.create(account, *config, created_ns, now, desk)?;
+                self.begin_restore(account, &name, last_seq, now, desk)
+            }
             Order::Update { config } => self.update(account, *config, now, desk),
             Order::Delete { stream } => self.delete(account, stream, now, desk),
         }
+    }
+
+    /// Lets a stream that was just made wait for its backup; nothing else reaches it meanwhile.
+    fn begin_restore(
+        &mut self,
+        account: AccountId,
+        stream: &str,
+        last_seq: u64,
+        now: Now,
+        desk: &mut Desk<'_>,
+    ) -> Answer {
+        let place = self.place(account, stream).ok_or(ErrorCode::StreamNotFound)?;
+        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
+        held.listen_no_more(desk.out);
+        let means = &mut Means {
+            storage: &mut self.storage,
+            outlet: desk.out,
+            quota: &mut Quota::UNLIMITED.clone(),
+            now,
+            settings: &self.settings,
+            limits: AccountLimits::default(),
+        };
+        api::stream_restore::begin(last_seq, held, means)
     }
 
     fn create(

@@ -120,10 +120,15 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the sender of a restore has been silent for too long.
+    /// Gives up a restore whose sender has been silent for too long; whether there was one.
     #[must_use]
-    pub fn restore_is_silent(&self, now: base::Now) -> bool {
-        self.restore_deadline_ns().is_some_and(|deadline_ns| deadline_ns <= now.mono_ns)
+    pub fn restore_is_silent(&mut self, now: base::Now) -> bool {
+        let is_late = |deadline_ns| deadline_ns <= now.mono_ns;
+        let is_silent = self.restore_deadline_ns().is_some_and(is_late);
+        if is_silent {
+            self.restore = None;
+        }
+        is_silent
     }
 
     /// When a restore is given up, monotonic nanoseconds.
