@@ -2,7 +2,7 @@
 //! stay (`spec/cli-and-config.md` §8). Rows F10, F11 and L04.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Folder, Raw, Server, Signal, until};
 
@@ -210,6 +210,31 @@ fn f11_subscriptions_that_are_not_permitted_any_more_end_and_the_others_go_on() 
     bob.publish("bar", "y");
     ivy.expect("MSG bar 2 1\r\ny\r\n");
     ivy.ping();
+}
+
+#[test]
+fn f11_of_ten_thousand_users_only_those_that_changed_must_go() {
+    let users = |password: &str| {
+        let user = |number: usize| {
+            let password = if number < 5_000 { "same" } else { password };
+            format!("{{user: u{number}, password: {password}}}\n")
+        };
+        let all: String = (0..10_000).map(user).collect();
+        format!("authorization {{ users: [\n{all}] }}")
+    };
+    let server = Server::with_config(&users("old"));
+    let mut stay: Vec<Raw> = (0..30).map(|n| login(&server, &format!("u{n}"), "same")).collect();
+    let mut go: Vec<Raw> =
+        (5_000..5_030).map(|n| login(&server, &format!("u{n}"), "old")).collect();
+    let began = Instant::now();
+    reloaded(&server, &users("new"));
+    println!("10,000 users and 60 connections: {:?}", began.elapsed());
+    for closed in &mut go {
+        closed.expect_error("Authorization Violation");
+        closed.expect_eof();
+    }
+    stay.iter_mut().for_each(Raw::ping);
+    drop(login(&server, "u9999", "new"));
 }
 
 #[test]
