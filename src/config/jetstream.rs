@@ -108,14 +108,7 @@ pub static JETSTREAM: &[Declaration] = &[
         "API requests that may wait; all that wait are dropped above it",
         limit(|d, n| d.options.jetstream.requests_max = or_default(n, limits::API_REQUESTS_MAX)),
     ),
-    built(
-        "info_queue_limit",
-        "",
-        "Information requests that may wait; request_queue_limit when unset",
-        limit(|d, n| {
-            d.options.jetstream.info_requests_max = usize::try_from(n).ok().filter(|n| *n > 0)
-        }),
-    ),
+    not_built("info_queue_limit", Off::Zero, "Information requests that may wait"),
     not_built("meta_compact", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_size", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_sync", Off::False, "How a cluster's catalogue is compacted"),
@@ -154,48 +147,14 @@ pub static LIMITS: &[Declaration] = &[
             },
         },
     ),
-    built("batch", "", "Atomic publishes under way", Kind::Block(BATCH)),
+    not_built("batch", Off::Empty, "Atomic publishes under way").with(Inside::Block(BATCH)),
 ];
 
-/// `jetstream.limits.batch`
-pub static BATCH: &[Declaration] = &[
-    built(
-        "max_inflight_per_stream",
-        "50",
-        "Open batches of one stream",
-        limit(|d, n| {
-            d.options.jetstream.batches.per_stream_max =
-                or_default(n, limits::BATCHES_PER_STREAM_MAX);
-        }),
-    ),
-    built(
-        "max_inflight_total",
-        "1000",
-        "Open batches of the whole server",
-        limit(|d, n| d.options.jetstream.batches.total_max = or_default(n, limits::BATCHES_MAX)),
-    ),
-    built(
-        "max_msgs",
-        "1000",
-        "Messages of one batch",
-        limit(|d, n| {
-            d.options.jetstream.batches.messages_max = or_default(n, limits::BATCH_MESSAGES_MAX);
-        }),
-    ),
-    built(
-        "timeout",
-        "10s",
-        "Silence after which a batch is abandoned",
-        Kind::Span {
-            min: Duration::ZERO,
-            bare: BareNumber::SecondsWithWarning,
-            set: |d, span| {
-                let none = span.is_zero();
-                d.options.jetstream.batches.timeout =
-                    if none { limits::BATCH_TIMEOUT } else { span };
-            },
-        },
-    ),
+const BATCH: &[Known] = &[
+    key(&["max_inflight_per_stream"]),
+    key(&["max_inflight_total"]),
+    key(&["max_msgs"]),
+    key(&["timeout"]),
 ];
 
 const TPM: &[Known] = &[

@@ -132,21 +132,6 @@ pub const LAME_DUCK_CLOSE_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// wait are dropped without an answer, advisory `API.LIMIT_REACHED`.
 pub const API_REQUESTS_MAX: usize = 10_000;
 
-/// Open atomic batches of one stream (`jetstream.limits.batch.max_inflight_per_stream`). Over it:
-/// error 10210.
-pub const BATCHES_PER_STREAM_MAX: usize = 50;
-
-/// Open atomic batches of the server (`jetstream.limits.batch.max_inflight_total`). Over it: error
-/// 10210.
-pub const BATCHES_MAX: usize = 1000;
-
-/// Messages of one atomic batch (`jetstream.limits.batch.max_msgs`). Over it: error 10199, the
-/// batch is abandoned.
-pub const BATCH_MESSAGES_MAX: usize = 1000;
-
-/// Silence after which a batch is abandoned (`jetstream.limits.batch.timeout`).
-pub const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
-
 // ---- Reading ----
 
 /// Bytes in one pooled read chunk.
@@ -227,6 +212,30 @@ pub const CONFIG_MEMORY_MAX: usize = 256 * MIB;
 
 /// Bytes in a profile. Over it: the profile is rejected.
 pub const PROFILE_BYTES_MAX: usize = 64 * KIB;
+
+// ---- JetStream storage (design §6) ----
+
+/// The first segment of a core's log: what an idle JetStream takes of the disk.
+pub const JS_SEGMENT_BYTES_MIN: u32 = MIB as u32;
+
+/// The longest segment of a core's log.
+pub const JS_SEGMENT_BYTES_MAX: u32 = 64 * MIB as u32;
+
+/// One write to the disk. Longer only for a single longer record.
+pub const JS_WRITE_BYTES_MAX: usize = 160 * KIB;
+
+/// Written bytes that stay in memory for readers, a core.
+pub const JS_RECENT_BYTES: usize = 8 * MIB;
+
+/// Read bytes that stay in memory for readers, a core.
+pub const JS_READ_CACHE_BYTES: usize = 32 * MIB;
+
+/// Appended bytes that wait for the disk, a core. Over it: publishes are refused until it has
+/// come nearer.
+pub const JS_BEHIND_BYTES_MAX: usize = 64 * MIB;
+
+/// Bytes a second that compaction reads and writes, a core.
+pub const JS_COMPACTION_BYTES_PER_S: u64 = 64 * MIB as u64;
 
 // ---- JetStream streams (spec/jetstream.md §3, §5, §6) ----
 

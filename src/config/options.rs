@@ -157,29 +157,12 @@ pub struct JetStream {
     pub domain: Option<String>,
     /// API requests that may wait.
     pub requests_max: usize,
-    /// Information requests that may wait; [`JetStream::requests_max`] when not set.
-    pub info_requests_max: Option<usize>,
     /// The most `max_ack_pending` of a consumer.
     pub ack_pending_max: Option<u32>,
     /// Messages that one pull request may ask for.
     pub request_batch_max: Option<u32>,
     /// The longest `duplicate_window` of a stream.
     pub duplicate_window_max: Option<Duration>,
-    /// Batches under way.
-    pub batches: Batches,
-}
-
-/// `jetstream.limits.batch`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batches {
-    /// Open batches of one stream.
-    pub per_stream_max: usize,
-    /// Open batches of the whole server.
-    pub total_max: usize,
-    /// Messages of one batch.
-    pub messages_max: usize,
-    /// Silence after which a batch is abandoned.
-    pub timeout: Duration,
 }
 
 /// When files are flushed (`sync_interval`). An ack means durable unless the operator chose
@@ -212,16 +195,9 @@ impl Default for JetStream {
             flush: Flush::Always,
             domain: None,
             requests_max: limits::API_REQUESTS_MAX,
-            info_requests_max: None,
             ack_pending_max: None,
             request_batch_max: None,
             duplicate_window_max: None,
-            batches: Batches {
-                per_stream_max: limits::BATCHES_PER_STREAM_MAX,
-                total_max: limits::BATCHES_MAX,
-                messages_max: limits::BATCH_MESSAGES_MAX,
-                timeout: limits::BATCH_TIMEOUT,
-            },
         }
     }
 }

@@ -20,6 +20,7 @@
 //! | `api.rs`, `api/` | what may be asked on `$JS.API.>`, one file per request |
 //! | `service.rs`, `service/` | one core's JetStream: its letters, its streams, its turn |
 //! | `meta.rs`, `meta/` | the registry of all streams, on the first core |
+//! | `ledger.rs` | what every core holds, for limits of the whole server and for monitoring |
 //! | `note.rs` | what the cores' services tell each other |
 //! | `desk.rs` | what requests are answered with |
 //! | `settings.rs` | what the operator decided |
@@ -32,6 +33,7 @@ pub mod api;
 pub mod consumer;
 mod desk;
 pub mod error;
+pub mod ledger;
 pub mod meta;
 mod note;
 pub mod outlet;

@@ -20,6 +20,7 @@ use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Home, Kind};
 use crate::api::{clustered, stream_list, stream_names, stream_restore};
 use crate::desk::Desk;
+use crate::ledger::Figure;
 use crate::note::{Note, Order, Question};
 use crate::request_json::{Strictness, decode};
 use crate::settings::Settings;
@@ -48,6 +49,8 @@ pub struct Meta {
     gathers: HashMap<u64, Gather>,
     /// Cores that have said what they recovered.
     standing: usize,
+    /// Whether what was reported is still so.
+    has_changed: bool,
     /// What was asked before all stood.
     early: Vec<(Question, ShardId)>,
 }
@@ -63,12 +66,14 @@ impl Meta {
             orders: HashMap::new(),
             gathers: HashMap::new(),
             standing: 0,
+            has_changed: true,
             early: Vec::new(),
         }
     }
 
     /// Lets an account use JetStream.
     pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
+        self.has_changed = true;
         self.registry.admit(account, limits);
     }
 
@@ -85,6 +90,7 @@ impl Meta {
 
     /// A request of the API; `near` is the asker's core.
     pub fn ask(&mut self, question: Question, near: ShardId, desk: &mut Desk<'_>) {
+        self.has_changed = true;
         if self.standing < self.settings.cores {
             self.early.push((question, near));
             return;
@@ -98,6 +104,30 @@ impl Meta {
             }
         }
         self.handle(question, near, desk);
+    }
+
+    /// Tells the other threads how much is asked and reserved.
+    pub fn report(&mut self, here: ShardId) {
+        if !std::mem::take(&mut self.has_changed) {
+            return;
+        }
+        let ledger = &self.settings.ledger;
+        let totals = self.registry.totals();
+        ledger.set(here, Figure::Accounts, totals.accounts);
+        ledger.set(here, Figure::ApiTotal, totals.requests);
+        ledger.set(here, Figure::ApiRefused, totals.refused);
+        ledger.set(here, Figure::ReservedMemory, self.registry.reserved(Storage::Memory));
+        ledger.set(here, Figure::ReservedStorage, self.registry.reserved(Storage::File));
+    }
+
+    /// Answers a request with an error, unread.
+    pub fn refuse(&mut self, question: &Question, code: ErrorCode, desk: &mut Desk<'_>) {
+        if let Some(account) = self.registry.account_mut(question.account()) {
+            account.api.total += 1;
+            account.api.errors += 1;
+        }
+        let kind = Asked::parse(&question.subject).map(|asked| asked.kind);
+        desk.answer(question, kind, &Err(code.into()));
     }
 
     fn handle(&mut self, question: Question, near: ShardId, desk: &mut Desk<'_>) {
@@ -354,6 +384,7 @@ impl Meta {
 
     /// What another core's service, or this one's, has to say.
     pub fn hear(&mut self, note: Note, desk: &mut Desk<'_>) {
+        self.has_changed = true;
         match note {
             Note::Done { ticket, answer } => self.done(ticket, answer, desk),
             Note::Part { ticket, usage, errors, described } => {
@@ -435,7 +466,12 @@ impl Meta {
             consumers: usage.consumers,
             limits: held.limits,
             domain: self.settings.domain.clone(),
-            api: ApiStats { errors: held.api.errors + errors, ..held.api },
+            // As nats-server counts: this request is counted after it is answered.
+            api: ApiStats {
+                total: held.api.total.saturating_sub(1),
+                errors: held.api.errors + errors,
+                ..held.api
+            },
         })
     }
 

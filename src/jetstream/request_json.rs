@@ -43,6 +43,9 @@ pub fn decode_with<T: DeserializeOwned>(
 ) -> Result<Decoded<T>, ApiError> {
     let invalid = |reason: &dyn std::fmt::Display| ApiError::with(ErrorCode::InvalidJson, reason);
     let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    if value.is_null() {
+        value = Value::Object(serde_json::Map::new());
+    }
     drop_nulls(&mut value);
     if let Value::Object(fields) = &mut value {
         fields.retain(|name, _| !beside.contains(&name.as_str()));

@@ -5,18 +5,21 @@
 //! other cores. On the first core the registry stands beside the streams.
 
 pub(crate) mod held;
+mod kept;
 mod post;
 mod streams;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use base::{AccountId, Log, ServiceId, ShardId};
+use base::{AccountId, Level, Log, ServiceId, ShardId};
 use config::Options;
 use ring::InterestSeq;
 use shard::{Letter, Service, ServiceTurn, Shard};
-use storage::Mark;
+use storage::{Mark, Storage};
 
+use crate::ErrorCode;
+use crate::advisory;
 use crate::api::account_info::AccountLimits;
 use crate::api::kind;
 use crate::desk::Desk;
@@ -25,6 +28,7 @@ use crate::meta::registry::ServerBounds;
 use crate::note::{self, Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
+use crate::stream_config;
 use post::{Post, Subscribed};
 use streams::{Streams, Unseen};
 
@@ -99,7 +103,8 @@ enum Stage {
 
 impl JetStream {
     /// One core's JetStream, before its first turn.
-    pub fn new(shard: &mut Shard, settings: Rc<Settings>, log: Log) -> JetStream {
+    /// `storage` is what was found on its disk.
+    pub fn new(shard: &mut Shard, settings: Rc<Settings>, storage: Storage, log: Log) -> JetStream {
         let here = shard.id();
         let meta = (here == REGISTRY).then(|| Meta::new(Rc::clone(&settings)));
         JetStream {
@@ -109,7 +114,7 @@ impl JetStream {
             log,
             subscribed: Subscribed::default(),
             wire: Vec::new(),
-            streams: Streams::new(Rc::clone(&settings)),
+            streams: Streams::new(here, Rc::clone(&settings), storage),
             settings,
             meta,
             unseen: Vec::new(),
@@ -126,7 +131,7 @@ impl JetStream {
         limits: AccountLimits,
     ) {
         self.names.insert(account, name.to_owned());
-        self.streams.admit(account, limits);
+        self.streams.admit(account, name, limits);
         let Some(meta) = &mut self.meta else { return };
         meta.admit(account, limits);
         let mut post = post!(self, shard);
@@ -142,10 +147,26 @@ impl JetStream {
     /// Hands every letter to whom it concerns.
     fn read_letters(&mut self, turn: &mut ServiceTurn<'_>) {
         let mailbox = turn.shard.take_mailbox(self.id);
-        for letter in mailbox.letters() {
-            self.read(&letter, turn);
+        let asked = || mailbox.letters().filter(|letter| Token(letter.token) == API).count();
+        let most = self.settings.requests_max;
+        if self.meta.is_some() && mailbox.len() > most && asked() > most {
+            self.drop_requests(asked(), turn);
+            let others = mailbox.letters().filter(|letter| Token(letter.token) != API);
+            others.for_each(|letter| self.read(&letter, turn));
+        } else {
+            mailbox.letters().for_each(|letter| self.read(&letter, turn));
         }
         turn.shard.give_back(self.id, mailbox);
+    }
+
+    /// More was asked at once than may wait.
+    // spec/jetstream.md §1: the whole queue is dropped without answers, and an advisory says so
+    fn drop_requests(&mut self, dropped: usize, turn: &mut ServiceTurn<'_>) {
+        let text = format!("JetStream API queue limit reached, dropping {dropped} requests");
+        self.log.say(Level::Warn, text);
+        let (server, domain) = (&self.settings.server, self.settings.domain.as_deref());
+        let out = &mut post!(self, turn.shard);
+        advisory::limit_reached(out, server, domain, dropped, turn.now.wall_ns);
     }
 
     fn read(&mut self, letter: &Letter<'_>, turn: &mut ServiceTurn<'_>) {
@@ -157,7 +178,11 @@ impl JetStream {
         let desk = &mut desk!(self, turn.shard, turn.now);
         if token == API {
             if let Some(meta) = &mut self.meta {
-                meta.ask(question(letter), letter.sender.shard, desk);
+                let question = question(letter);
+                match is_served(letter) {
+                    true => meta.ask(question, letter.sender.shard, desk),
+                    false => meta.refuse(&question, ErrorCode::RequiredApiLevel, desk),
+                }
             }
             return;
         }
@@ -213,10 +238,22 @@ impl JetStream {
         self.stage = Stage::Serving;
         let mut post = post!(self, turn.shard);
         post.subscribe(AccountId::SYSTEM, &note::subject(self.here), NOTES);
-        let streams = self.streams.recovered();
+        let desk = &mut desk!(self, turn.shard, turn.now);
+        self.streams.recover(turn.now, desk);
+        let streams = self.streams.known();
         let note = Note::Recovered { shard: self.here.0, streams };
         self.keep_until_due(Unseen::Note(note), turn.shard);
     }
+}
+
+/// Whether this server's level is enough for a request.
+// spec/jetstream.md §1 Nats-Required-Api-Level: 412 / 10185
+fn is_served(letter: &Letter<'_>) -> bool {
+    let asked = letter
+        .publish
+        .headers()
+        .and_then(|headers| protocol::headers::get(headers, b"Nats-Required-Api-Level"));
+    asked.is_none_or(stream_config::serves)
 }
 
 /// A letter as a request of the API.
@@ -239,9 +276,16 @@ impl Service for JetStream {
         if self.stage == Stage::Starting {
             self.start(turn);
         }
+        self.streams.begin_turn();
         self.read_letters(turn);
         self.streams.turn(turn.now, &mut desk!(self, turn.shard, turn.now));
+        let desk = &mut desk!(self, turn.shard, turn.now);
+        self.streams.serve_disk(turn.disk, turn.now, desk);
         self.say_what_is_due(turn);
+        self.streams.end_turn();
+        if let Some(meta) = &mut self.meta {
+            meta.report(self.here);
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -253,9 +297,19 @@ impl Service for JetStream {
     }
 
     fn reconfigured(&mut self, options: &Options) {
+        let chosen = &options.jetstream;
+        let bounds = ServerBounds { memory: chosen.memory_max, storage: chosen.file_max };
+        self.streams.widen(bounds);
         if let Some(meta) = &mut self.meta {
-            let chosen = &options.jetstream;
-            meta.widen(ServerBounds { memory: chosen.memory_max, storage: chosen.file_max });
+            meta.widen(bounds);
         }
+    }
+
+    fn finish(&mut self) {
+        self.streams.finish();
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.streams.is_at_rest()
     }
 }

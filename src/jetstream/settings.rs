@@ -1,7 +1,10 @@
 //! What the operator decided, as the services of all cores need it.
 
+use std::sync::Arc;
+
 use config::options::JetStream;
 
+use crate::ledger::Ledger;
 use crate::meta::registry::ServerBounds;
 use crate::request_json::Strictness;
 use crate::stream_config::ServerLimits;
@@ -27,6 +30,8 @@ pub struct Settings {
     pub request_batch_max: i64,
     /// How many cores there are.
     pub cores: usize,
+    /// What all of them hold.
+    pub ledger: Arc<Ledger>,
 }
 
 impl Settings {
@@ -46,6 +51,7 @@ impl Settings {
             ack_pending_max: options.ack_pending_max.map_or(0, i64::from),
             request_batch_max: options.request_batch_max.map_or(0, i64::from),
             cores,
+            ledger: Arc::new(Ledger::new(cores)),
         }
     }
 }

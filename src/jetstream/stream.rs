@@ -265,11 +265,16 @@ impl Stream {
         acks.release(durable, |reply, text| ingest::send(*account, reply, text, turn));
     }
 
-    /// Whether a turn would do something that no deadline announces.
+    /// Whether acknowledgements wait for the disk: [`Stream::release`] when it has come further.
+    #[must_use]
+    pub fn awaits_disk(&self) -> bool {
+        !self.acks.is_empty()
+    }
+
+    /// Whether a turn would do something that neither a deadline nor the disk announces.
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.has_more
-            || !self.acks.is_empty()
             || self.sweep_from.is_some()
             || self.recovery.is_some()
             || !self.parked.is_empty()

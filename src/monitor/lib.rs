@@ -60,8 +60,8 @@ pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
 pub use serve::{HTTP_CONNECTIONS_MAX, serve};
 pub use source::{
-    AccountFacts, AccountUsage, Fanout, Health, IndexFigures, QueueDepth, ServerFacts, Source,
-    SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
+    AccountFacts, AccountUsage, Fanout, Health, IndexFigures, JetStreamFigures, QueueDepth,
+    ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
 };
 pub use system::{
     Announcement, Asker, Happened, Operator, REQUEST_BYTES_MAX, SystemDesk, SystemRequest,

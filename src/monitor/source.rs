@@ -47,6 +47,11 @@ pub trait Source {
     /// Whether the server can do its work now.
     fn health(&self) -> Health;
 
+    /// JetStream in numbers; `None` where it is switched off.
+    fn jetstream(&self) -> Option<JetStreamFigures> {
+        None
+    }
+
     /// Log lines dropped so far because the queue was full (`base::Log::dropped`).
     fn log_lines_dropped(&self) -> u64;
 }
@@ -318,4 +323,46 @@ pub enum Health {
     NotListening,
     /// Something the server needs has failed, said in one sentence: HTTP 503.
     Unavailable(String),
+}
+
+/// JetStream in numbers (spec/monitoring.md §4, §10): what the operator set, what all cores hold.
+/// Sizes are bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JetStreamFigures {
+    /// Of all memory streams at most.
+    pub memory_max: u64,
+    /// Of all file streams at most.
+    pub storage_max: u64,
+    /// Where streams are kept.
+    pub store_dir: String,
+    /// Nanoseconds between flushes; `None` when what is acknowledged is flushed.
+    pub sync_interval_ns: Option<u64>,
+    /// The name of this JetStream among others; empty for none.
+    pub domain: String,
+    /// Whether unknown fields in API requests are refused.
+    pub strict: bool,
+    /// In memory streams.
+    pub memory: u64,
+    /// In file streams.
+    pub storage: u64,
+    /// That memory streams may take.
+    pub reserved_memory: u64,
+    /// That file streams may take.
+    pub reserved_storage: u64,
+    /// Accounts that may use it.
+    pub accounts: u64,
+    /// The API level.
+    pub api_level: u32,
+    /// Requests of the API.
+    pub api_total: u64,
+    /// Those that were answered with an error.
+    pub api_errors: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Their consumers.
+    pub consumers: u64,
+    /// Their messages.
+    pub messages: u64,
+    /// Cores that can store nothing: the disk is full, or a write failed.
+    pub stuck_cores: u64,
 }

@@ -6,18 +6,20 @@ use base::Counter;
 use serde::Serialize;
 
 use crate::answer::Scene;
+use crate::jsz;
 use crate::reply::Reply;
-use crate::source::{ServerFacts, Source};
+use crate::source::{JetStreamFigures, ServerFacts, Source};
 use crate::text::{nanos, rfc3339, uptime};
 
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
     let facts = scene.source.facts();
     let totals = Totals::of(scene);
+    let figures = scene.source.jetstream();
     let slow_consumer_stats = ByKind::clients(totals.slow_consumers);
     let stale_connection_stats = ByKind::clients(totals.stale_connections);
     scene.json(&Varz {
         identity: Identity::of(&facts),
-        limits: Limits::of(&facts),
+        limits: Limits::of(&facts, JetStream::of(figures.as_ref())),
         moment: Moment::of(scene, &facts),
         totals,
         http_req_stats: scene.requests.all().collect(),
@@ -100,6 +102,22 @@ impl<'a> Identity<'a> {
 #[derive(Serialize)]
 struct Off {}
 
+/// JetStream; an empty object when it is switched off.
+#[derive(Serialize)]
+struct JetStream<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<jsz::Config<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<jsz::Stats>,
+}
+
+impl<'a> JetStream<'a> {
+    fn of(figures: Option<&'a JetStreamFigures>) -> JetStream<'a> {
+        let (config, stats) = (figures.map(jsz::Config::of), figures.map(jsz::Stats::of));
+        JetStream { config, stats }
+    }
+}
+
 /// What was configured, with the features that are not.
 #[derive(Serialize)]
 struct Limits<'a> {
@@ -121,7 +139,7 @@ struct Limits<'a> {
     leaf: Off,
     mqtt: Off,
     websocket: Off,
-    jetstream: Off,
+    jetstream: JetStream<'a>,
     tls_timeout: f64,
     write_deadline: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -129,7 +147,7 @@ struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    fn of(facts: &'a ServerFacts) -> Limits<'a> {
+    fn of(facts: &'a ServerFacts, jetstream: JetStream<'a>) -> Limits<'a> {
         Limits {
             max_connections: facts.max_connections,
             max_subscriptions: facts.max_subscriptions,
@@ -148,7 +166,7 @@ impl<'a> Limits<'a> {
             leaf: Off {},
             mqtt: Off {},
             websocket: Off {},
-            jetstream: Off {},
+            jetstream,
             tls_timeout: facts.tls_timeout.as_secs_f64(),
             write_deadline: nanos(facts.write_deadline),
             write_timeout: &facts.write_timeout,

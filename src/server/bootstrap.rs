@@ -151,6 +151,13 @@ async fn start(
     if let Some(settings) = &jetstream_settings {
         jetstream::say_start(&log, &options, settings);
     }
+    let _locked = match &jetstream_settings {
+        None => None,
+        Some(_) => match jetstream::lock_folder(&options.jetstream) {
+            Ok(lock) => Some(lock),
+            Err(error) => return fatal(&log, &format!("Can't start JetStream: {error}")),
+        },
+    };
     let standing = Standing {
         launch,
         identity,
@@ -159,6 +166,9 @@ async fn start(
         cores: chosen,
         start_ns: facts::now_ns(),
     };
+    let view = jetstream_settings
+        .as_ref()
+        .map(|settings| jetstream::View::new(&options.jetstream, settings));
     let options = Arc::new(options);
     let directory = match Directory::new(&options, None) {
         Ok(directory) => Arc::new(directory),
@@ -213,6 +223,7 @@ async fn start(
         closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
         listening: Cell::new(true),
+        jetstream: view,
         log: log.clone(),
         orders: orders_sender,
     });
@@ -305,15 +316,22 @@ fn start_core(
             }
         };
         tuning::tune(&mut net, tuning, &common.outside.log);
-        let bell = net.control_bell();
-        let _ = stands_sender.send(Ok(Started { descriptor: net.descriptor(), bell }));
+        let stands = Started { descriptor: net.descriptor(), bell: net.control_bell() };
+        // What is on the disk is read before the others hear that this core stands.
+        let mut parts = match parts(net, end, commands, &common, listener.is_some()) {
+            Ok(parts) => parts,
+            Err(error) => {
+                let _ = stands_sender.send(Err(HostError::System(error)));
+                return;
+            }
+        };
+        let _ = stands_sender.send(Ok(stands));
         let Ok(peers) = peers.recv() else { return };
-        net.connect(peers);
-        let accepts = listener.is_some();
+        parts.net.connect(peers);
         if let Some(listener) = listener {
-            net.set_listener(listener);
+            parts.net.set_listener(listener);
         }
-        let mut core = Core::new(parts(net, end, commands, &common, accepts));
+        let mut core = Core::new(parts);
         drop(common);
         while !core.has_ended() {
             core.turn();
@@ -340,7 +358,7 @@ fn parts(
     commands: crossbeam_channel::Receiver<Command>,
     common: &Common,
     accepts: bool,
-) -> Parts<Uring, SystemClock> {
+) -> std::io::Result<Parts<Uring, SystemClock>> {
     let settings = &common.settings;
     let log = &common.outside.log;
     let counters = Arc::clone(&common.counters[end.shard().index()]);
@@ -351,9 +369,10 @@ fn parts(
     let queues = &common.from_cores;
     let mut services = vec![system::Listener::on(&mut shard, server_id, &accounts, queues)];
     if let Some(jetstream) = &common.jetstream {
-        services.push(jetstream::service(&mut shard, jetstream.clone(), log.clone()));
+        let (options, jetstream) = (&common.options, jetstream.clone());
+        services.push(jetstream::service(&mut shard, options, jetstream, log)?);
     }
-    Parts {
+    Ok(Parts {
         net,
         clock: SystemClock::default(),
         shard,
@@ -366,5 +385,5 @@ fn parts(
         idle: settings.idle,
         services,
         log: log.clone(),
-    }
+    })
 }

@@ -29,6 +29,8 @@ const RING_BYTES_PER_TURN: usize = 256 * 1024;
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
 /// How long a shutdown waits for clients to take their last bytes.
 const SHUTDOWN_MAX_NS: u64 = 500_000_000;
+/// How much longer it waits for services: a disk that answers at all does so in this time.
+const SERVICES_MAX_NS: u64 = 10_000_000_000;
 
 /// What a core with nothing to do does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,7 +325,10 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             self.parts.net.listen();
         }
         if let Some(until_ns) = self.shutdown_until_ns {
-            self.ended = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
+            let late_ns = self.now.mono_ns.saturating_sub(until_ns);
+            let clients_gone = self.now.mono_ns >= until_ns || self.parts.connections.all_gone();
+            let at_rest = self.parts.services.iter().all(|service| service.is_at_rest());
+            self.ended = clients_gone && (at_rest || late_ns >= SERVICES_MAX_NS);
         }
     }
 }

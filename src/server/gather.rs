@@ -10,13 +10,14 @@ use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, Counters, Log};
 use crossbeam_channel::Receiver;
 use monitor::{
-    AccountFacts, Asker, ClosedRing, Health, IndexFigures, Operator, QueueDepth, ServerFacts,
-    Source, SubscriptionPage, SubscriptionQuery, UsageByAccount,
+    AccountFacts, Asker, ClosedRing, Health, IndexFigures, JetStreamFigures, Operator, QueueDepth,
+    ServerFacts, Source, SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::command::Command;
 use crate::cores::Cores;
+use crate::jetstream;
 use crate::orders::Order;
 
 /// The control thread's view of the server, for monitoring.
@@ -35,6 +36,8 @@ pub struct Gather {
     pub listening: Cell<bool>,
     /// The log.
     pub log: Log,
+    /// JetStream, where it is switched on.
+    pub jetstream: Option<jetstream::View>,
     /// What the control thread is asked to do.
     pub orders: mpsc::Sender<Order>,
 }
@@ -160,10 +163,18 @@ impl Source for Gather {
     }
 
     fn health(&self) -> Health {
+        let stuck = self.jetstream().map_or(0, |figures| figures.stuck_cores);
         match self.listening.get() {
+            true if stuck > 0 => {
+                Health::Unavailable("JetStream can not store: the log says why".into())
+            }
             true => Health::Ok,
             false => Health::NotListening,
         }
+    }
+
+    fn jetstream(&self) -> Option<JetStreamFigures> {
+        self.jetstream.as_ref().map(jetstream::View::figures)
     }
 
     fn log_lines_dropped(&self) -> u64 {

@@ -1,14 +1,21 @@
 //! JetStream as the server runs it: what the operator left open is measured, the log says what
 //! there is, and each core gets its service.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::rc::Rc;
 
-use base::{AccountId, Level, Log};
+use base::{AccountId, Level, Log, ShardId};
 use config::Options;
+use config::limits;
 use config::options::{Flush, JetStream as Chosen};
+use jetstream::ledger::Figure;
 use jetstream::{AccountLimits, JetStream, ServerBounds, Settings};
+use monitor::JetStreamFigures;
+use runtime::system_files::SystemFiles;
 use shard::{Service, Shard};
+use storage::log::Sync as LogSync;
+use storage::{LogSettings, Storage};
 
 /// Share of memory and of the free disk that streams may take when the operator did not say, in
 /// percent (spec/cli-and-config.md §7.7).
@@ -92,11 +99,115 @@ fn readable(bytes: Option<u64>) -> String {
     unreachable!("the last unit takes all that is left")
 }
 
-/// One core's service.
-pub fn service(shard: &mut Shard, settings: Settings, log: Log) -> Box<dyn Service> {
-    let mut service = JetStream::new(shard, Rc::new(settings), log);
+/// JetStream as monitoring sees it.
+pub struct View {
+    chosen: Chosen,
+    settings: Settings,
+}
+
+impl View {
+    /// What the operator chose, and what all cores share.
+    pub fn new(chosen: &Chosen, settings: &Settings) -> View {
+        View { chosen: chosen.clone(), settings: settings.clone() }
+    }
+
+    /// What is held now.
+    pub fn figures(&self) -> JetStreamFigures {
+        let (bounds, ledger) = (&self.settings.bounds, &self.settings.ledger);
+        JetStreamFigures {
+            memory_max: bounds.memory.unwrap_or_default(),
+            storage_max: bounds.storage.unwrap_or_default(),
+            store_dir: self.chosen.folder().to_string_lossy().into_owned(),
+            sync_interval_ns: match self.chosen.flush {
+                Flush::Always => None,
+                Flush::Every(every) => Some(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
+            },
+            domain: self.chosen.domain.clone().unwrap_or_default(),
+            strict: self.chosen.strict,
+            memory: ledger.sum(Figure::Memory),
+            storage: ledger.sum(Figure::Storage),
+            reserved_memory: ledger.sum(Figure::ReservedMemory),
+            reserved_storage: ledger.sum(Figure::ReservedStorage),
+            accounts: ledger.sum(Figure::Accounts),
+            api_level: jetstream::API_LEVEL,
+            api_total: ledger.sum(Figure::ApiTotal),
+            api_errors: ledger.sum(Figure::ApiErrors) + ledger.sum(Figure::ApiRefused),
+            streams: ledger.sum(Figure::Streams),
+            consumers: ledger.sum(Figure::Consumers),
+            messages: ledger.sum(Figure::Messages),
+            stuck_cores: ledger.sum(Figure::Stuck),
+        }
+    }
+}
+
+/// One core's service, with what is on its disk.
+///
+/// # Errors
+/// What the system says about the folder.
+pub fn service(
+    shard: &mut Shard,
+    options: &Options,
+    settings: Settings,
+    log: &Log,
+) -> std::io::Result<Box<dyn Service>> {
+    let at = log_settings(&options.jetstream, shard.id(), settings.cores);
+    let folder = at.folder.clone();
+    let failed = |error| std::io::Error::other(format!("Can't start JetStream: {error}"));
+    let (storage, report) = Storage::open(at, &SystemFiles).map_err(failed)?;
+    for damage in &report.damages {
+        log.say(Level::Error, format!("JetStream storage: {damage}"));
+    }
+    if report.messages > 0 {
+        let (messages, folder) = (report.messages, folder.display());
+        log.say(Level::Info, format!("  Restored {messages} messages from {folder}"));
+    }
+    let mut service = JetStream::new(shard, Rc::new(settings), storage, log.clone());
     service.admit(shard, AccountId::GLOBAL, "$G", AccountLimits::default());
-    Box::new(service)
+    Ok(Box::new(service))
+}
+
+/// How one core's log is kept. What logs of cores that are no more hold is taken over.
+fn log_settings(chosen: &Chosen, shard: ShardId, cores: usize) -> LogSettings {
+    let folder = chosen.folder();
+    let number = |name: &str| name.strip_prefix("core-")?.parse::<usize>().ok();
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let orphaned = entries.filter_map(|entry| {
+        let number = number(&entry.file_name().to_string_lossy())?;
+        (number >= cores && number % cores == shard.index()).then(|| entry.path())
+    });
+    LogSettings {
+        adopted: orphaned.collect(),
+        log: u32::from(shard.0),
+        sync: match chosen.flush {
+            Flush::Always => LogSync::Always,
+            Flush::Every(every) => {
+                LogSync::Every { interval_ns: u64::try_from(every.as_nanos()).unwrap_or(u64::MAX) }
+            }
+        },
+        folder: folder.join(format!("core-{shard}")),
+        segment_bytes_min: limits::JS_SEGMENT_BYTES_MIN,
+        segment_bytes_max: limits::JS_SEGMENT_BYTES_MAX,
+        write_bytes_max: limits::JS_WRITE_BYTES_MAX,
+        recent_bytes: limits::JS_RECENT_BYTES,
+        cache_bytes: limits::JS_READ_CACHE_BYTES,
+        behind_bytes_max: limits::JS_BEHIND_BYTES_MAX,
+        compaction_bytes_per_s: limits::JS_COMPACTION_BYTES_PER_S,
+    }
+}
+
+/// Takes the storage folder for this process alone, for as long as the file lives.
+///
+/// # Errors
+/// What the system says, or that another server has it.
+pub fn lock_folder(chosen: &Chosen) -> std::io::Result<File> {
+    let folder = chosen.folder();
+    std::fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => std::io::Error::other("another server uses this folder"),
+        TryLockError::Error(error) => error,
+    })?;
+    Ok(lock)
 }
 
 #[cfg(test)]

@@ -34,6 +34,15 @@ pub trait Service {
 
     /// Obeys what the operator chose anew, as far as that can change while the server runs.
     fn reconfigured(&mut self, _options: &Options) {}
+
+    /// The server stops: begins to bring to an end what must not be cut off. Turns go on until it
+    /// is at rest, for a bounded time.
+    fn finish(&mut self) {}
+
+    /// Whether the server may stop.
+    fn is_at_rest(&self) -> bool {
+        true
+    }
 }
 
 /// What a service works with.

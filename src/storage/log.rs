@@ -202,6 +202,19 @@ pub enum Trouble {
     Damaged(Damage),
 }
 
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Failed { file, error } => {
+                write!(f, "{}: {error}; nothing more is stored in this run", file.display())
+            }
+            Trouble::Full => f.write_str("no space is left on the device; publishes are refused"),
+            Trouble::SpaceAgain => f.write_str("there is space again; publishes are taken"),
+            Trouble::Damaged(damage) => damage.fmt(f),
+        }
+    }
+}
+
 /// What the owner of the messages knows and must be told.
 pub trait Owner {
     /// Whether the message is still there, and is the one at `at`.

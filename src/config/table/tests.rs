@@ -4,9 +4,9 @@ use super::*;
 use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
 use crate::declaration::{Inside, Known, Status};
-use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
+use crate::jetstream::{JETSTREAM, LIMITS};
 use crate::options::User;
-use crate::options::{Advertise, Auth, Batches, Corewire, Flush, JetStream, Options, Port};
+use crate::options::{Advertise, Auth, Corewire, Flush, JetStream, Options, Port};
 use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
@@ -60,10 +60,9 @@ no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
-  request_queue_limit: 4, info_queue_limit: 5
+  request_queue_limit: 4
   limits {
     max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s"
-    batch { max_inflight_per_stream: 9, max_inflight_total: 10, max_msgs: 11, timeout: "12s" }
   }
 }
 "#;
@@ -144,16 +143,9 @@ fn every_option_that_is_built_is_set() {
             flush: Flush::Every(Duration::from_secs(3)),
             domain: Some("hub".into()),
             requests_max: 4,
-            info_requests_max: Some(5),
             ack_pending_max: Some(6),
             request_batch_max: Some(7),
             duplicate_window_max: Some(Duration::from_secs(8)),
-            batches: Batches {
-                per_stream_max: 9,
-                total_max: 10,
-                messages_max: 11,
-                timeout: Duration::from_secs(12),
-            },
         },
         feature_flags: [("js_ack_fc_v2".into(), true), ("other".into(), false)].into(),
         config_file: None,
@@ -170,7 +162,7 @@ fn every_option_that_is_built_is_set() {
 #[test]
 fn the_file_of_everything_names_every_option() {
     let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter());
-    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(BATCH);
+    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));
@@ -217,14 +209,13 @@ fn a_large_payload_is_warned_of_in_the_log_only() {
     assert_eq!(warnings, [Warning::FeatureFlag("on".into())]);
 }
 
-fn each_block() -> [(&'static str, &'static [Declaration]); 6] {
+fn each_block() -> [(&'static str, &'static [Declaration]); 5] {
     [
         ("", TOP_LEVEL),
         ("authorization", AUTHORIZATION),
         ("corewire", COREWIRE),
         ("jetstream", JETSTREAM),
         ("jetstream.limits", LIMITS),
-        ("jetstream.limits.batch", BATCH),
     ]
 }
 

@@ -22,14 +22,15 @@ pub struct Request {
 struct Response<'a> {
     #[serde(flatten)]
     page: Page,
-    streams: Vec<&'a str>,
+    /// As nats-server writes none: `null`.
+    streams: Option<Vec<&'a str>>,
 }
 
 /// The answer.
 pub fn answer(account: &Account, body: &str, strictness: Strictness) -> Answer {
     let request = read(body, strictness)?;
     let (page, streams) = choose(account, &request, page::NAMES_MAX);
-    Body::of(&Response { page, streams })
+    Body::of(&Response { page, streams: (!streams.is_empty()).then_some(streams) })
 }
 
 /// Reads the body that `STREAM.NAMES` and `STREAM.LIST` share.

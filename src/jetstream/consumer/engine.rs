@@ -369,7 +369,8 @@ impl Consumer {
     fn can_deliver(&self) -> bool {
         let taken = match &self.reception {
             Reception::Pull(waiting) => !waiting.is_empty(),
-            Reception::Push(push) => push.is_active(),
+            // Where nobody listened it is asked again: somebody may have come since.
+            Reception::Push(_) => true,
         };
         taken && !self.reading && self.has_room()
     }

@@ -106,6 +106,12 @@ impl Consumers {
         }
     }
 
+    /// Whether confirmations wait for the disk: [`Consumers::confirm`] when it has come further.
+    #[must_use]
+    pub fn awaits_disk(&self) -> bool {
+        !self.awaiting.is_empty()
+    }
+
     /// Confirms the acknowledgements that are safe by now.
     pub fn confirm(&mut self, durable: Mark, outlet: &mut dyn Outlet) {
         let mut awaiting = std::mem::take(&mut self.awaiting);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::config::{ConsumerConfig, PriorityPolicy};
 use super::pending::NEVER;
 use super::status::{Left, Status};
+use crate::request_json::{Strictness, decode};
 
 /// A subject that is usually an inbox.
 pub(crate) type Subject = SmallVec<[u8; 64]>;
@@ -153,8 +154,14 @@ impl Body {
     fn read(payload: &[u8]) -> Result<Body, Refusal> {
         match payload.first() {
             None => Ok(Body::default()),
-            Some(b'{') => serde_json::from_slice(payload)
-                .map_err(|error| Refusal::Json(format!("invalid JSON: {error}"))),
+            // Only what is not read at once is worth a second look: fields that are `null`.
+            Some(b'{') => serde_json::from_slice(payload).or_else(|_| {
+                let decoded = decode::<Body>(payload, Strictness::Lenient);
+                decoded.map(|decoded| decoded.request).map_err(|error| {
+                    let reason = error.description.into_owned();
+                    Refusal::Json(reason)
+                })
+            }),
             Some(_) => {
                 let batch = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
                 let batch = batch.ok_or(Refusal::Bad("invalid batch size"))?;

@@ -56,6 +56,28 @@ pub struct ServerBounds {
     pub storage: Option<u64>,
 }
 
+impl ServerBounds {
+    /// These, where `others` names none.
+    #[must_use]
+    pub fn widened(self, others: ServerBounds) -> ServerBounds {
+        ServerBounds {
+            memory: others.memory.or(self.memory),
+            storage: others.storage.or(self.storage),
+        }
+    }
+}
+
+/// All accounts in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Accounts.
+    pub accounts: u64,
+    /// Requests of the API.
+    pub requests: u64,
+    /// Those that the registry answered with an error.
+    pub refused: u64,
+}
+
 /// What a request to make a stream comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
@@ -81,8 +103,7 @@ impl Registry {
 
     /// New bounds of the whole server; one that is not given stays.
     pub fn widen(&mut self, bounds: ServerBounds) {
-        self.bounds.memory = bounds.memory.or(self.bounds.memory);
-        self.bounds.storage = bounds.storage.or(self.bounds.storage);
+        self.bounds = self.bounds.widened(bounds);
     }
 
     /// Lets an account use JetStream, within these limits.
@@ -187,6 +208,17 @@ impl Registry {
     #[must_use]
     pub fn reserved(&self, storage: Storage) -> u64 {
         self.accounts.values().map(|account| account.reserved(storage)).sum()
+    }
+
+    /// All accounts in numbers.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { accounts: self.accounts.len() as u64, ..Totals::default() };
+        for account in self.accounts.values() {
+            totals.requests += account.api.total;
+            totals.refused += account.api.errors;
+        }
+        totals
     }
 
     /// The core with the fewest streams among `cores`; `near` if it is one of those.

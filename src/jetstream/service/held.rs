@@ -10,6 +10,7 @@ use crate::api::stream_info::Facts;
 use crate::api::{consumer_create, stream_restore};
 use crate::consumer::{self, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
+use crate::service::streams::Counted;
 use crate::settings::Settings;
 use crate::stream::{Quota, Stream, Turn};
 
@@ -46,8 +47,12 @@ pub(crate) struct Held {
     pub(crate) consumers: Consumers,
     /// Whether it stands among those that want a turn.
     pub(crate) is_touched: bool,
+    /// Whether it stands among those that wait for the disk.
+    pub(crate) is_awaiting: bool,
     /// When it is to be asked again, monotonic nanoseconds; the highest number for never.
     pub(crate) timed_ns: u64,
+    /// What it had when it was last counted.
+    pub(crate) counted: Counted,
 }
 
 impl Held {
@@ -100,8 +105,19 @@ impl Held {
             stream_restore::abandon(self, means.outlet);
         }
         self.consumers.write_states(&mut means.of_consumers());
-        self.consumers.confirm(means.storage.durable(), means.outlet);
+        self.release(means);
         self.stream.has_work() || self.consumers.has_work()
+    }
+
+    /// Sends what waited for the disk and is safe by now.
+    pub(crate) fn release(&mut self, means: &mut Means<'_>) {
+        self.with_stream(means, |stream, turn| stream.release(turn));
+        self.consumers.confirm(means.storage.durable(), means.outlet);
+    }
+
+    /// Whether something waits for the disk.
+    pub(crate) fn awaits_disk(&self) -> bool {
+        self.stream.awaits_disk() || self.consumers.awaits_disk()
     }
 
     /// When it wants its next turn at the latest, monotonic nanoseconds; the highest number for
@@ -208,6 +224,12 @@ impl Held {
         }
         listen(Purpose::Ack, format!("$JS.ACK.{named}.>"));
         listen(Purpose::Ack, format!("$JS.ACK.*.*.{named}.>"));
+    }
+
+    /// What it has now.
+    pub(crate) fn count(&self, storage: &Storage) -> Counted {
+        let messages = storage.stream(self.stream.id()).state().messages;
+        Counted { messages, consumers: self.consumers.len() as u64 }
     }
 
     /// Whose it is.

@@ -8,21 +8,26 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
-use base::{AccountId, Now};
+use base::{AccountId, Level, Now, ShardId};
+use runtime::Disk;
 use shard::Letter;
-use storage::{Kind as Kept, Mark, Seq, Storage, Waiter};
+use storage::log::Trouble;
+use storage::{Kind as Kept, Mark, Seq, Storage, StreamId, ValueKey, Waiter};
 
 use crate::api::account_info::Usage;
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
 use crate::api::stream_info::{self, Facts, Made};
 use crate::api::{self};
-use crate::consumer::{ConsumerPlace, Consumers, End, Home};
+use crate::consumer::{self, ConsumerPlace, Consumers, End, Home};
 use crate::desk::Desk;
+use crate::ledger::Figure;
+use crate::meta::registry::ServerBounds;
 use crate::note::{Note, Order, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::REGISTRY;
 use crate::service::held::{Held, Means};
+use crate::service::kept::{self, KeptStream};
 use crate::settings::Settings;
 use crate::stream::{Identity, Publication, Quota, SourceLetter, Stream};
 use crate::stream_config::{self, StreamConfig};
@@ -35,17 +40,70 @@ pub(crate) struct Streams {
     held: Vec<Option<Held>>,
     vacant: Vec<u32>,
     places: HashMap<(AccountId, String), u32>,
-    /// What accounts may use.
-    limits: HashMap<AccountId, AccountLimits>,
+    /// The names of accounts, and what they may use.
+    accounts: HashMap<AccountId, (String, AccountLimits)>,
     /// Requests answered with an error.
     errors: HashMap<AccountId, u64>,
     /// Streams that want a turn.
     touched: Vec<u32>,
+    /// Streams that wait for the disk, and how far it was when they were last looked at.
+    awaiting: Vec<u32>,
+    released: Mark,
     /// When others want one, monotonic nanoseconds.
     times: BinaryHeap<Reverse<(u64, u32)>>,
+    /// What all cores together may store, and what may still be stored, by kind of storage.
+    bounds: ServerBounds,
+    quotas: Quotas,
+    /// Messages and consumers of all streams here, as of their last turns.
+    counted: Counted,
+    stuck: Stuck,
+    here: ShardId,
     /// Requests that wait for the disk, by what the waiter's index says.
     reading: HashMap<u32, Question>,
     next_reading: u32,
+}
+
+/// Messages and consumers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) messages: u64,
+    pub(crate) consumers: u64,
+}
+
+impl Counted {
+    /// Replaces what one stream had with what it has.
+    fn replace(&mut self, before: Counted, after: Counted) {
+        self.messages = self.messages + after.messages - before.messages;
+        self.consumers = self.consumers + after.consumers - before.consumers;
+    }
+}
+
+/// Whether the disk takes what is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stuck {
+    No,
+    Yes,
+}
+
+/// What may still be stored, by kind of storage.
+struct Quotas {
+    memory: Quota,
+    file: Quota,
+}
+
+impl Default for Quotas {
+    fn default() -> Quotas {
+        Quotas { memory: Quota::UNLIMITED, file: Quota::UNLIMITED }
+    }
+}
+
+impl Quotas {
+    fn of(&mut self, storage: stream_config::Storage) -> &mut Quota {
+        match storage {
+            stream_config::Storage::Memory => &mut self.memory,
+            stream_config::Storage::File => &mut self.file,
+        }
+    }
 }
 
 /// What is to be said once every core knows of what was done.
@@ -58,29 +116,37 @@ pub(crate) enum Unseen {
 
 impl Streams {
     /// None yet.
-    pub(crate) fn new(settings: Rc<Settings>) -> Streams {
+    pub(crate) fn new(here: ShardId, settings: Rc<Settings>, storage: Storage) -> Streams {
+        let bounds = settings.bounds;
         Streams {
             settings,
-            storage: Storage::without_disk(),
+            storage,
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
-            limits: HashMap::new(),
+            accounts: HashMap::new(),
             errors: HashMap::new(),
             touched: Vec::new(),
+            awaiting: Vec::new(),
+            released: Mark::default(),
             times: BinaryHeap::new(),
+            bounds,
+            quotas: Quotas::default(),
+            counted: Counted::default(),
+            stuck: Stuck::No,
+            here,
             reading: HashMap::new(),
             next_reading: 0,
         }
     }
 
-    /// Sets what an account may use.
-    pub(crate) fn admit(&mut self, account: AccountId, limits: AccountLimits) {
-        self.limits.insert(account, limits);
+    /// Says how an account is called and what it may use.
+    pub(crate) fn admit(&mut self, account: AccountId, name: &str, limits: AccountLimits) {
+        self.accounts.insert(account, (name.to_owned(), limits));
     }
 
-    /// The streams from before the start: account, configuration, when made.
-    pub(crate) fn recovered(&self) -> Vec<(u32, StreamConfig, u64)> {
+    /// All streams: account, configuration, when made.
+    pub(crate) fn known(&self) -> Vec<(u32, StreamConfig, u64)> {
         let held = self.held.iter().flatten();
         held.map(|held| (held.account().0, held.stream.config().clone(), held.created_ns)).collect()
     }
@@ -103,7 +169,7 @@ impl Streams {
         let means = &mut Means {
             storage: &mut self.storage,
             outlet: out,
-            quota: &mut Quota::UNLIMITED.clone(),
+            quota: self.quotas.of(held.stream.config().storage),
             now,
             settings: &self.settings,
             limits: AccountLimits::default(),
@@ -164,9 +230,6 @@ impl Streams {
 
     /// Lets everything go on that letters, time or the disk have touched.
     pub(crate) fn turn(&mut self, now: Now, desk: &mut Desk<'_>) {
-        while let Some(waiter) = self.storage.next_arrived() {
-            self.arrived(waiter, now, desk);
-        }
         while let Some(&Reverse((time_ns, place))) = self.times.peek()
             && time_ns <= now.mono_ns
         {
@@ -183,18 +246,68 @@ impl Streams {
         }
     }
 
+    /// Gives the disk what there is to do, takes what it has done, and lets everything go on that
+    /// waited for that.
+    pub(crate) fn serve_disk(&mut self, disk: &mut dyn Disk, now: Now, desk: &mut Desk<'_>) {
+        self.storage.turn(disk, now);
+        for trouble in self.storage.take_troubles() {
+            match trouble {
+                Trouble::Failed { .. } | Trouble::Full => self.stuck = Stuck::Yes,
+                Trouble::SpaceAgain => self.stuck = Stuck::No,
+                Trouble::Damaged(_) => {}
+            }
+            desk.log.say(Level::Error, format!("JetStream storage: {trouble}"));
+        }
+        while let Some(waiter) = self.storage.next_arrived() {
+            self.arrived(waiter, now, desk);
+        }
+        self.release(now, desk.out);
+    }
+
+    /// Sends what waited for the disk, if it has come further.
+    fn release(&mut self, now: Now, out: &mut dyn Outlet) {
+        let durable = self.storage.durable();
+        if durable <= self.released || self.awaiting.is_empty() {
+            return;
+        }
+        self.released = durable;
+        let mut awaiting = std::mem::take(&mut self.awaiting);
+        awaiting.retain(|&place| {
+            let Some(Some(held)) = self.held.get_mut(place as usize) else { return false };
+            let means = &mut Means {
+                storage: &mut self.storage,
+                outlet: out,
+                quota: self.quotas.of(held.stream.config().storage),
+                now,
+                settings: &self.settings,
+                limits: AccountLimits::default(),
+            };
+            held.release(means);
+            held.is_awaiting = held.awaits_disk();
+            held.is_awaiting
+        });
+        self.awaiting = awaiting;
+    }
+
     fn run(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         held.is_touched = false;
         let means = &mut Means {
             storage: &mut self.storage,
             outlet: out,
-            quota: &mut Quota::UNLIMITED.clone(),
+            quota: self.quotas.of(held.stream.config().storage),
             now,
             settings: &self.settings,
             limits: AccountLimits::default(),
         };
         let wants_more = held.turn(means);
+        let after = held.count(&self.storage);
+        self.counted.replace(held.counted, after);
+        held.counted = after;
+        if held.awaits_disk() && !held.is_awaiting {
+            held.is_awaiting = true;
+            self.awaiting.push(place);
+        }
         if wants_more {
             return self.touch(place);
         }
@@ -224,14 +337,63 @@ impl Streams {
         self.storage.durable()
     }
 
+    /// New bounds, where the operator names some.
+    pub(crate) fn widen(&mut self, bounds: ServerBounds) {
+        self.bounds = self.bounds.widened(bounds);
+    }
+
+    /// Begins a turn: what may still be stored is judged by what all cores hold.
+    // spec/cli-and-config.md §7.7 max_memory_store, max_file_store
+    pub(crate) fn begin_turn(&mut self) {
+        let left = |bound: Option<u64>, figure| {
+            bound.map_or(u64::MAX, |bound| bound.saturating_sub(self.settings.ledger.sum(figure)))
+        };
+        let bounds = self.bounds;
+        self.quotas.memory.server_bytes = left(bounds.memory, Figure::Memory);
+        self.quotas.file.server_bytes = left(bounds.storage, Figure::Storage);
+    }
+
+    /// Ends a turn: tells the others what this core holds.
+    pub(crate) fn end_turn(&self) {
+        let (mut memory, mut file) = (0, 0);
+        for &account in self.accounts.keys() {
+            let space = self.storage.space(account);
+            memory += space.memory;
+            file += space.file;
+        }
+        let figures = [
+            (Figure::Memory, memory),
+            (Figure::Storage, file),
+            (Figure::Streams, self.places.len() as u64),
+            (Figure::Consumers, self.counted.consumers),
+            (Figure::Messages, self.counted.messages),
+            (Figure::ApiErrors, self.errors.values().sum()),
+            (Figure::Stuck, u64::from(self.stuck == Stuck::Yes)),
+        ];
+        for (figure, value) in figures {
+            self.settings.ledger.set(self.here, figure, value);
+        }
+    }
+
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
-        !self.touched.is_empty()
+        !self.touched.is_empty() || self.storage.has_work()
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
-        self.times.peek().map(|Reverse((time_ns, _))| *time_ns)
+        let streams = self.times.peek().map(|Reverse((time_ns, _))| *time_ns);
+        [streams, self.storage.next_deadline_ns()].into_iter().flatten().min()
+    }
+
+    /// The server stops: what was stored shall be found quickly by the next start.
+    pub(crate) fn finish(&mut self) {
+        self.storage.finish();
+    }
+
+    /// Whether the disk owes nothing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.storage.is_at_rest()
     }
 
     /// What a waiter waited for can be read now.
@@ -324,11 +486,11 @@ impl Streams {
             }
             _ => {}
         }
-        let limits = self.limits.get(&question.account()).copied().unwrap_or_default();
+        let limits = self.accounts.get(&question.account()).map_or_else(Default::default, |a| a.1);
         let means = &mut Means {
             storage: &mut self.storage,
             outlet: desk.out,
-            quota: &mut Quota::UNLIMITED.clone(),
+            quota: self.quotas.of(held.stream.config().storage),
             now,
             settings: &self.settings,
             limits,
@@ -417,6 +579,33 @@ impl Streams {
             stream_config::Storage::File => Kept::File,
         };
         let id = self.storage.create(account, kept, Seq(config.first_seq));
+        let place = self.add(account, config, created_ns, id, now);
+        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
+        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
+        let kept = KeptStream::write(name, created_ns, held.stream.config());
+        let stored = self.storage.put(id, kept::STREAM, &kept);
+        if stored.is_err() {
+            self.held[place as usize] = None;
+            self.places.retain(|_, at| *at != place);
+            self.vacant.push(place);
+            self.storage.delete(id);
+            return Err(ErrorCode::InsufficientResources.into());
+        }
+        let domain = self.settings.domain.as_deref();
+        held.listen_for_stream(domain, desk.out);
+        let facts = held.facts(&self.storage, domain, desk.wall_ns);
+        Body::of(&stream_info::describe(&facts, Made::Now))
+    }
+
+    /// Gives a stream a place, whose messages are in the storage under `id`.
+    fn add(
+        &mut self,
+        account: AccountId,
+        config: StreamConfig,
+        created_ns: u64,
+        id: StreamId,
+        now: Now,
+    ) -> u32 {
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.held.push(None);
             self.held.len() as u32 - 1
@@ -431,19 +620,66 @@ impl Streams {
             domain: domain.clone(),
         };
         let identity = Identity { account, domain, place };
-        let held = self.held[place as usize].insert(Held {
+        self.held[place as usize] = Some(Held {
             place,
             created_ns,
             stream: Stream::new(identity, config, id, &self.storage, now),
             consumers: Consumers::new(home),
             is_touched: true,
+            is_awaiting: false,
             timed_ns: u64::MAX,
+            counted: Counted::default(),
         });
         self.touched.push(place);
+        place
+    }
+
+    /// Brings back what was there before the start.
+    pub(crate) fn recover(&mut self, now: Now, desk: &mut Desk<'_>) {
+        for (id, values) in self.storage.recovered() {
+            let kept = values.iter().find(|(key, _)| *key == kept::STREAM);
+            let Some((_, value)) = kept else {
+                // Nobody was told that it was made.
+                self.storage.delete(id);
+                continue;
+            };
+            let Some(kept) = KeptStream::read(value) else {
+                let text = "a stream's configuration on disk cannot be read; its messages are kept";
+                desk.log.say(Level::Error, format!("JetStream: {text}"));
+                continue;
+            };
+            let found = self.accounts.iter().find(|(_, (name, _))| *name == kept.account);
+            let Some((&account, _)) = found else {
+                let (stream, account) = (&kept.config.name, &kept.account);
+                let text = format!("stream '{account} > {stream}' has no account; it is kept");
+                desk.log.say(Level::Warn, format!("JetStream: {text}"));
+                continue;
+            };
+            self.storage.assign(id, account);
+            let place = self.add(account, kept.config, kept.created_ns, id, now);
+            self.recover_consumers(place, values, now, desk);
+        }
+    }
+
+    fn recover_consumers(
+        &mut self,
+        place: u32,
+        values: Vec<(ValueKey, Box<[u8]>)>,
+        now: Now,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
+        let consumers = &mut consumer::Desk { storage: &mut self.storage, outlet: desk.out, now };
+        for lost in held.consumers.recover(values, place, consumers) {
+            let stream = &held.stream.config().name;
+            desk.log.say(Level::Error, format!("JetStream: stream {stream}: lost {lost:?}"));
+        }
         let domain = self.settings.domain.as_deref();
         held.listen_for_stream(domain, desk.out);
-        let facts = held.facts(&self.storage, domain, desk.wall_ns);
-        Body::of(&stream_info::describe(&facts, Made::Now))
+        let places: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
+        for consumer in places {
+            held.listen(consumer, domain, desk.out);
+        }
     }
 
     fn update(
@@ -459,11 +695,15 @@ impl Streams {
         let means = &mut Means {
             storage: &mut self.storage,
             outlet: desk.out,
-            quota: &mut Quota::UNLIMITED.clone(),
+            quota: self.quotas.of(held.stream.config().storage),
             now,
             settings: &self.settings,
             limits: AccountLimits::default(),
         };
+        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
+        let kept = KeptStream::write(name, held.created_ns, &config);
+        let stored = means.storage.put(held.stream.id(), kept::STREAM, &kept);
+        stored.map_err(|_| ErrorCode::InsufficientResources)?;
         held.with_stream(means, |stream, turn| stream.update(config, turn));
         let domain = self.settings.domain.as_deref();
         held.listen_no_more(desk.out);
@@ -487,7 +727,7 @@ impl Streams {
         let means = &mut Means {
             storage: &mut self.storage,
             outlet: desk.out,
-            quota: &mut Quota::UNLIMITED.clone(),
+            quota: self.quotas.of(held.stream.config().storage),
             now,
             settings: &self.settings,
             limits: AccountLimits::default(),
@@ -496,7 +736,9 @@ impl Streams {
         for consumer in consumers {
             held.remove_consumer(consumer, End::Deleted, means);
         }
+        held.with_stream(means, |stream, turn| stream.close(turn));
         held.with_stream(means, Stream::close);
+        self.counted.replace(held.counted, Counted::default());
         self.storage.delete(held.stream.id());
         self.held[place as usize] = None;
         self.vacant.push(place);

@@ -111,6 +111,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             connections.close(&mut turn, slot, CloseReason::ServerShutdown, Rest::Sent);
         }
         self.shutdown_until_ns = Some(self.now.mono_ns + SHUTDOWN_MAX_NS);
+        self.parts.services.iter_mut().for_each(|service| service.finish());
     }
 }
 

@@ -176,4 +176,6 @@ func main() {
 	}
 	two.Close()
 	fmt.Println("PASS drain and close")
+
+	streams(os.Args[1])
 }
