@@ -50,6 +50,30 @@ fn one_sample_shows_every_core() {
     assert_eq!(all[column], "3", "connections in\n{}", shown.stdout);
 }
 
+#[test]
+fn explain_finds_a_client_and_the_subscribers_of_a_subject() {
+    if !corewire() {
+        return;
+    }
+    let server = Server::builder().monitored().cores(2).start();
+    let mut clients = [server.quiet(), server.quiet()];
+    for client in &mut clients {
+        client.send("SUB found.* 1");
+        client.ping();
+    }
+    let address = format!("http://{}", server.monitor());
+    let explain =
+        |what: &str, of: &str| Server::run_to_end(&["explain", what, of, "--server", &address]);
+    let shown = explain("client", &clients[1].cid().to_string());
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert!(shown.stdout.contains("lives on core "), "{}", shown.stdout);
+    assert!(shown.stdout.contains("1 subscriptions"), "{}", shown.stdout);
+    let shown = explain("subject", "found.x").stdout;
+    assert!(shown.contains("subject found.x in account $G: 2 subscriptions"), "{shown}");
+    assert!(shown.contains("none of its subscribers is slow now"), "{shown}");
+    assert_eq!(Server::run_to_end(&["explain", "client"]).code, Some(2));
+}
+
 /// While messages flow, what is shown of their dwell time is a time.
 #[test]
 fn a_sample_under_load_shows_dwell_times() {

@@ -41,6 +41,9 @@ pub enum Command {
     Signal(SignalRequest),
     /// Show live what a server that runs does: `corewire top`, with the arguments behind that.
     Top(Vec<String>),
+    /// Say where something lives on a server that runs: `corewire explain`, with the arguments
+    /// behind that.
+    Explain(Vec<String>),
     /// Look at the host, and exit.
     Check(CheckRequest),
 }
@@ -101,6 +104,9 @@ pub fn from_args_with(
         .map_err(|arg| Exit::misused(FlagMistake::NotText(arg)))?;
     if let Some(("top", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         return Ok(Command::Top(rest.to_vec()));
+    }
+    if let Some(("explain", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        return Ok(Command::Explain(rest.to_vec()));
     }
     let normal = normalise::normalise(args.into_iter()).map_err(Exit::misused)?;
     let matches = clap_command().try_get_matches_from(&normal.flags).map_err(Exit::misused)?;

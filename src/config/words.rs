@@ -19,7 +19,7 @@ pub struct Word {
 const JSON: (&str, &str) = ("json", "Print JSON");
 
 /// All of them, in the order of the help.
-pub static WORDS: [Word; 7] = [
+pub static WORDS: [Word; 8] = [
     Word {
         name: "top",
         arguments: "[--help]",
@@ -30,6 +30,16 @@ pub static WORDS: [Word; 7] = [
         ],
         choices: &[],
         doc: "Show live what each core of a server does",
+    },
+    Word {
+        name: "explain",
+        arguments: "client ID|subject SUBJECT",
+        flags: &[
+            ("server", "Monitoring address of the server"),
+            ("account", "The account that the subject is in"),
+        ],
+        choices: &["client", "subject"],
+        doc: "Say on which core something lives, who is slow, what was dropped",
     },
     Word {
         name: "check",

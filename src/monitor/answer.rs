@@ -13,8 +13,8 @@ use crate::reply::{Layout, Reply};
 use crate::source::{AccountFacts, Source};
 use crate::text::now_ns;
 use crate::{
-    accountz, accstatz, connz, console, expvars, healthz, ipqueuesz, jsz, metrics, root, stacksz,
-    subsz, switched_off, varz,
+    accountz, accstatz, connz, console, explain, expvars, healthz, ipqueuesz, jsz, metrics, root,
+    stacksz, subsz, switched_off, varz,
 };
 
 /// Where requests are answered: everything that outlives one. Control thread only.
@@ -128,6 +128,7 @@ async fn ask<S: Source>(
         Endpoint::Healthz => {
             healthz::answer(&scene.source.health(), &healthz::Request::from_query(params)?)
         }
+        Endpoint::Explain => explain::answer(scene, &explain::Request::from_query(params)?).await,
         Endpoint::Console => console::page(),
         Endpoint::ConsoleScript => console::script(),
         Endpoint::ConsoleStyle => console::style(),

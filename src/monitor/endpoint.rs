@@ -22,6 +22,7 @@ pub(crate) enum Endpoint {
     Stacksz,
     Expvars,
     Metrics,
+    Explain,
     Console,
     ConsoleScript,
     ConsoleStyle,
@@ -37,8 +38,8 @@ pub(crate) enum Cost {
 }
 
 impl Endpoint {
-    // spec/monitoring.md §2; /metrics and /console are Corewire's own.
-    const PATHS: [(&str, Endpoint); 20] = [
+    // spec/monitoring.md §2; /metrics, /explain and /console are Corewire's own.
+    const PATHS: [(&str, Endpoint); 21] = [
         ("/", Endpoint::Root),
         ("/varz", Endpoint::Varz),
         ("/connz", Endpoint::Connz),
@@ -56,6 +57,7 @@ impl Endpoint {
         ("/stacksz", Endpoint::Stacksz),
         ("/debug/vars", Endpoint::Expvars),
         ("/metrics", Endpoint::Metrics),
+        ("/explain", Endpoint::Explain),
         ("/console", Endpoint::Console),
         ("/console.js", Endpoint::ConsoleScript),
         ("/console.css", Endpoint::ConsoleStyle),
@@ -75,9 +77,11 @@ impl Endpoint {
     /// What an answer costs.
     pub(crate) fn cost(self) -> Cost {
         match self {
-            Endpoint::Connz | Endpoint::Subsz | Endpoint::Accountz | Endpoint::Accstatz => {
-                Cost::Heavy
-            }
+            Endpoint::Connz
+            | Endpoint::Subsz
+            | Endpoint::Accountz
+            | Endpoint::Accstatz
+            | Endpoint::Explain => Cost::Heavy,
             _ => Cost::Light,
         }
     }

@@ -22,6 +22,7 @@
 //! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
 //! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
 //! | `console.rs`, `console/` | `/console`: the page for people, over the endpoints above |
+//! | `explain.rs` | where a client or a subject's subscribers live, who is slow, and why |
 //! | `switched_off.rs` | endpoints whose feature is not built |
 //! | `system.rs` | the same questions asked on `$SYS` subjects, and the events told there |
 //! | `process.rs` | memory and processor time from `/proc` |
@@ -35,6 +36,7 @@ mod closed;
 mod connz;
 mod console;
 mod endpoint;
+mod explain;
 mod expvars;
 #[cfg(test)]
 mod fake;

@@ -135,6 +135,7 @@ pub(crate) enum BadRequest {
     FilterNeedsAccount,
     FilterSubject,
     Callback,
+    Unexplained,
 }
 
 // spec/monitoring.md §1, errors. The texts are those that nats-server 2.9.10 answers.
@@ -169,6 +170,9 @@ impl fmt::Display for BadRequest {
                 f.write_str("filter by subject only valid with account filtering")
             }
             BadRequest::FilterSubject => f.write_str("invalid filter subject"),
+            BadRequest::Unexplained => {
+                f.write_str("say what to explain: client=ID, or a valid subject=SUBJECT")
+            }
             BadRequest::Callback => f.write_str("invalid callback name"),
         }
     }

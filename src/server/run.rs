@@ -24,6 +24,7 @@ pub fn run() -> ExitCode {
             Err(text) => leave(&Exit::failed(text)),
         },
         Command::Top(arguments) => ExitCode::from(top::run(&arguments)),
+        Command::Explain(arguments) => ExitCode::from(top::explain(&arguments)),
         Command::Check(request) => look_at_host(&request),
         Command::Run { options, warnings, launch } => {
             for warning in warnings {

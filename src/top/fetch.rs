@@ -1,4 +1,4 @@
-//! One HTTP GET of `/metrics`. HTTP/1.0, so that the answer comes in one piece and then ends.
+//! One HTTP GET of `/metrics` or `/explain`. HTTP/1.0, so that the answer comes in one piece and then ends.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -43,8 +43,8 @@ pub enum FetchError {
     #[error("{0} did not answer: {1}")]
     Broken(Server, std::io::Error),
     /// It answered something other than 200.
-    #[error("{0} has no /metrics (it answered {1:?}): not the monitoring of a Corewire")]
-    Refused(Server, String),
+    #[error("{0} has no {1} (it answered {2:?}): not the monitoring of a Corewire")]
+    Refused(Server, String, String),
     /// It answered something other than HTTP.
     #[error("{0} does not speak HTTP: is it the port for clients?")]
     NotHttp(Server),
@@ -87,10 +87,18 @@ impl Server {
     /// # Errors
     /// [`FetchError`] when the server is away or answers something else.
     pub fn metrics(&self) -> Result<String, FetchError> {
+        self.get("/metrics")
+    }
+
+    /// What stands at `path`, which may have a query and holds nothing but plain characters.
+    ///
+    /// # Errors
+    /// As [`Server::metrics`].
+    pub fn get(&self, path: &str) -> Result<String, FetchError> {
         let mut stream = self.connect().map_err(|error| FetchError::Away(self.clone(), error))?;
         let answer =
-            self.ask(&mut stream).map_err(|error| FetchError::Broken(self.clone(), error))?;
-        self.body(&answer)
+            self.ask(&mut stream, path).map_err(|error| FetchError::Broken(self.clone(), error))?;
+        self.body(&answer, path)
     }
 
     fn connect(&self) -> std::io::Result<TcpStream> {
@@ -104,11 +112,11 @@ impl Server {
         Err(last)
     }
 
-    fn ask(&self, stream: &mut TcpStream) -> std::io::Result<String> {
+    fn ask(&self, stream: &mut TcpStream, path: &str) -> std::io::Result<String> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let Server { authority, base_path } = self;
-        let request = format!("GET {base_path}/metrics HTTP/1.0\r\nHost: {authority}\r\n\r\n");
+        let request = format!("GET {base_path}{path} HTTP/1.0\r\nHost: {authority}\r\n\r\n");
         stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
@@ -119,14 +127,15 @@ impl Server {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    fn body(&self, answer: &str) -> Result<String, FetchError> {
+    fn body(&self, answer: &str, path: &str) -> Result<String, FetchError> {
         if !answer.starts_with("HTTP/") {
             return Err(FetchError::NotHttp(self.clone()));
         }
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
-            return Err(FetchError::Refused(self.clone(), status.to_owned()));
+            let path = path.split('?').next().unwrap_or_default().to_owned();
+            return Err(FetchError::Refused(self.clone(), path, status.to_owned()));
         }
         Ok(body.to_owned())
     }

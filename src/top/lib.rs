@@ -11,6 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `command.rs` | the command line, and the loop of samples |
+//! | `explain.rs` | `corewire explain`: the text of `/explain` |
 //! | `fetch.rs` | one HTTP GET |
 //! | `exposition.rs` | the text of `/metrics` to series |
 //! | `sample.rs` | what one look at the server showed, by core |
@@ -19,6 +20,7 @@
 //! | `screen.rs` | the terminal: drawing over and over, and the key that quits |
 
 mod command;
+mod explain;
 mod exposition;
 mod fetch;
 mod interval;
@@ -27,3 +29,4 @@ mod sample;
 mod screen;
 
 pub use command::run;
+pub use explain::run as explain;
