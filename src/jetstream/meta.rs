@@ -22,6 +22,7 @@ use crate::api::{clustered, stream_list, stream_names, stream_restore};
 use crate::desk::Desk;
 use crate::ledger::Figure;
 use crate::note::{Note, Order, Question};
+use crate::request_json::is_empty;
 use crate::request_json::{Strictness, decode};
 use crate::settings::Settings;
 use crate::stream_config::{Pedantry, Storage, decode_request, for_create, for_update};
@@ -297,7 +298,7 @@ impl Meta {
         name: &str,
         desk: &mut Desk<'_>,
     ) -> Result<(), ApiError> {
-        if !question.body.is_empty() {
+        if !is_empty(&question.body) {
             return Err(ErrorCode::NotEmptyRequest.into());
         }
         let entry = self.registry.stream_mut(question.account(), name);

@@ -66,6 +66,16 @@ pub fn decode_with<T: DeserializeOwned>(
     }
 }
 
+/// Whether a body says nothing: empty, `{}`, or the `null` that some clients write for that.
+#[must_use]
+pub fn is_empty(body: &str) -> bool {
+    match serde_json::from_str::<Value>(body) {
+        Ok(Value::Object(fields)) => fields.is_empty(),
+        Ok(value) => value.is_null(),
+        Err(_) => body.trim().is_empty(),
+    }
+}
+
 /// Removes fields whose value is `null`, at any depth that the parser lets through.
 fn drop_nulls(value: &mut Value) {
     match value {
@@ -114,6 +124,16 @@ mod tests {
         let decoded: Decoded<Request> =
             decode(br#"{"name":null,"inner":{"n":null}}"#, Strictness::Strict).unwrap();
         assert_eq!(decoded.request, Request { name: String::new(), inner: Some(Inner { n: 0 }) });
+    }
+
+    #[test]
+    fn bodies_that_say_nothing_are_empty() {
+        for empty in ["", " ", "{}", " { } ", "null"] {
+            assert!(is_empty(empty), "{empty}");
+        }
+        for other in ["x", "0", "[]", r#"{"a":1}"#, "\"\""] {
+            assert!(!is_empty(other), "{other}");
+        }
     }
 
     #[test]

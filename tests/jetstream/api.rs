@@ -18,7 +18,7 @@ async fn j03_errors_stand_in_an_envelope_with_their_codes() {
     let answer = ask(&client, "STREAM.CREATE.S", "{").await;
     assert_eq!(answer["error"]["err_code"], 10025);
     ask(&client, "STREAM.CREATE.S", r#"{"name":"S"}"#).await;
-    let answer = ask(&client, "STREAM.DELETE.S", "{}").await;
+    let answer = ask(&client, "STREAM.DELETE.S", "x").await;
     assert_eq!(answer["error"]["err_code"], 10038);
 }
 
@@ -196,8 +196,7 @@ fn j07_more_requests_at_once_than_may_wait_are_dropped() {
 async fn j09_reservations_above_the_servers_limit_are_refused_and_so_is_what_would_exceed_it() {
     let builder = harness::Server::builder();
     let folder = builder.folder().join("js").to_string_lossy().into_owned();
-    let config =
-        format!("jetstream {{ max_mem: 100KB, max_file: 1MB, store_dir: {folder:?} }}");
+    let config = format!("jetstream {{ max_mem: 100KB, max_file: 1MB, store_dir: {folder:?} }}");
     let server = builder.config(&config).start();
     let (client, context) = connect(&server).await;
     let create = |name: &str, storage: &str, bytes: u32| {
@@ -207,8 +206,7 @@ async fn j09_reservations_above_the_servers_limit_are_refused_and_so_is_what_wou
     assert_eq!(answer["error"]["err_code"], 10047, "{answer}");
     let answer = ask(&client, "STREAM.CREATE.M", &create("M", "memory", 200_000)).await;
     assert_eq!(answer["error"]["err_code"], 10028, "{answer}");
-    let answer =
-        ask(&client, "STREAM.CREATE.M", r#"{"name":"M","storage":"memory"}"#).await;
+    let answer = ask(&client, "STREAM.CREATE.M", r#"{"name":"M","storage":"memory"}"#).await;
     assert!(answer["error"].is_null(), "{answer}");
     let mut stored = 0;
     let refused = loop {

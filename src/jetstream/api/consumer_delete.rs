@@ -6,6 +6,7 @@ use crate::api::answer::{Answer, Body};
 use crate::api::kind::Asked;
 use crate::api::{consumer_create, place_of};
 use crate::consumer::End;
+use crate::request_json::is_empty;
 use crate::service::held::{Held, Means};
 
 /// The answer.
@@ -15,7 +16,7 @@ pub(crate) fn answer(
     held: &mut Held,
     means: &mut Means<'_>,
 ) -> Answer {
-    if !body.is_empty() {
+    if !is_empty(body) {
         return Err(ErrorCode::NotEmptyRequest.into());
     }
     let place = place_of(asked, held)?;

@@ -8,7 +8,7 @@ use crate::api::kind::Asked;
 use crate::api::page::{self, Page};
 use crate::api::{consumer_create, place_of};
 use crate::consumer::ConsumerInfo;
-use crate::request_json::decode;
+use crate::request_json::{decode, is_empty};
 use crate::service::held::{Held, Means};
 use crate::{ApiError, ErrorCode};
 
@@ -40,7 +40,7 @@ pub(crate) fn answer(
     held: &mut Held,
     means: &mut Means<'_>,
 ) -> Answer {
-    if !body.is_empty() {
+    if !is_empty(body) {
         return Err(ErrorCode::NotEmptyRequest.into());
     }
     consumer_create::describe(place_of(asked, held)?, held, means)

@@ -4,6 +4,10 @@
 //! A stream that a letter or a time has touched gets a turn, until it says that it has nothing
 //! more to do; the others cost nothing.
 
+mod figures;
+mod orders;
+mod recovery;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -12,26 +16,27 @@ use base::{AccountId, Level, Now, ShardId};
 use runtime::Disk;
 use shard::Letter;
 use storage::log::Trouble;
-use storage::{Kind as Kept, Mark, Seq, Storage, StreamId, ValueKey, Waiter};
+use storage::{Mark, Storage, Waiter};
 
 use crate::api::account_info::Usage;
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
 use crate::api::stream_info::{self, Facts, Made};
 use crate::api::{self};
-use crate::consumer::{self, ConsumerPlace, Consumers, End, Home};
+use crate::consumer::ConsumerPlace;
 use crate::desk::Desk;
-use crate::ledger::Figure;
 use crate::meta::registry::ServerBounds;
-use crate::note::{Note, Order, Question};
+use crate::note::{Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::REGISTRY;
 use crate::service::held::{Held, Means};
-use crate::service::kept::{self, KeptStream};
 use crate::settings::Settings;
-use crate::stream::{Identity, Publication, Quota, SourceLetter, Stream};
-use crate::stream_config::{self, StreamConfig};
+use crate::stream::{Publication, SourceLetter};
+use crate::stream_config::StreamConfig;
 use crate::{AccountLimits, ErrorCode};
+use figures::{Quotas, Stuck};
+
+pub(crate) use figures::Counted;
 
 /// All streams of this core.
 pub(crate) struct Streams {
@@ -61,49 +66,6 @@ pub(crate) struct Streams {
     /// Requests that wait for the disk, by what the waiter's index says.
     reading: HashMap<u32, Question>,
     next_reading: u32,
-}
-
-/// Messages and consumers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counted {
-    pub(crate) messages: u64,
-    pub(crate) consumers: u64,
-}
-
-impl Counted {
-    /// Replaces what one stream had with what it has.
-    fn replace(&mut self, before: Counted, after: Counted) {
-        self.messages = self.messages + after.messages - before.messages;
-        self.consumers = self.consumers + after.consumers - before.consumers;
-    }
-}
-
-/// Whether the disk takes what is to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stuck {
-    No,
-    Yes,
-}
-
-/// What may still be stored, by kind of storage.
-struct Quotas {
-    memory: Quota,
-    file: Quota,
-}
-
-impl Default for Quotas {
-    fn default() -> Quotas {
-        Quotas { memory: Quota::UNLIMITED, file: Quota::UNLIMITED }
-    }
-}
-
-impl Quotas {
-    fn of(&mut self, storage: stream_config::Storage) -> &mut Quota {
-        match storage {
-            stream_config::Storage::Memory => &mut self.memory,
-            stream_config::Storage::File => &mut self.file,
-        }
-    }
 }
 
 /// What is to be said once every core knows of what was done.
@@ -337,44 +299,6 @@ impl Streams {
         self.storage.durable()
     }
 
-    /// New bounds, where the operator names some.
-    pub(crate) fn widen(&mut self, bounds: ServerBounds) {
-        self.bounds = self.bounds.widened(bounds);
-    }
-
-    /// Begins a turn: what may still be stored is judged by what all cores hold.
-    // spec/cli-and-config.md §7.7 max_memory_store, max_file_store
-    pub(crate) fn begin_turn(&mut self) {
-        let left = |bound: Option<u64>, figure| {
-            bound.map_or(u64::MAX, |bound| bound.saturating_sub(self.settings.ledger.sum(figure)))
-        };
-        let bounds = self.bounds;
-        self.quotas.memory.server_bytes = left(bounds.memory, Figure::Memory);
-        self.quotas.file.server_bytes = left(bounds.storage, Figure::Storage);
-    }
-
-    /// Ends a turn: tells the others what this core holds.
-    pub(crate) fn end_turn(&self) {
-        let (mut memory, mut file) = (0, 0);
-        for &account in self.accounts.keys() {
-            let space = self.storage.space(account);
-            memory += space.memory;
-            file += space.file;
-        }
-        let figures = [
-            (Figure::Memory, memory),
-            (Figure::Storage, file),
-            (Figure::Streams, self.places.len() as u64),
-            (Figure::Consumers, self.counted.consumers),
-            (Figure::Messages, self.counted.messages),
-            (Figure::ApiErrors, self.errors.values().sum()),
-            (Figure::Stuck, u64::from(self.stuck == Stuck::Yes)),
-        ];
-        for (figure, value) in figures {
-            self.settings.ledger.set(self.here, figure, value);
-        }
-    }
-
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
         !self.touched.is_empty() || self.storage.has_work()
@@ -527,224 +451,6 @@ impl Streams {
         Some(answer)
     }
 
-    /// Makes, changes or deletes a stream.
-    fn carry(&mut self, account: AccountId, order: Order, now: Now, desk: &mut Desk<'_>) -> Answer {
-        match order {
-            Order::Create { config, created_ns } => {
-                self.create(account, *config, created_ns, now, desk)
-            }
-            Order::Restore { config, created_ns, last_seq } => {
-                let name = config.name.clone();
-                self.create(account, *config, created_ns, now, desk)?;
-                self.begin_restore(account, &name, last_seq, now, desk)
-            }
-            Order::Update { config } => self.update(account, *config, now, desk),
-            Order::Delete { stream } => self.delete(account, stream, now, desk),
-        }
-    }
-
-    /// Lets a stream that was just made wait for its backup; nothing else reaches it meanwhile.
-    fn begin_restore(
-        &mut self,
-        account: AccountId,
-        stream: &str,
-        last_seq: u64,
-        now: Now,
-        desk: &mut Desk<'_>,
-    ) -> Answer {
-        let place = self.place(account, stream).ok_or(ErrorCode::StreamNotFound)?;
-        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        held.listen_no_more(desk.out);
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: &mut Quota::UNLIMITED.clone(),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
-        api::stream_restore::begin(last_seq, held, means)
-    }
-
-    fn create(
-        &mut self,
-        account: AccountId,
-        config: StreamConfig,
-        created_ns: u64,
-        now: Now,
-        desk: &mut Desk<'_>,
-    ) -> Answer {
-        let kept = match config.storage {
-            stream_config::Storage::Memory => Kept::Memory,
-            stream_config::Storage::File => Kept::File,
-        };
-        let id = self.storage.create(account, kept, Seq(config.first_seq));
-        let place = self.add(account, config, created_ns, id, now);
-        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
-        let kept = KeptStream::write(name, created_ns, held.stream.config());
-        let stored = self.storage.put(id, kept::STREAM, &kept);
-        if stored.is_err() {
-            self.held[place as usize] = None;
-            self.places.retain(|_, at| *at != place);
-            self.vacant.push(place);
-            self.storage.delete(id);
-            return Err(ErrorCode::InsufficientResources.into());
-        }
-        let domain = self.settings.domain.as_deref();
-        held.listen_for_stream(domain, desk.out);
-        let facts = held.facts(&self.storage, domain, desk.wall_ns);
-        Body::of(&stream_info::describe(&facts, Made::Now))
-    }
-
-    /// Gives a stream a place, whose messages are in the storage under `id`.
-    fn add(
-        &mut self,
-        account: AccountId,
-        config: StreamConfig,
-        created_ns: u64,
-        id: StreamId,
-        now: Now,
-    ) -> u32 {
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.held.push(None);
-            self.held.len() as u32 - 1
-        });
-        self.places.insert((account, config.name.clone()), place);
-        let domain = self.settings.domain.clone();
-        let home = Home {
-            account,
-            stream: config.name.clone(),
-            id,
-            retention: config.retention,
-            domain: domain.clone(),
-        };
-        let identity = Identity { account, domain, place };
-        self.held[place as usize] = Some(Held {
-            place,
-            created_ns,
-            stream: Stream::new(identity, config, id, &self.storage, now),
-            consumers: Consumers::new(home),
-            is_touched: true,
-            is_awaiting: false,
-            timed_ns: u64::MAX,
-            counted: Counted::default(),
-        });
-        self.touched.push(place);
-        place
-    }
-
-    /// Brings back what was there before the start.
-    pub(crate) fn recover(&mut self, now: Now, desk: &mut Desk<'_>) {
-        for (id, values) in self.storage.recovered() {
-            let kept = values.iter().find(|(key, _)| *key == kept::STREAM);
-            let Some((_, value)) = kept else {
-                // Nobody was told that it was made.
-                self.storage.delete(id);
-                continue;
-            };
-            let Some(kept) = KeptStream::read(value) else {
-                let text = "a stream's configuration on disk cannot be read; its messages are kept";
-                desk.log.say(Level::Error, format!("JetStream: {text}"));
-                continue;
-            };
-            let found = self.accounts.iter().find(|(_, (name, _))| *name == kept.account);
-            let Some((&account, _)) = found else {
-                let (stream, account) = (&kept.config.name, &kept.account);
-                let text = format!("stream '{account} > {stream}' has no account; it is kept");
-                desk.log.say(Level::Warn, format!("JetStream: {text}"));
-                continue;
-            };
-            self.storage.assign(id, account);
-            let place = self.add(account, kept.config, kept.created_ns, id, now);
-            self.recover_consumers(place, values, now, desk);
-        }
-    }
-
-    fn recover_consumers(
-        &mut self,
-        place: u32,
-        values: Vec<(ValueKey, Box<[u8]>)>,
-        now: Now,
-        desk: &mut Desk<'_>,
-    ) {
-        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
-        let consumers = &mut consumer::Desk { storage: &mut self.storage, outlet: desk.out, now };
-        for lost in held.consumers.recover(values, place, consumers) {
-            let stream = &held.stream.config().name;
-            desk.log.say(Level::Error, format!("JetStream: stream {stream}: lost {lost:?}"));
-        }
-        let domain = self.settings.domain.as_deref();
-        held.listen_for_stream(domain, desk.out);
-        let places: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
-        for consumer in places {
-            held.listen(consumer, domain, desk.out);
-        }
-    }
-
-    fn update(
-        &mut self,
-        account: AccountId,
-        config: StreamConfig,
-        now: Now,
-        desk: &mut Desk<'_>,
-    ) -> Answer {
-        let place = self.place(account, &config.name).ok_or(ErrorCode::StreamNotFound)?;
-        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        held.consumers.home_mut().retention = config.retention;
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
-        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
-        let kept = KeptStream::write(name, held.created_ns, &config);
-        let stored = means.storage.put(held.stream.id(), kept::STREAM, &kept);
-        stored.map_err(|_| ErrorCode::InsufficientResources)?;
-        held.with_stream(means, |stream, turn| stream.update(config, turn));
-        let domain = self.settings.domain.as_deref();
-        held.listen_no_more(desk.out);
-        held.listen_for_stream(domain, desk.out);
-        let facts = held.facts(&self.storage, domain, desk.wall_ns);
-        let answer = Body::of(&stream_info::describe(&facts, Made::Before));
-        self.touch(place);
-        answer
-    }
-
-    fn delete(
-        &mut self,
-        account: AccountId,
-        stream: String,
-        now: Now,
-        desk: &mut Desk<'_>,
-    ) -> Answer {
-        let place = self.places.remove(&(account, stream)).ok_or(ErrorCode::StreamNotFound)?;
-        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        held.listen_no_more(desk.out);
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
-        let consumers: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
-        for consumer in consumers {
-            held.remove_consumer(consumer, End::Deleted, means);
-        }
-        held.with_stream(means, |stream, turn| stream.close(turn));
-        held.with_stream(means, Stream::close);
-        self.counted.replace(held.counted, Counted::default());
-        self.storage.delete(held.stream.id());
-        self.held[place as usize] = None;
-        self.vacant.push(place);
-        Body::success()
-    }
-
     fn place(&self, account: AccountId, stream: &str) -> Option<u32> {
         self.places.get(&(account, stream.to_owned())).copied()
     }
@@ -755,20 +461,5 @@ impl Streams {
 
     fn facts<'a>(&'a self, held: &'a Held, wall_ns: u64) -> Facts<'a> {
         held.facts(&self.storage, self.settings.domain.as_deref(), wall_ns)
-    }
-
-    /// What this core stores for an account.
-    fn usage(&self, account: AccountId) -> Usage {
-        let mut usage = Usage::default();
-        for held in self.held.iter().flatten().filter(|held| held.account() == account) {
-            let bytes = self.storage.stream(held.stream.id()).state().bytes;
-            match held.stream.config().storage {
-                stream_config::Storage::Memory => usage.memory += bytes,
-                stream_config::Storage::File => usage.storage += bytes,
-            }
-            usage.streams += 1;
-            usage.consumers += held.consumers.len() as u64;
-        }
-        usage
     }
 }
