@@ -525,6 +525,34 @@ async fn k20_both_forms_of_ack_subjects_count() {
 }
 
 #[tokio::test]
+async fn k21_an_ordered_consumer_is_made_again_behind_a_gap() {
+    let bench = Bench::new().await;
+    bench.store(&[("a.1", "1"), ("a.2", "2"), ("a.3", "3")]).await;
+    // As clients make it: ephemeral, pushed, unacknowledged, in memory, once each.
+    let ordered = |name: &str, inbox: &str, start: u64| {
+        let config = json!({
+            "name": name, "deliver_subject": inbox, "ack_policy": "none", "max_deliver": 1,
+            "mem_storage": true, "num_replicas": 1, "flow_control": true,
+            "idle_heartbeat": 5_000_000_000u64, "inactive_threshold": 300_000_000_000u64,
+            "deliver_policy": "by_start_sequence", "opt_start_seq": start,
+        });
+        json!({"stream_name": "S", "config": config})
+    };
+    let mut first = bench.listen("one").await;
+    bench.right("CONSUMER.CREATE.S.o1", ordered("o1", "one", 1)).await;
+    for seq in 1..=3 {
+        let message = next(&mut first).await;
+        assert_eq!((stream_seq(&message), token(&message, 2)), (seq, seq));
+    }
+    // The client missed the third: it deletes the consumer and starts again there.
+    bench.right("CONSUMER.DELETE.S.o1", Value::Null).await;
+    let mut second = bench.listen("two").await;
+    bench.right("CONSUMER.CREATE.S.o2", ordered("o2", "two", 3)).await;
+    let message = next(&mut second).await;
+    assert_eq!((stream_seq(&message), token(&message, 2)), (3, 1));
+}
+
+#[tokio::test]
 async fn k22_lists_names_and_deletes() {
     let bench = Bench::new().await;
     for name in ["x", "y", "z"] {

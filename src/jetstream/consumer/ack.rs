@@ -126,7 +126,29 @@ fn nak_delay_ns(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_letter_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0..8usize) {
+            let starts = ["", "-NAK ", "-NAK {", "+NXT", "+TERM ", "$JS.ACK.S.c.", "1.2.3.4.", "@"];
+            let text = [starts[at].as_bytes(), &bytes].concat();
+            let _ = (Verb::parse(&text), Delivery::parse(&text));
+        }
+
+        #[test]
+        fn what_is_written_is_read(numbers in any::<[u64; 5]>()) {
+            let [deliveries, stream_seq, consumer_seq, stored_ns, pending] = numbers;
+            let delivery = Delivery { deliveries, stream_seq, consumer_seq, stored_ns, pending };
+            let mut subject = b"$JS.ACK.S.c.".to_vec();
+            delivery.write(&mut subject);
+            prop_assert_eq!(Delivery::parse(&subject), Some(delivery));
+        }
+    }
 
     #[test]
     fn both_forms_of_the_reply_subject_are_read() {

@@ -73,7 +73,7 @@ impl Consumer {
             AckPolicy::None => {}
             AckPolicy::Explicit => {
                 if let Some(entry) = self.take(delivery.stream_seq, desk.now) {
-                    self.release(entry.seq, entry.seq, home);
+                    self.release(entry.seq, home);
                     self.sample(&entry, home, desk);
                 }
             }
@@ -88,18 +88,17 @@ impl Consumer {
 
     /// Everything that was delivered up to `seq` is done with.
     pub(crate) fn acknowledge_upto(&mut self, seq: u64, home: &Home, desk: &mut Desk<'_>) {
-        let before = self.floor.stream_seq;
-        if seq <= before || seq > self.delivered.stream_seq {
+        if seq <= self.floor.stream_seq || seq > self.delivered.stream_seq {
             return;
         }
         let mut consumer_seq = self.floor.consumer_seq;
         while let Some(entry) = self.pending.remove_first_upto(seq) {
             consumer_seq = consumer_seq.max(entry.consumer_seq);
+            self.release(entry.seq, home);
         }
         let last_active = WireTime::from_wall_ns(desk.now.wall_ns);
         self.floor = Progress { consumer_seq, stream_seq: seq, last_active };
         self.raise_floor();
-        self.release(before + 1, seq, home);
         self.changed(desk.now);
     }
 
@@ -131,7 +130,7 @@ impl Consumer {
     /// A message is never wanted again.
     fn terminate(&mut self, delivery: &Delivery, reason: &[u8], home: &Home, desk: &mut Desk<'_>) {
         let Some(entry) = self.take(delivery.stream_seq, desk.now) else { return };
-        self.release(entry.seq, entry.seq, home);
+        self.release(entry.seq, home);
         let reason = String::from_utf8_lossy(reason);
         self.tell(Event::Terminated(entry.sequences(), &reason), home, desk);
     }
@@ -174,11 +173,15 @@ impl Consumer {
         self.floor.stream_seq = self.floor.stream_seq.max(stream_seq);
     }
 
-    /// Tells the stream's retention what is acknowledged.
+    /// Tells the stream's retention that a message is done with.
     #[inline]
-    fn release(&mut self, from: u64, upto: u64, home: &Home) {
-        if home.retention != Retention::Limits {
-            self.settled.push((from, upto));
+    pub(crate) fn release(&mut self, seq: u64, home: &Home) {
+        if home.retention == Retention::Limits {
+            return;
+        }
+        match self.settled.last_mut() {
+            Some((_, upto)) if *upto + 1 == seq => *upto = seq,
+            _ => self.settled.push((seq, seq)),
         }
     }
 

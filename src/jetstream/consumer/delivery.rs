@@ -15,7 +15,6 @@ use super::engine::{Consumer, Desk, Home, Outcome, Progress, Reception};
 use super::pending::NEVER;
 use super::status::Status;
 use crate::Outlet;
-use crate::stream_config::Retention;
 use crate::wire_time::WireTime;
 
 /// Messages that one consumer delivers in a turn at most: some tens of microseconds, so that
@@ -239,9 +238,7 @@ impl Consumer {
             AckPolicy::None => {
                 self.floor.consumer_seq = delivery.consumer_seq;
                 self.floor.stream_seq = next.seq;
-                if home.retention != Retention::Limits {
-                    self.settled.push((next.seq, next.seq));
-                }
+                self.release(next.seq, home);
             }
             AckPolicy::FlowControl => {
                 self.pending.add(next.seq, delivery.consumer_seq, sent_ns, NEVER);

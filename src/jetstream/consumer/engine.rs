@@ -14,6 +14,7 @@ use super::acks::ACK_PREFIX;
 use super::advisory::Event;
 use super::config::{AckPolicy, ConsumerConfig, PriorityPolicy, ReplayPolicy};
 use super::cursor::Cursor;
+use super::levels;
 use super::pace::{Rate, Replay};
 use super::pending::{NEVER, Pending};
 use super::pins::Group;
@@ -243,6 +244,9 @@ impl Consumer {
     pub(crate) fn update(&mut self, config: ConsumerConfig, now: Now) {
         let refiltered = !self.config.filters().eq(config.filters());
         let moved = self.config.deliver_subject != config.deliver_subject;
+        if self.config.priority_groups != config.priority_groups {
+            self.groups.clear();
+        }
         self.config = config;
         if refiltered {
             self.filter = Filter::new(self.config.filters());
@@ -258,6 +262,7 @@ impl Consumer {
     /// Pauses until then, or goes on: `None` or a time that is over.
     pub(crate) fn pause(&mut self, until: Option<WireTime>, home: &Home, desk: &mut Desk<'_>) {
         self.config.pause_until = until.filter(|until| !until.is_zero());
+        levels::stamp(&mut self.config);
         self.derive(desk.now);
         let paused = self.paused_until_ns.is_some();
         self.changed(desk.now);

@@ -1,6 +1,8 @@
 //! Pauses, resets, restarts and the end of those whom nobody uses.
 
 use super::super::super::{ConsumerPlace, Consumers, KEPT_CONFIG, KEPT_STATE, Lost};
+use proptest::prelude::*;
+
 use super::*;
 use crate::wire_time::WireTime;
 
@@ -174,4 +176,22 @@ fn what_is_damaged_is_named_and_never_a_panic() {
     assert_eq!(restarted(&mut bench, &config, &state), []);
     let next = bench.consumer(ConsumerConfig { durable_name: "n".to_owned(), ..pull() });
     assert!(next.0 < 3, "{next:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_for_a_state_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let mut bench = Bench::new();
+        for _ in 0..5 {
+            bench.publish("a", "x");
+        }
+        let state = [&[1], &bytes[..]].concat();
+        restarted(&mut bench, &kept(&pull()), &state);
+        let place = bench.consumers.find("c").expect("it is there in any case");
+        bench.pull(place, "i", "9");
+        bench.turn();
+        bench.info(place);
+    }
 }
