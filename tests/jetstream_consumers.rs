@@ -2,29 +2,37 @@
 //! is a process; everything goes through a plain connection of async-nats, so that statuses,
 //! headers and reply subjects are seen as they are sent.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt;
-use harness::{PATIENCE, Server};
+use harness::{Builder, Folder, PATIENCE, Server, Signal};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// A server with the stream `S` on `a.>`, and a connection.
 struct Bench {
     client: Client,
-    _server: Server,
+    server: Server,
 }
 
 impl Bench {
     async fn new() -> Bench {
         let builder = Server::builder().cores(2);
-        let folder = builder.folder().join("js").to_string_lossy().into_owned();
-        let server = builder.args(&["-js", "-sd", &folder]).start();
-        let client = async_nats::connect(server.url()).await.expect("async-nats connects");
-        let bench = Bench { client, _server: server };
+        let folder = builder.folder().join("js");
+        let bench = Bench::start(builder, &folder).await;
         bench.right("STREAM.CREATE.S", json!({"name": "S", "subjects": ["a.>"]})).await;
         bench
+    }
+
+    /// A server that stores in this folder.
+    async fn start(builder: Builder, folder: &Path) -> Bench {
+        let folder = folder.to_string_lossy().into_owned();
+        let server = builder.args(&["-js", "-sd", &folder]).start();
+        let client = async_nats::connect(server.url()).await.expect("async-nats connects");
+        Bench { client, server }
     }
 
     /// Asks the API.
@@ -569,4 +577,41 @@ async fn k22_lists_names_and_deletes() {
     assert_eq!(bench.wrong("CONSUMER.INFO.S.x", json!({"a": 1})).await, 10038);
     let names = bench.right("CONSUMER.NAMES.S", Value::Null).await;
     assert_eq!(names["consumers"], json!(["x", "z"]));
+}
+
+#[tokio::test]
+async fn what_was_confirmed_never_comes_back_after_a_kill() {
+    let folder = Folder::new();
+    let bench = Bench::start(Server::builder().cores(2), folder.path()).await;
+    bench.right("STREAM.CREATE.S", json!({"name": "S", "subjects": ["a.>"]})).await;
+    let messages: Vec<_> = (0..60).map(|_| ("a.1", "x")).collect();
+    bench.store(&messages).await;
+    bench.consumer(json!({"ack_wait": 300_000_000})).await;
+    let mut pulled = bench.pull(json!({"batch": 40})).await;
+    let mut confirmed = BTreeSet::new();
+    for number in 0..40 {
+        let message = next(&mut pulled).await;
+        if number % 3 == 0 {
+            bench.ack(&message, "+ACK").await;
+            confirmed.insert(stream_seq(&message));
+        }
+    }
+    bench.server.signal(Signal::KILL);
+    bench.server.finish();
+
+    let bench = Bench::start(Server::builder().cores(2), folder.path()).await;
+    let info = bench.info().await;
+    assert_eq!(info["config"]["ack_wait"], 300_000_000);
+    let open = info["num_ack_pending"].as_u64().zip(info["num_pending"].as_u64());
+    assert_eq!(open.map(|(out, left)| out + left), Some(60 - confirmed.len() as u64), "{info}");
+    let mut pulled = bench.pull(json!({"batch": 100, "expires": 20_000_000_000u64})).await;
+    let mut again = BTreeSet::new();
+    while again.len() < 60 - confirmed.len() {
+        let message = next(&mut pulled).await;
+        assert!(!confirmed.contains(&stream_seq(&message)), "{}", stream_seq(&message));
+        bench.ack(&message, "+ACK").await;
+        again.insert(stream_seq(&message));
+    }
+    let info = bench.info().await;
+    assert_eq!(info["ack_floor"]["stream_seq"], 60);
 }
