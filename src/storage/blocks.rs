@@ -83,10 +83,10 @@ impl Blocks {
         if let Some(last) = self.blocks.back_mut()
             && last.packed.is_none()
         {
-            let live = |&(offset, _): &(u8, &Entry)| last.live.contains(offset);
-            let placed = self.tail_present.iter().zip(&self.tail).filter(live);
-            let entries: Vec<Entry> = placed.map(|(_, entry)| *entry).collect();
-            last.packed = Some(Packed::new(&last.live, &entries));
+            let live = last.live;
+            let mut present = self.tail_present.iter();
+            self.tail.retain(|_| present.next().is_some_and(|offset| live.contains(offset)));
+            last.packed = Some(Packed::new(&live, &self.tail));
         }
         self.tail.clear();
         self.tail_present = Offsets::default();

@@ -9,6 +9,18 @@
 //! Invariants: a sequence is never used twice; what is removed is never returned; all a stream
 //! knows about its messages (subject, size, time, place) is known without reading the disk.
 //!
+//! Figures (processor time on a busy virtual core; `examples/index_bench.rs`, `store_bench.rs`):
+//!
+//! | what | |
+//! |---|---|
+//! | index, one subject / 1,000 at random | 0.7 / 6 bytes a message; on the log 1.5 / - |
+//! | a million subjects of 25 bytes, one message each | 80-96 bytes each (nats-server 2.9: 243) |
+//! | append to the log / read in order / remove the oldest, 128 B | 0.16 / 0.11 / 0.09 µs |
+//! | append under a new subject among a million | 1.5 µs in their order, 4 µs at random |
+//! | last of a subject among a million | 1.3 µs, most of it waiting for memory |
+//! | next message of a consumer of all | 0.01 µs |
+//! | start after a crash, 10 million messages / a million subjects | 0.83 s / 1.2 s |
+//!
 //! | file | what |
 //! |---|---|
 //! | `storage.rs` | [`Storage`]: one core's streams; append, read, remove, purge |

@@ -71,6 +71,33 @@ impl Pick for Few {
     }
 }
 
+/// Takes many subjects, each marked by its id.
+pub(crate) struct Marked {
+    marks: Vec<bool>,
+    bits: u64,
+}
+
+impl Marked {
+    /// Takes `ids`, each below `ids_end`.
+    pub(crate) fn new(ids: &[SubjectId], ids_end: usize) -> Marked {
+        let mut marks = vec![false; ids_end];
+        ids.iter().for_each(|id| marks[id.0 as usize] = true);
+        Marked { marks, bits: ids.iter().fold(0, |all, &id| all | subject_bit(id)) }
+    }
+}
+
+impl Pick for Marked {
+    #[inline]
+    fn may_take_of(&self, subject_bits: u64) -> bool {
+        subject_bits & self.bits != 0
+    }
+
+    #[inline]
+    fn takes(&mut self, subject: SubjectId) -> bool {
+        self.marks[subject.0 as usize]
+    }
+}
+
 /// Takes the subjects that a filter matches. Neighbours often share a subject, so the last answer
 /// is kept; a search that goes on and on keeps all of them.
 pub(crate) struct Matching<'a> {

@@ -9,7 +9,7 @@ use crate::blocks::Blocks;
 use crate::bodies::Bodies;
 use crate::expiry::Expiry;
 use crate::filter::{Filter, Term};
-use crate::pick::{Every, Few, Matching, One, Pick};
+use crate::pick::{Every, Few, Marked, Matching, One, Pick};
 use crate::space::SpaceId;
 use crate::subjects::{SubjectId, Subjects};
 use crate::{Kind, Seq, StreamState, SubjectState};
@@ -233,8 +233,28 @@ impl Stream {
                     _ => self.count_from(from, || state.messages, &mut One(id)),
                 }
             }
-            _ => self.count_from(from, all, &mut Matching::new(filter, &self.subjects)),
+            _ => self.pending_of_many(filter, from),
         }
+    }
+
+    /// Counts by subjects: most lie wholly before `from` or behind it. Only messages of the others
+    /// are looked at.
+    fn pending_of_many(&self, filter: &Filter, from: Seq) -> u64 {
+        let (mut count, mut across) = (0, Vec::new());
+        for id in self.subjects.matching(filter) {
+            let state = self.subjects.state(id);
+            if state.first >= from {
+                count += state.messages;
+            } else if state.last >= from {
+                across.push(id);
+            }
+        }
+        if across.is_empty() {
+            return count;
+        }
+        let all = || across.iter().map(|&id| self.subjects.state(id).messages).sum();
+        let mut marked = Marked::new(&across, self.subjects.ids_end());
+        count + self.count_from(from, all, &mut marked)
     }
 
     /// Counts what `pick` takes from `from` on, from the end that is nearer; `all` is how many it

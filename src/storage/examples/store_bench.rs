@@ -1,7 +1,7 @@
 //! What file streams cost a core: CPU per append and per read, and how long a start takes.
 //!
-//! `cargo run --release -p corewire-storage --example store_bench fill FOLDER [messages [subjects]]`
-//! and then `… start FOLDER`, in a process of its own.
+//! `cargo run --release -p corewire-storage --example store_bench fill FOLDER [messages] [keys]`,
+//! then `… start FOLDER` in a process of its own.
 //!
 //! The disk here is the page cache through plain system calls, and what it takes is counted apart.
 //! All times are the thread's time on the processor, so that other work hardly shows. The start
