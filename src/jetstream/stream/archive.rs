@@ -23,6 +23,8 @@ const SUM: usize = 8;
 const HAS_HEADERS: u32 = 1 << 31;
 /// In the sequence: the message was erased.
 const ERASED: u64 = 1 << 63;
+/// The type of the first frame of an S2 stream.
+const FIRST_FRAME: u8 = 0xff;
 /// A tar entry above this is no part of a backup.
 const ENTRY_MAX: usize = 256 << 20;
 
@@ -177,6 +179,7 @@ pub(super) struct Unpacker {
     packed: Vec<u8>,
     /// Plain, and not a whole entry yet.
     plain: Vec<u8>,
+    has_begun: bool,
     has_ended: bool,
 }
 
@@ -187,6 +190,11 @@ impl Unpacker {
         piece: &[u8],
         mut each: impl FnMut(&str, &[u8]) -> Result<(), Unreadable>,
     ) -> Result<(), Unreadable> {
+        // The frame that names the format comes first.
+        if !self.has_begun && piece.first() != Some(&FIRST_FRAME) {
+            return Err(Unreadable::Compression);
+        }
+        self.has_begun = true;
         self.packed.extend_from_slice(piece);
         let mut whole = 0;
         // A frame: its type, its length in three bytes, its content.
@@ -304,6 +312,9 @@ mod tests {
             assert!(result.is_err() || whole.is_empty(), "bit flip at {at}");
         }
         assert!(read_block("S", 2, &block, |_| {}).is_err(), "another block's key");
-        assert!(Unpacker::default().feed(b"\x00\x04\x00\x00abcd", |_, _| Ok(())).is_err());
+        let mut unpacker = Unpacker::default();
+        assert!(unpacker.feed(b"\xff\x06\x00\x00S2sTwO", |_, _| Ok(())).is_ok());
+        assert!(unpacker.feed(b"\x00\x04\x00\x00abcd", |_, _| Ok(())).is_err());
+        assert!(Unpacker::default().feed(b"no archive", |_, _| Ok(())).is_err());
     }
 }
