@@ -80,7 +80,14 @@ pub enum Operation {
         /// Which.
         file: FileId,
     },
-    /// Makes it safe that files were made or removed in a folder.
+    /// Gives a file another name in its folder; it stays open where it is.
+    Rename {
+        /// Its name so far.
+        from: Rc<Path>,
+        /// Its name from now on.
+        to: Rc<Path>,
+    },
+    /// Makes it safe that files were made, renamed or removed in a folder.
     FlushFolder {
         /// Which.
         path: Rc<Path>,

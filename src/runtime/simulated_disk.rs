@@ -253,6 +253,16 @@ impl State {
                 self.removed.retain(|name, _| !inside(name));
                 Ok(Done::Done)
             }
+            Operation::Rename { from, to } => {
+                let file = self.files.remove(&*from).ok_or(DiskError::Name)?;
+                // Until the folder is flushed a crash may find it under either name.
+                self.removed.insert(from.to_path_buf(), file.clone());
+                self.files.insert(to.to_path_buf(), StoredFile { is_name_safe: false, ..file });
+                for open in self.open.iter_mut().flatten().filter(|open| **open == *from) {
+                    *open = to.to_path_buf();
+                }
+                Ok(Done::Done)
+            }
             Operation::Close { file } => {
                 self.open[file.0 as usize] = None;
                 Ok(Done::Done)

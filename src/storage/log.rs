@@ -50,7 +50,8 @@ pub use self::reads::LogRead;
 pub use self::record::NewMessage;
 pub use self::recovery::{Damage, OpenError, Recover, Report};
 
-/// Which use of a segment file: given once, rising, unique among all logs of a server.
+/// Which use of a segment file: a count that rises in the upper half, and a number drawn for the
+/// run in the lower, so that none is given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -235,6 +236,7 @@ enum Job {
     Open { slot: Slot },
     Prepare { slot: Slot },
     Zero { slot: Slot },
+    ReleaseFooter { slot: Slot },
     Release { slot: Slot },
     Forget,
     Compaction,
@@ -262,7 +264,9 @@ pub struct Log {
     preparing: Option<Preparing>,
     zeroing: Option<Zeroing>,
     next_file: u64,
-    next_epoch: u64,
+    /// The count of the last epoch given, and what tells this run's from all others'.
+    last_epoch: u64,
+    nonce: u32,
     writer: Option<Writer>,
     pipeline: Pipeline,
     appended: Mark,

@@ -35,6 +35,8 @@ struct UnderWay {
     moved: usize,
     /// Read by the kernel when an operation names a file.
     path: Option<CString>,
+    /// The other name of a rename.
+    second_path: Option<CString>,
     /// Whether a file that cannot be opened for direct I/O was tried without.
     buffered: bool,
     /// The folder being flushed.
@@ -105,6 +107,12 @@ impl DiskState {
                 let fd = self.descriptor(*file);
                 self.files[file.0 as usize] = None;
                 opcode::Close::new(fd).build()
+            }
+            Operation::Rename { .. } => {
+                let from = under_way.path.as_ref().expect("a rename names a file");
+                let to = under_way.second_path.as_ref().expect("a rename names it twice");
+                let here = Fd(libc::AT_FDCWD);
+                opcode::RenameAt::new(here, from.as_ptr(), here, to.as_ptr()).build()
             }
             Operation::Remove { .. } => {
                 let path = under_way.path.as_ref().expect("a remove names a file");
@@ -212,13 +220,26 @@ impl Uring {
 
 impl Disk for Uring {
     fn submit(&mut self, token: DiskToken, operation: Operation) {
-        let mut under_way =
-            UnderWay { token, operation, moved: 0, path: None, buffered: false, folder: None };
+        let mut under_way = UnderWay {
+            token,
+            operation,
+            moved: 0,
+            path: None,
+            second_path: None,
+            buffered: false,
+            folder: None,
+        };
         let mut refused = None;
         match &under_way.operation {
             Operation::Open { path, .. } | Operation::Remove { path } => match c_string(path) {
                 Some(text) => under_way.path = Some(text),
                 None => refused = Some(libc::ENOENT),
+            },
+            Operation::Rename { from, to } => match (c_string(from), c_string(to)) {
+                (Some(from), Some(to)) => {
+                    (under_way.path, under_way.second_path) = (Some(from), Some(to));
+                }
+                _ => refused = Some(libc::ENOENT),
             },
             Operation::FlushFolder { path } => match open_folder(path) {
                 Ok(fd) => under_way.folder = Some(fd),

@@ -17,7 +17,7 @@ use super::checksum;
 use super::index::{Decoder, Index};
 use super::layout::{Header, SegmentUse};
 use super::reads::RecordRead;
-use super::record::{Record, RecordKind};
+use super::record::{self, HEADER_BYTES, Record, RecordKind};
 use super::segments::{Segment, SegmentFile, Stage, reached_of, reached_value};
 use super::writer::Writer;
 use super::{
@@ -75,6 +75,8 @@ struct Plan {
     footer: Option<(u32, BlockSlice)>,
     /// The output's segment once it is sealed.
     sealed: Option<Slot>,
+    /// The output's segment while it is released because it will not be finished.
+    releasing: Option<Slot>,
     /// What was appended when the last message was looked at.
     after: Mark,
 }
@@ -109,6 +111,13 @@ impl Compaction {
     /// There may be something to compact now.
     pub fn look_again(&mut self) {
         self.look = true;
+    }
+
+    /// A segment was released.
+    pub fn released(&mut self, slot: Slot) {
+        if self.plan.releasing == Some(slot) {
+            self.plan.releasing = None;
+        }
     }
 
     /// When there is something to do, monotonic nanoseconds.
@@ -163,9 +172,14 @@ impl Log {
         let is_candidate = |(_, segment): &(Slot, &Segment)| {
             segment.stage == Stage::Sealed
                 && !segment.is_damaged
+                && segment.replaces.is_empty()
                 && segment.live_bytes * 2 <= u64::from(segment.file_bytes)
         };
-        let mut candidates: Vec<_> = self.segments.iter().filter(is_candidate).collect();
+        let is_needed = |(slot, segment): &(Slot, &Segment)| {
+            segment.live_messages > 0 || self.needs_controls_of(*slot)
+        };
+        let candidates = self.segments.iter().filter(is_candidate);
+        let mut candidates: Vec<_> = candidates.filter(is_needed).collect();
         candidates.sort_by_key(|(_, s)| s.live_bytes * 1024 / u64::from(s.file_bytes));
         let (mut live, mut freed) = (0, 0);
         let mut sources = Vec::new();
@@ -233,12 +247,18 @@ impl Log {
             self.compaction.step = Step::GivingUp;
             return;
         }
+        if let Some(output) = self.compaction.plan.output.take() {
+            // As long as its file is not free it must have its sources beside it.
+            self.compaction.plan.releasing = Some(output.slot);
+            self.compaction.step = Step::GivingUp;
+            self.doom(output.slot);
+        }
+        if self.compaction.plan.releasing.is_some() {
+            return self.pause_compaction(PAUSE_NS);
+        }
         let plan = std::mem::take(&mut self.compaction.plan);
         for source in &plan.sources {
             self.segments[source.slot].is_source = false;
-        }
-        if let Some(output) = plan.output {
-            self.doom(output.slot);
         }
         self.compaction.step = Step::Idle;
         self.segments.look_for_dead();
@@ -308,6 +328,10 @@ impl Log {
         let block = self.block(0);
         let mut writer = Writer::new(slot, &header, block);
         for source in &self.compaction.plan.sources {
+            writer.put(HEADER_BYTES, |out| {
+                let (stream, epoch) = (StreamNumber(0), source.epoch.0);
+                record::write_bare(RecordKind::Replaces, stream, epoch, 0, out);
+            });
             writer.index.add_replaced(source.epoch);
         }
         Ok(Output {
@@ -359,11 +383,11 @@ impl Log {
         while bytes < COPY_PER_TURN {
             let Some(next) = moves.get_mut(self.compaction.plan.done) else {
                 self.copy_controls(output)?;
-                let is_empty = output.batches == 0 && !output.writer.has_open_batch();
+                // Written even if nothing was worth copying: the sources go together by it.
                 self.write_copy(output, None);
                 self.compaction.plan.after = self.appended;
                 self.compaction.plan.done = 0;
-                self.compaction.step = if is_empty { Step::Moving } else { Step::Copied };
+                self.compaction.step = Step::Copied;
                 break;
             };
             let length = next.length as usize;
@@ -582,9 +606,11 @@ impl Log {
         self.segments[slot].stage = Stage::Sealed;
         self.segments[slot].is_source = true;
         for (key, order, is_gone) in output.keys {
-            // Its stream may be gone by now.
             if self.keys.contains_key(&key) {
                 self.note_key(key, slot, order, is_gone);
+            } else {
+                // Its stream is gone by now; that must be known as long as it stands here.
+                self.segments[slot].add_key(key);
             }
         }
         for removed in output.removes {
@@ -620,10 +646,7 @@ impl Log {
         let plan = std::mem::take(&mut self.compaction.plan);
         if let Some(slot) = plan.sealed {
             self.segments[slot].is_source = false;
-        }
-        if let Some(output) = plan.output {
-            // Nothing was worth copying.
-            self.doom(output.slot);
+            self.segments[slot].replaces = plan.sources.iter().map(|s| s.slot).collect();
         }
         for source in &plan.sources {
             self.doom(source.slot);

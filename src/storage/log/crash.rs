@@ -235,10 +235,34 @@ impl World {
             }
             state.apply(op);
         }
-        if state != *found {
-            panic!("found {found:#?}\nacknowledged {at_least:#?}\nappended {state:#?}");
+        assert!(state == *found, "acknowledged {acknowledged} of {}: {}", self.ops.len(), {
+            differences(&at_least, found)
+        });
+    }
+}
+
+/// How two states differ, in few words.
+fn differences(expected: &State, found: &State) -> String {
+    let mut out = Vec::new();
+    for (number, stream) in &expected.streams {
+        let Some(other) = found.streams.get(number) else {
+            out.push(format!("{number:?} is missing"));
+            continue;
+        };
+        let lost = stream.messages.keys().filter(|s| !other.messages.contains_key(s));
+        let more = other.messages.keys().filter(|s| !stream.messages.contains_key(s));
+        let (lost, more): (Vec<_>, Vec<_>) = (lost.collect(), more.collect());
+        let last = (stream.last, other.last);
+        out.push(format!("{number:?} lost {lost:?} more {more:?} last {last:?}"));
+    }
+    let more = found.streams.keys().filter(|number| !expected.streams.contains_key(number));
+    out.extend(more.map(|number| format!("{number:?} is more")));
+    for key in expected.keys.keys().chain(found.keys.keys()) {
+        if expected.keys.get(key) != found.keys.get(key) {
+            out.push(format!("{key:?} differs"));
         }
     }
+    out.join("\n")
 }
 
 /// What a recovery of this disk finds. What is done beyond it is done to a copy.

@@ -7,12 +7,14 @@
 //! header  0 magic "CWSEG" 0 0 0 │ 8 version u16 │ 10 state u8 │ 11 log₂ sector u8 │ 12 crc u32
 //!        16 epoch u64 │ 24 file_bytes u64 │ 32 run u64 │ 40 first_batch u64 │ 48 log u32
 //!        52 zero … 64
-//! footer  0 magic "CWEND" 0 0 0 │ 8 version u16 │ 10 zero u16 │ 12 crc u32
+//! footer  0 magic "CWEND" 0 0 0 │ 8 version u16 │ 10 free u8 │ 11 zero u8 │ 12 crc u32
 //!        16 epoch u64 │ 24 data_end u32 │ 28 index_at u32 │ 32 index_bytes u32
 //!        36 index_crc u32 │ 40 last_batch u64 │ 48 zero … 64
 //! ```
 //! A segment is *sealed* when its footer bears its header's epoch. An epoch is given once, so
-//! nothing that an earlier use left in a file can be taken for its present contents.
+//! nothing that an earlier use left in a file can be taken for its present contents. A segment is
+//! *free* when its header says so, or its footer does under the header's epoch: both are written,
+//! footer first, so that damage to either revives nothing.
 
 use crate::log::{Epoch, checksum};
 
@@ -60,6 +62,8 @@ pub struct Header {
 /// The end of a sealed segment file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footer {
+    /// Whether the segment is free; then only the epoch counts.
+    pub is_free: bool,
     /// The header's.
     pub epoch: Epoch,
     /// Where the data ends.
@@ -133,6 +137,7 @@ impl Footer {
         let mut out = [0; BORDER_BYTES];
         out[..8].copy_from_slice(&FOOTER_MAGIC);
         out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        out[10] = u8::from(self.is_free);
         out[16..24].copy_from_slice(&self.epoch.0.to_le_bytes());
         out[24..28].copy_from_slice(&self.data_end.to_le_bytes());
         out[28..32].copy_from_slice(&self.index_at.to_le_bytes());
@@ -143,6 +148,13 @@ impl Footer {
         out
     }
 
+    /// The footer of a free segment.
+    pub fn free(epoch: Epoch) -> Footer {
+        let (index_at, index_bytes, index_crc) = (0, 0, 0);
+        let (data_end, last_batch) = (0, 0);
+        Footer { is_free: true, epoch, data_end, index_at, index_bytes, index_crc, last_batch }
+    }
+
     /// Reads a footer from the last sector of a file.
     ///
     /// # Errors
@@ -150,6 +162,7 @@ impl Footer {
     pub fn decode(bytes: &[u8]) -> Result<Footer, BorderError> {
         let fields = verify(bytes, FOOTER_MAGIC)?;
         Ok(Footer {
+            is_free: fields[10] != 0,
             epoch: Epoch(u64_at(fields, 16)),
             data_end: u32_at(fields, 24),
             index_at: u32_at(fields, 28),
@@ -225,6 +238,7 @@ mod tests {
     #[test]
     fn borders_come_back_and_any_flipped_bit_is_seen() {
         let footer = Footer {
+            is_free: true,
             epoch: Epoch(7),
             data_end: 4096,
             index_at: 8192,

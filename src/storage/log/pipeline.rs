@@ -21,8 +21,6 @@ use crate::Mark;
 const UNDER_WAY_MAX: usize = 2;
 /// A record may take this part of the longest segment.
 const RECORD_SHARE: u32 = 4;
-/// Logs of one server that can be told apart by their epochs.
-const LOGS_MAX: u64 = 256;
 /// Messages end at this part of the last segment of a full disk; the rest is for removals.
 const FULL_SHARE: u32 = 2;
 
@@ -154,15 +152,16 @@ impl Log {
         self.open_file(slot);
     }
 
-    /// An epoch that no log of this server has given.
+    /// An epoch that was never given, not even in a run of which nothing but stray batches came
+    /// to the disk: they would count as this run's if they bore its epoch.
     pub(super) fn take_epoch(&mut self) -> Epoch {
-        self.next_epoch += 1;
-        Epoch(self.next_epoch * LOGS_MAX + u64::from(self.settings.log) % LOGS_MAX)
+        self.last_epoch += 1;
+        Epoch(self.last_epoch << 32 | u64::from(self.nonce))
     }
 
     /// The part of an epoch that is counted.
     pub(super) fn epoch_count(epoch: Epoch) -> u64 {
-        epoch.0 / LOGS_MAX
+        epoch.0 >> 32
     }
 
     /// Closes the active segment: what is left is to write its index.
@@ -263,6 +262,7 @@ impl Log {
             Job::Open { slot } => self.opened(slot, result),
             Job::Prepare { slot } => self.prepared(slot, result),
             Job::Zero { slot } => self.zeroed(slot, result),
+            Job::ReleaseFooter { slot } => self.footer_released(slot, result),
             Job::Release { slot } => self.released(slot, result),
             Job::Compaction => self.compaction_completed(result),
             Job::Forget => {}

@@ -11,6 +11,7 @@
 //! Remove      first         last            -
 //! Keyed       its order     the key         what the owner wants; kind of key in subject_len
 //! StreamGone  its order     0               -
+//! Replaces    an epoch      0               -   (that of a segment whose copy this one is)
 //! ```
 //! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` the
 //! header only) and is bound to the epoch and the place, so that a record that an earlier use
@@ -47,6 +48,8 @@ pub enum RecordKind {
     Keyed = 5,
     /// A stream is gone with all it had.
     StreamGone = 6,
+    /// This segment holds what is worth keeping of another.
+    Replaces = 7,
 }
 
 /// The fields of a record's header.
@@ -80,6 +83,7 @@ impl Head {
             4 => RecordKind::Remove,
             5 => RecordKind::Keyed,
             6 => RecordKind::StreamGone,
+            7 => RecordKind::Replaces,
             _ => return None,
         };
         let length = u32_at(bytes, 4);
@@ -208,7 +212,7 @@ impl NewKeyed<'_> {
     }
 }
 
-/// Fills `out` with a record that is only a header: `Remove`, `StreamGone`, `Pad`.
+/// Fills `out` with a record that is only a header: `Remove`, `StreamGone`, `Replaces`, `Pad`.
 pub fn write_bare(
     kind: RecordKind,
     stream: StreamNumber,
@@ -236,11 +240,11 @@ pub fn seal(record: &mut [u8], epoch: Epoch, offset: u32) {
     record[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// What a record's checksum is mixed with: differs between any two epochs at the same place.
+/// What a record's checksum is mixed with: as good as never the same in two epochs or places.
 #[inline]
 fn bound_to(epoch: Epoch, offset: u32) -> u32 {
-    let epoch = (epoch.0 as u32).wrapping_mul(0x9E37_79B1);
-    epoch ^ offset.wrapping_mul(0x85EB_CA6B)
+    let epoch = epoch.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (epoch >> 32) as u32 ^ offset.wrapping_mul(0x85EB_CA6B)
 }
 
 /// A whole record, verified or from memory.

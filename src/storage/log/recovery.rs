@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! header free, absent          ─▶ spare
-//! compacted, not sealed        ─▶ spare: its sources are all there
+//! compacted, not sealed        ─▶ spare if its sources are all there; else its end was damaged
 //! replaced by a compacted one  ─▶ spare
 //! sealed                       ─▶ index read; rebuilt from the data if it is damaged
 //! not sealed                   ─▶ data read to the tail, cut there, sealed
@@ -17,15 +17,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ahash::RandomState;
 use runtime::Files;
-use runtime::disk::FileEntry;
+use runtime::disk::{FileEntry, Operation};
 
 use super::index::{Index, Indexed, Messages, Removed};
 use super::layout::{BorderError, Footer, Header, SegmentUse, VERSION};
 use super::pipeline::Pipeline;
-use super::record::{BATCH_BYTES, Record, RecordKind};
+use super::record::{BATCH_BYTES, HEADER_BYTES, Head, Record, RecordKind};
 use super::segments::{Segment, Segments, Stage, reached_of};
-use super::{At, Epoch, Key, KeyKind, Log, LogSettings, Map, Slot, StreamNumber, checksum, tail};
+use super::{
+    At, Epoch, Job, Key, KeyKind, Log, LogSettings, Map, Slot, StreamNumber, checksum, space, tail,
+};
 use crate::Mark;
 
 /// Shortest file that can be a segment: a header, a footer and something between.
@@ -67,6 +70,11 @@ pub enum Damage {
         /// Its version.
         version: u16,
     },
+    /// A file is shorter than it was made; what is left of it is used.
+    Short {
+        /// Which file.
+        file: PathBuf,
+    },
     /// A sealed segment's index is damaged; it was rebuilt from the data.
     Index {
         /// Which file.
@@ -104,6 +112,9 @@ impl std::fmt::Display for Damage {
                 "{}: layout version {version}; this server knows {VERSION}",
                 file.display()
             ),
+            Damage::Short { file } => {
+                write!(f, "{}: the end is missing; what is left is used", file.display())
+            }
             Damage::Index { file } => {
                 write!(f, "{}: the index is damaged; the data replaces it", file.display())
             }
@@ -162,6 +173,8 @@ pub(super) struct FoundSegment {
     /// Its index, read or rebuilt.
     pub index: Vec<u8>,
     pub is_damaged: bool,
+    /// Its end is missing, and so is the room for an index.
+    pub is_short: bool,
 }
 
 impl Log {
@@ -184,9 +197,16 @@ impl Log {
         let mut report = Report::default();
         let mut found = Vec::new();
         let mut spares = Vec::new();
+        let mut unfinished = Vec::new();
+        // Copies that were not finished, and segments that were copied.
+        let mut needless = Vec::new();
         let (mut last_number, mut run, mut next_file) = (0, 0, 0);
         for folder in std::iter::once(&settings.folder).chain(&settings.adopted) {
             let entries = files.list(folder).map_err(failed(folder))?;
+            let is_unfinished = |entry: &&FileEntry| {
+                entry.path.extension().is_some_and(|kind| kind == space::UNFINISHED)
+            };
+            unfinished.extend(entries.iter().filter(is_unfinished).map(|e| e.path.clone()));
             let entries = entries.into_iter().filter(is_segment);
             let mut here = Vec::new();
             for entry in entries {
@@ -201,10 +221,15 @@ impl Log {
                 }
             }
             here.sort_by_key(|segment| segment.header.epoch);
-            tail::finish(files, &mut here, &mut spares, &mut report)?;
+            tail::finish(files, &mut here, &mut report)?;
+            drop_unfinished(&mut here, &mut needless, &mut report);
             found.append(&mut here);
         }
-        drop_replaced(&mut found, &mut spares);
+        drop_replaced(&mut found, &mut needless);
+        for segment in &mut needless {
+            tail::mark_free(files, segment)?;
+        }
+        spares.append(&mut needless);
         for segment in found.iter().chain(&spares) {
             run = run.max(segment.header.run);
             let last = segment.footer.as_ref().map_or(0, |footer| footer.last_batch);
@@ -213,6 +238,9 @@ impl Log {
         let sector = files.block_bytes(&settings.folder) as u32;
         let mut log = Log::empty(settings, sector, run + 1, next_file, last_number);
         log.take_in(&found, &spares, recover, &mut report);
+        for path in unfinished {
+            log.ask(Job::Forget, Operation::Remove { path: path.into() });
+        }
         Ok((log, report))
     }
 
@@ -233,7 +261,8 @@ impl Log {
             preparing: None,
             zeroing: None,
             next_file,
-            next_epoch: 0,
+            last_epoch: 0,
+            nonce: RandomState::new().hash_one(run) as u32,
             writer: None,
             pipeline: Pipeline::after(last_number),
             appended: Mark::default(),
@@ -266,7 +295,7 @@ impl Log {
         report: &mut Report,
     ) {
         for spare in spares {
-            self.next_epoch = self.next_epoch.max(Log::epoch_count(spare.header.epoch));
+            self.last_epoch = self.last_epoch.max(Log::epoch_count(spare.header.epoch));
             let slot = self.add_found(spare);
             let segment = &mut self.segments[slot];
             segment.sector = self.sector;
@@ -280,7 +309,7 @@ impl Log {
         }
         let mut indexes = Vec::new();
         for segment in found {
-            self.next_epoch = self.next_epoch.max(Log::epoch_count(segment.header.epoch));
+            self.last_epoch = self.last_epoch.max(Log::epoch_count(segment.header.epoch));
             let slot = self.add_found(segment);
             if let Some(index) = Index::parse(&segment.index) {
                 indexes.push((slot, index));
@@ -339,7 +368,7 @@ impl Log {
                     gathered.values.insert(key, keyed.value);
                 }
             }
-            RecordKind::Batch | RecordKind::Pad | RecordKind::Message => {}
+            RecordKind::Batch | RecordKind::Pad | RecordKind::Message | RecordKind::Replaces => {}
         }
     }
 
@@ -456,8 +485,8 @@ pub(super) fn look_at(
 ) -> Option<FoundSegment> {
     let file = || entry.path.clone();
     if entry.len < FILE_BYTES_MIN || entry.len > u64::from(u32::MAX) {
-        // Being made when the power went; or cut short afterwards.
-        return look_at_stump(entry, report);
+        report.damages.push(Damage::Header { file: entry.path.clone() });
+        return None;
     }
     let unreadable = |report: &mut Report, error: &io::Error| {
         let error = error.to_string();
@@ -468,15 +497,20 @@ pub(super) fn look_at(
         unreadable(report, &error);
         return None;
     }
-    let footer = match read_footer(files, entry) {
+    let (footer, is_broken) = match read_footer(files, entry) {
         Ok(footer) => footer,
         Err(error) => {
             unreadable(report, &error);
             return None;
         }
     };
+    let is_free = |epoch| footer.as_ref().is_some_and(|f: &Footer| f.is_free && f.epoch == epoch);
     let header = match Header::decode(&start) {
+        Ok(header) if is_free(header.epoch) => Header { used: SegmentUse::Free, ..header },
         Ok(header) => header,
+        Err(BorderError::Absent) if footer.as_ref().is_some_and(|f| f.is_free) => {
+            return Some(spare_of(entry));
+        }
         Err(BorderError::Absent) if footer.is_none() => return Some(spare_of(entry)),
         Err(BorderError::Version(version)) => {
             report.damages.push(Damage::Version { file: file(), version });
@@ -493,10 +527,18 @@ pub(super) fn look_at(
             }
         },
     };
-    let footer = footer.filter(|footer| footer.epoch == header.epoch);
+    if is_broken && header.used != SegmentUse::Free {
+        report.damages.push(Damage::Index { file: file() });
+    }
+    let footer = footer.filter(|footer| footer.epoch == header.epoch && !footer.is_free);
     let path = Rc::from(entry.path.as_path());
+    let is_short = entry.len < header.file_bytes && header.used != SegmentUse::Free;
+    if is_short {
+        report.damages.push(Damage::Short { file: file() });
+    }
     let header = Header { file_bytes: entry.len, ..header };
-    let mut segment = FoundSegment { path, header, footer, index: Vec::new(), is_damaged: false };
+    let (index, is_damaged) = (Vec::new(), is_short);
+    let mut segment = FoundSegment { path, header, footer, index, is_damaged, is_short };
     if header.used != SegmentUse::Free
         && let Some(footer) = &segment.footer
     {
@@ -519,14 +561,6 @@ pub(super) fn look_at(
     Some(segment)
 }
 
-/// A file too short to be a segment, or too long.
-fn look_at_stump(entry: &FileEntry, report: &mut Report) -> Option<FoundSegment> {
-    if entry.len > 0 {
-        report.damages.push(Damage::Header { file: entry.path.clone() });
-    }
-    None
-}
-
 fn spare_of(entry: &FileEntry) -> FoundSegment {
     let header = Header {
         used: SegmentUse::Free,
@@ -538,20 +572,24 @@ fn spare_of(entry: &FileEntry) -> FoundSegment {
         log: 0,
     };
     let path = Rc::from(entry.path.as_path());
-    FoundSegment { path, header, footer: None, index: Vec::new(), is_damaged: false }
+    let (index, is_damaged, is_short) = (Vec::new(), false, false);
+    FoundSegment { path, header, footer: None, index, is_damaged, is_short }
 }
 
-/// The footer, wherever the last sector may begin.
-fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<Option<Footer>> {
+/// The footer, wherever the last sector may begin; and whether there was one that is broken.
+fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<(Option<Footer>, bool)> {
+    let mut is_broken = false;
     for sector in [512, 4096, 1024, 2048] {
         let Some(at) = entry.len.checked_sub(sector) else { continue };
         let mut bytes = [0; 64];
         files.read_at(&entry.path, at, &mut bytes)?;
-        if let Ok(footer) = Footer::decode(&bytes) {
-            return Ok(Some(footer));
+        match Footer::decode(&bytes) {
+            Ok(footer) => return Ok((Some(footer), false)),
+            Err(BorderError::Absent) => {}
+            Err(_) => is_broken |= sector == 512 || bytes[..5] == *b"CWEND",
         }
     }
-    Ok(None)
+    Ok((None, is_broken))
 }
 
 /// What a damaged header must have said: by the footer, and by the first batch.
@@ -562,9 +600,18 @@ fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>)
         let claimed = Record::trusted(&bytes).and_then(|record| record.batch());
         let Some((epoch, _)) = claimed else { continue };
         let is_whole = Record::verified(&bytes, epoch, sector_bytes).is_some();
-        if is_whole && footer.is_none_or(|footer| footer.epoch == epoch) {
-            // Whether compaction wrote it matters only before it is sealed.
-            let used = SegmentUse::Log;
+        let sealed_or_free = footer.is_some_and(|footer| footer.epoch == epoch);
+        if is_whole && (sealed_or_free || footer.is_none_or(|footer| footer.is_free)) {
+            let is_free = sealed_or_free && footer.is_some_and(|footer| footer.is_free);
+            let mut first = [0; HEADER_BYTES];
+            let at = u64::from(sector_bytes) + BATCH_BYTES as u64;
+            files.read_at(&entry.path, at, &mut first).ok()?;
+            let is_copy = Head::decode(&first).is_some_and(|h| h.kind == RecordKind::Replaces);
+            let used = match (is_free, is_copy) {
+                (true, _) => SegmentUse::Free,
+                (false, true) => SegmentUse::Compacted,
+                (false, false) => SegmentUse::Log,
+            };
             let file_bytes = entry.len;
             let first_batch = Record::trusted(&bytes).map_or(0, |r| r.head.sequence);
             let (run, log) = (0, 0);
@@ -594,13 +641,34 @@ fn rebuild(files: &dyn Files, segment: &mut FoundSegment, report: &mut Report) {
     }
 }
 
-/// Turns segments that compaction has replaced into spares. A crash came before their release.
-fn drop_replaced(found: &mut Vec<FoundSegment>, spares: &mut Vec<FoundSegment>) {
+/// Takes out copies that compaction did not finish: their sources are all there. Of one
+/// that was finished some source is gone, so its end was damaged later.
+fn drop_unfinished(
+    here: &mut Vec<FoundSegment>,
+    needless: &mut Vec<FoundSegment>,
+    report: &mut Report,
+) {
+    let epochs: Vec<Epoch> = here.iter().map(|segment| segment.header.epoch).collect();
+    for place in (0..here.len()).rev() {
+        let segment = &mut here[place];
+        if segment.header.used != SegmentUse::Compacted || segment.footer.is_some() {
+            continue;
+        }
+        let index = Index::parse(&segment.index);
+        if index.is_none_or(|index| index.replaced().all(|epoch| epochs.contains(&epoch))) {
+            needless.push(here.remove(place));
+        } else {
+            segment.is_damaged = true;
+            report.damages.push(Damage::Index { file: segment.path.to_path_buf() });
+        }
+    }
+}
+
+/// Takes out segments that compaction has replaced. A crash came before their release.
+fn drop_replaced(found: &mut Vec<FoundSegment>, needless: &mut Vec<FoundSegment>) {
     let mut replaced = Vec::new();
     for segment in found.iter() {
-        if segment.header.used == SegmentUse::Compacted
-            && let Some(index) = Index::parse(&segment.index)
-        {
+        if let Some(index) = Index::parse(&segment.index) {
             replaced.extend(index.replaced());
         }
     }
@@ -608,7 +676,7 @@ fn drop_replaced(found: &mut Vec<FoundSegment>, spares: &mut Vec<FoundSegment>) 
         if replaced.contains(&found[place].header.epoch) {
             let mut segment = found.swap_remove(place);
             segment.index = Vec::new();
-            spares.push(segment);
+            needless.push(segment);
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Segment {
     pub is_damaged: bool,
     /// Compaction has it in hand.
     pub is_source: bool,
+    /// Segments that this one replaces and that are not released yet: it must outlive them.
+    pub replaces: Vec<Slot>,
 }
 
 /// One stream in one segment.
@@ -107,6 +109,7 @@ impl Segment {
             reads: 0,
             is_damaged: false,
             is_source: false,
+            replaces: Vec::new(),
         }
     }
 
@@ -220,6 +223,13 @@ impl Segments {
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Segment)> {
         let numbered = self.slots.iter().enumerate();
         numbered.filter_map(|(at, segment)| Some((Slot(at as u32), segment.as_ref()?)))
+    }
+
+    /// A segment was released: what replaces it may go, too.
+    pub fn replaced_is_released(&mut self, released: Slot) {
+        for segment in self.slots.iter_mut().flatten() {
+            segment.replaces.retain(|&slot| slot != released);
+        }
     }
 
     /// A stream is gone: nothing of it is needed.

@@ -2,8 +2,9 @@
 //! is, and used again or removed.
 //!
 //! ```text
-//! make:     open ─▶ allocate ─▶ flush ─▶ flush folder ─▶ usable ─▶ zeroes, in the background
-//! release:  header "free" ─▶ usable again │ close ─▶ remove ─▶ flush folder
+//! make:     open ".new" ─▶ allocate ─▶ flush ─▶ rename ".seg" ─▶ flush folder ─▶ usable
+//!           ─▶ zeroes, in the background
+//! release:  footer "free" ─▶ header "free" ─▶ usable again │ close ─▶ remove ─▶ flush folder
 //! ```
 //! Space is allocated before anything is appended to it, so a full disk is known early. Zeroes
 //! make the first write as quick as the second; a segment that is needed sooner goes without.
@@ -14,8 +15,9 @@ use std::rc::Rc;
 use buffer::Block;
 use runtime::disk::{DiskError, Done, Durability, Opening, Operation};
 
-use super::layout::{Header, SegmentUse};
+use super::layout::{Footer, Header, SegmentUse};
 use super::segments::{Segment, SegmentFile, Stage};
+use super::writer::whole_sectors;
 use super::{AppendError, Job, Key, KeyKind, Log, Slot, StreamNumber, Trouble};
 
 /// Segments kept ready.
@@ -29,6 +31,9 @@ const ZERO_BYTES: usize = 1 << 20;
 /// Each segment is so many times as long as the one before, until they are long enough.
 const GROWTH_SHIFT: u32 = 2;
 
+/// Ends the name of a segment file that is being made.
+pub const UNFINISHED: &str = "new";
+
 /// A segment file being made.
 #[derive(Debug)]
 pub struct Preparing {
@@ -41,6 +46,7 @@ enum Step {
     Open,
     Allocate,
     Flush,
+    Rename,
     FlushFolder,
     /// It could not be made, though records wait for it.
     Again,
@@ -119,10 +125,10 @@ impl Log {
     fn open_new(&mut self, slot: Slot) {
         let path = self.settings.folder.join(format!("{:08}.seg", self.next_file));
         self.next_file += 1;
-        let path: Rc<Path> = path.into();
         let segment = &mut self.segments[slot];
-        segment.path = Rc::clone(&path);
+        segment.path = path.into();
         segment.file = SegmentFile::Opening;
+        let path = unfinished(&segment.path);
         self.ask(Job::Prepare { slot }, Operation::Open { path, opening: Opening::New });
     }
 
@@ -143,6 +149,10 @@ impl Log {
             Step::Open => (Step::Allocate, Operation::Allocate { file, bytes }),
             Step::Allocate => (Step::Flush, Operation::Flush { file }),
             Step::Flush => {
+                let to = Rc::clone(&segment.path);
+                (Step::Rename, Operation::Rename { from: unfinished(&to), to })
+            }
+            Step::Rename => {
                 let path = Rc::from(self.settings.folder.as_path());
                 (Step::FlushFolder, Operation::FlushFolder { path })
             }
@@ -197,7 +207,7 @@ impl Log {
     }
 
     fn preparing_failed(&mut self, slot: Slot, error: DiskError) {
-        let path = Rc::clone(&self.segments[slot].path);
+        let path = unfinished(&self.segments[slot].path);
         if let SegmentFile::Open(file) = self.segments[slot].file {
             self.ask(Job::Forget, Operation::Close { file });
             self.ask(Job::Forget, Operation::Remove { path });
@@ -260,7 +270,8 @@ impl Log {
             return;
         }
         let is_dead = |(slot, segment): (Slot, &Segment)| {
-            let idle = segment.stage == Stage::Sealed && !segment.is_source;
+            let idle =
+                segment.stage == Stage::Sealed && !segment.is_source && segment.replaces.is_empty();
             (idle && segment.live_messages == 0).then_some(slot)
         };
         let candidates: Vec<Slot> = self.segments.iter().filter_map(is_dead).collect();
@@ -279,7 +290,7 @@ impl Log {
     }
 
     /// Whether something but messages in a segment is needed as long as other segments stand.
-    fn needs_controls_of(&self, slot: Slot) -> bool {
+    pub(super) fn needs_controls_of(&self, slot: Slot) -> bool {
         let segment = &self.segments[slot];
         if segment.is_damaged {
             return true;
@@ -314,6 +325,7 @@ impl Log {
         self.segments.iter().any(|(slot, segment)| {
             !but.contains(&slot)
                 && (segment.streams.contains_key(&stream)
+                    || segment.reached.contains_key(&stream)
                     || segment.keys.iter().any(|key| key.stream == stream))
         })
     }
@@ -336,10 +348,22 @@ impl Log {
         }
     }
 
-    /// Writes the header that says that a segment's file is free.
+    /// Writes the footer that says that a segment's file is free; the header follows.
     pub(super) fn write_free(&mut self, slot: Slot) {
         let segment = &self.segments[slot];
-        let SegmentFile::Open(file) = segment.file else { return };
+        let footer = Footer::free(segment.epoch).encode();
+        let sector = segment.sector;
+        let bytes = whole_sectors(&footer, sector as usize);
+        let offset = segment.file_bytes - sector;
+        self.write_ending(Job::ReleaseFooter { slot }, slot, offset, bytes);
+    }
+
+    /// The footer says that the file is free.
+    pub(super) fn footer_released(&mut self, slot: Slot, result: Result<Done, DiskError>) {
+        if let Err(error) = result {
+            return self.fail(slot, error);
+        }
+        let segment = &self.segments[slot];
         let header = Header {
             used: SegmentUse::Free,
             sector_bytes: segment.sector,
@@ -349,13 +373,8 @@ impl Log {
             first_batch: 0,
             log: self.settings.log,
         };
-        let mut block = Block::new(buffer::BLOCK_ALIGN);
-        let out = block.claim(segment.sector as usize);
-        out.fill(0);
-        let fields = header.encode();
-        out[..fields.len()].copy_from_slice(&fields);
-        let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
-        self.ask(Job::Release { slot }, Operation::Write { file, offset: 0, bytes, durability });
+        let bytes = whole_sectors(&header.encode(), segment.sector as usize);
+        self.write_ending(Job::Release { slot }, slot, 0, bytes);
     }
 
     /// A segment's file is marked free.
@@ -372,6 +391,8 @@ impl Log {
                 }
             }
         }
+        self.compaction.released(slot);
+        self.segments.replaced_is_released(slot);
         self.forget_reads(slot);
         self.segments[slot].clear();
         // What was kept for this one's sake may be free now.
@@ -421,4 +442,10 @@ impl Log {
             self.use_again_or_remove(slot);
         }
     }
+}
+
+/// The name of a segment file until it has its whole length: a short one that bears its final
+/// name was cut.
+fn unfinished(path: &Path) -> Rc<Path> {
+    path.with_extension(UNFINISHED).into()
 }

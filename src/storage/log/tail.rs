@@ -15,10 +15,10 @@ use std::path::Path;
 use runtime::Files;
 
 use super::index::{Index, IndexBuilder};
-use super::layout::{Header, SegmentUse};
+use super::layout::{Footer, Header, SegmentUse};
 use super::record::{BATCH_BYTES, Head, Record, RecordKind};
 use super::recovery::{Damage, FoundSegment, OpenError, Report};
-use super::writer::Ending;
+use super::writer::{Ending, whole_sectors};
 
 /// The data of a segment, taken apart.
 pub struct Scan {
@@ -75,7 +75,10 @@ impl Scan {
 
     fn batch_at(&self, start: usize) -> Option<FoundBatch> {
         let record = self.record_at(start)?;
-        let (_, length) = record.batch()?;
+        let (epoch, length) = record.batch()?;
+        if epoch != self.header.epoch {
+            return None;
+        }
         let end = (start + length as usize).min(self.bytes.len());
         let (records, broken) = self.records_between(start + BATCH_BYTES, end);
         Some(FoundBatch {
@@ -209,22 +212,15 @@ impl Row {
 }
 
 /// Reads, cuts and seals the segments of one folder that were not sealed when the server ended.
-/// `here` is in the order of epochs; what means nothing goes to `spares`.
+/// `here` is in the order of epochs. Copies that were not sealed are read only.
 ///
 /// # Errors
 /// [`OpenError`] when a segment cannot be sealed.
 pub fn finish(
     files: &dyn Files,
-    here: &mut Vec<FoundSegment>,
-    spares: &mut Vec<FoundSegment>,
+    here: &mut [FoundSegment],
     report: &mut Report,
 ) -> Result<(), OpenError> {
-    for place in (0..here.len()).rev() {
-        let segment = &here[place];
-        if segment.header.used == SegmentUse::Compacted && segment.footer.is_none() {
-            spares.push(here.remove(place));
-        }
-    }
     let mut safe = 0;
     let mut scans = Vec::new();
     for (place, segment) in here.iter_mut().enumerate() {
@@ -236,6 +232,9 @@ pub fn finish(
             continue;
         }
         match scan(files, &segment.path, &segment.header, None) {
+            Ok(scan) if segment.header.used == SegmentUse::Compacted => {
+                segment.index = scan.rebuilt(&segment.path, &mut Report::default()).encode();
+            }
             Ok(scan) => {
                 safe = scan.batches.iter().map(|batch| batch.safe).fold(safe, u64::max);
                 scans.push((place, scan));
@@ -277,19 +276,54 @@ fn seal(
     data_end: u32,
     last_batch: u64,
 ) -> Result<(), OpenError> {
+    if segment.is_short {
+        segment.index = index.encode();
+        return Ok(());
+    }
     let Header { epoch, sector_bytes, file_bytes, .. } = segment.header;
     let file_bytes = file_bytes as u32;
     let ending = Ending::new(index, epoch, data_end, last_batch, sector_bytes, file_bytes);
     let parts =
         [(ending.footer.index_at, &ending.index), (ending.footer_at, &ending.footer_sector)];
     for (offset, bytes) in parts {
-        files.write_at(&segment.path, u64::from(offset), bytes).map_err(|error| {
-            let path = segment.path.to_path_buf();
-            OpenError::System { path, error }
-        })?;
+        write(files, segment, u64::from(offset), bytes)?;
     }
     segment.footer = Some(ending.footer);
     segment.index = ending.index[..ending.footer.index_bytes as usize].to_vec();
     segment.is_damaged |= Index::parse(&segment.index).is_some_and(|i| i.damaged().count() > 0);
     Ok(())
+}
+
+/// Marks a segment's file free, as `Log::write_free` does.
+///
+/// # Errors
+/// [`OpenError`] when that cannot be written.
+pub fn mark_free(files: &dyn Files, segment: &mut FoundSegment) -> Result<(), OpenError> {
+    segment.header.used = SegmentUse::Free;
+    segment.index = Vec::new();
+    let Header { epoch, sector_bytes, file_bytes, .. } = segment.header;
+    let sector = sector_bytes as usize;
+    let parts = [
+        (
+            file_bytes - u64::from(sector_bytes),
+            whole_sectors(&Footer::free(epoch).encode(), sector),
+        ),
+        (0, whole_sectors(&segment.header.encode(), sector)),
+    ];
+    for (offset, bytes) in parts {
+        write(files, segment, offset, &bytes)?;
+    }
+    Ok(())
+}
+
+fn write(
+    files: &dyn Files,
+    segment: &FoundSegment,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), OpenError> {
+    files.write_at(&segment.path, offset, bytes).map_err(|error| {
+        let path = segment.path.to_path_buf();
+        OpenError::System { path, error }
+    })
 }

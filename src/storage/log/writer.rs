@@ -182,6 +182,7 @@ impl Ending {
         let index_at = footer_at - room;
         assert!(index_at >= data_end, "room for the index was kept");
         let footer = Footer {
+            is_free: false,
             epoch,
             data_end,
             index_at,
@@ -196,7 +197,7 @@ impl Ending {
 }
 
 /// These bytes, then zeroes up to `len`.
-fn whole_sectors(bytes: &[u8], len: usize) -> BlockSlice {
+pub fn whole_sectors(bytes: &[u8], len: usize) -> BlockSlice {
     let mut block = Block::new(len.next_multiple_of(buffer::BLOCK_ALIGN));
     block.append(bytes);
     block.claim(len - bytes.len()).fill(0);

@@ -64,8 +64,11 @@ fn a_file_is_made_written_read_and_removed() {
     assert_eq!(found.bytes(), [7; BLOCK_ALIGN], "up to the end of the file");
     let entry = SystemFiles.list(&folder.0).unwrap().pop().unwrap();
     assert_eq!((&*entry.path, entry.len), (&*path, 2 * BLOCK_ALIGN as u64));
+    let to: Rc<Path> = folder.0.join("b.seg").into();
+    let (from, to) = (path, to);
+    run(&mut net, Operation::Rename { from, to: Rc::clone(&to) }).unwrap();
     run(&mut net, Operation::Close { file }).unwrap();
-    run(&mut net, Operation::Remove { path }).unwrap();
+    run(&mut net, Operation::Remove { path: to }).unwrap();
     assert!(SystemFiles.list(&folder.0).unwrap().is_empty());
 }
 
