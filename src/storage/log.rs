@@ -3,7 +3,9 @@
 //! ```text
 //! append ──▶ open batch ──close──▶ waiting ──submit──▶ under way (two at most) ──▶ durable
 //!              └ one block after another, each a piece of the active segment
-//! segment: Preparing ─▶ Spare ─▶ Active ─▶ Sealing ─▶ Sealed ─▶ Releasing ─▶ Spare, or removed
+//! segment: Preparing ─▶ Spare ─▶ Active ─▶ Sealing ─▶ Sealed ─▶ Doomed ─▶ Releasing ─▶ Released
+//!             ▲                                                                  │ file removed
+//!             └──────────────────────────────────────────────────────────────────┘
 //! ```
 //! Nothing here waits and nothing here calls the disk but [`Log::turn`]: what was asked for in
 //! between leaves with it. What is appended can be read at once; it is safe when

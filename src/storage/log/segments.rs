@@ -23,8 +23,12 @@ pub enum Stage {
     Sealing,
     /// It is complete.
     Sealed,
+    /// Nothing in it is needed once what was appended so far is safe.
+    Doomed,
     /// Nothing in it is needed; its file is being marked free.
     Releasing,
+    /// Its file is free, but someone still reads it.
+    Released,
 }
 
 /// A segment's file.

@@ -285,7 +285,7 @@ impl Log {
 
     /// Nothing in a segment is needed when what was appended so far is safe.
     pub(super) fn doom(&mut self, slot: Slot) {
-        self.segments[slot].stage = Stage::Releasing;
+        self.segments[slot].stage = Stage::Doomed;
         self.doomed.push_back((slot, self.appended));
     }
 
@@ -342,6 +342,7 @@ impl Log {
 
     /// Marks a segment's file free; what stands in it is forgotten when that is done.
     fn release_segment(&mut self, slot: Slot) {
+        self.segments[slot].stage = Stage::Releasing;
         match self.segments[slot].file {
             SegmentFile::Open(_) => self.write_free(slot),
             _ => self.open_file(slot),
@@ -395,6 +396,7 @@ impl Log {
         self.segments.replaced_is_released(slot);
         self.forget_reads(slot);
         self.segments[slot].clear();
+        self.segments[slot].stage = Stage::Released;
         // What was kept for this one's sake may be free now.
         self.segments.look_for_dead();
         self.use_again_or_remove(slot);
@@ -438,7 +440,7 @@ impl Log {
     pub(super) fn read_ended(&mut self, slot: Slot) {
         self.segments[slot].reads -= 1;
         let segment = &self.segments[slot];
-        if segment.reads == 0 && segment.stage == Stage::Releasing && segment.streams.is_empty() {
+        if segment.reads == 0 && segment.stage == Stage::Released {
             self.use_again_or_remove(slot);
         }
     }
