@@ -204,6 +204,7 @@ impl PlainDisk {
                 return Ok(Done::Read(into));
             }
             Operation::Allocate { file, bytes } => self.file(file).set_len(bytes)?,
+            Operation::Rename { from, to } => std::fs::rename(from, to)?,
             Operation::Close { file } => self.files[file.0 as usize] = None,
             Operation::Remove { path } => std::fs::remove_file(path)?,
             Operation::Flush { .. } | Operation::FlushFolder { .. } => {}
