@@ -1,5 +1,7 @@
 //! Reading `accounts`. spec/cli-and-config.md §7.3
 
+use std::collections::HashSet;
+
 use crate::accounts::{Account, AccountLimits, GLOBAL, TraceDestination};
 use crate::declaration::{Inside, Known};
 use crate::exchange;
@@ -59,19 +61,19 @@ impl Declared {
 
 /// Reads the block, or a list of names.
 pub(crate) fn read(entry: &Entry, tree: &mut Tree<'_>) -> Vec<Declared> {
-    let mut declared = Vec::new();
+    let (mut declared, mut names) = (Vec::new(), HashSet::new());
     match &entry.node.value {
         Value::Array(nodes) => {
             for node in nodes {
                 if let Some(name) = tree.text("accounts", node) {
-                    add(&mut declared, name, node.place, tree);
+                    add(&mut declared, &mut names, name, node.place, tree);
                 }
             }
         }
         Value::Map(map) => {
             for (name, entry) in map.written().into_iter().filter(|(_, entry)| !entry.used) {
                 if let Some(inside) = tree.map(name, &entry.node)
-                    && let Some(place) = add(&mut declared, name, entry.place, tree)
+                    && let Some(place) = add(&mut declared, &mut names, name, entry.place, tree)
                 {
                     read_account(inside, place, tree);
                 }
@@ -91,6 +93,7 @@ pub(crate) fn read(entry: &Entry, tree: &mut Tree<'_>) -> Vec<Declared> {
 
 fn add<'d>(
     declared: &'d mut Vec<Declared>,
+    names: &mut HashSet<String>,
     name: &str,
     place: Place,
     tree: &mut Tree<'_>,
@@ -100,7 +103,7 @@ fn add<'d>(
         tree.note_problem(place, Conflict::ReservedAccount);
         return None;
     }
-    if declared.iter().any(|known| known.account.name == name) {
+    if !names.insert(name.to_owned()) {
         tree.note_problem(place, Conflict::DuplicateAccount(name.to_owned()));
         return None;
     }

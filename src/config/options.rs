@@ -289,7 +289,7 @@ pub struct User {
     /// Who it is.
     pub login: Login,
     /// What it may publish and subscribe to; everything without it, unless there are defaults.
-    pub permissions: Option<Permissions>,
+    pub permissions: Option<Box<Permissions>>,
     /// How it may connect.
     pub connections: ConnectionKinds,
 }

@@ -53,7 +53,7 @@ fn read_user(node: &Node, tree: &mut Tree<'_>) -> Option<User> {
         "user" => name = tree.text(key, &entry.node).unwrap_or_default().to_owned(),
         "password" => password = tree.text(key, &entry.node).unwrap_or_default().to_owned(),
         "nkey" => nkey = tree.text(key, &entry.node).map(str::to_owned),
-        "permissions" => permissions = Permissions::read(entry, tree),
+        "permissions" => permissions = Permissions::read(entry, tree).map(Box::new),
         "allowed_connection_types" => connections = read_kinds(&entry.node, tree),
         _ => {
             if tree.switch(key, &entry.node) == Some(true) {

@@ -153,6 +153,16 @@ pub fn check_locked_memory() -> Result<(), HostError> {
     }
 }
 
+/// Gives the system back what was freed: reading a large configuration takes several times what
+/// it leaves, and the allocator would keep that.
+pub fn return_freed_memory() {
+    // SAFETY: a plain library call without arguments that could be wrong.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
 /// Lets the cores' threads go before the calling thread, where they share a core with it.
 pub fn give_way() {
     /// Steps down from the usual priority.

@@ -304,7 +304,7 @@ impl Users {
         account: AccountId,
         default: Option<&config::permissions::Permissions>,
     ) {
-        let permissions = user.permissions.as_ref().or(default);
+        let permissions = user.permissions.as_deref().or(default);
         let known = Arc::new(Known {
             login: user.login.clone(),
             account,

@@ -4,9 +4,11 @@
 //! Both kinds of import are ways out of an account: a message of a stream goes from the exporter
 //! to each importer, a request from the importer to the exporter.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use base::AccountId;
 use config::accounts::{Account, Export, ExportKind, Import, ImportKind, Latency, ResponseKind};
-use std::time::Duration;
 use subject::{Transform, TransformError, name};
 
 use crate::account::Accounts;
@@ -135,6 +137,8 @@ pub(crate) fn ways(
     accounts: &Accounts,
 ) -> Result<Vec<(AccountId, Way)>, ImportError> {
     let mut placed: Vec<Placed> = Vec::new();
+    let by_name: HashMap<&str, &Account> =
+        declared.iter().map(|account| (account.name.as_str(), account)).collect();
     for importer in declared {
         let mut seen: Vec<&Import> = Vec::new();
         for import in &importer.imports {
@@ -146,7 +150,7 @@ pub(crate) fn ways(
                 });
             }
             seen.push(import);
-            placed.push(place(importer, import, declared, accounts)?);
+            placed.push(place(importer, import, &by_name, accounts)?);
         }
     }
     refuse_cycles(&placed)?;
@@ -163,11 +167,11 @@ fn kind_of(import: &Import) -> &'static str {
 fn place(
     importer: &Account,
     import: &Import,
-    declared: &[Account],
+    by_name: &HashMap<&str, &Account>,
     accounts: &Accounts,
 ) -> Result<Placed, ImportError> {
     let name = || importer.name.clone();
-    let exporter = declared.iter().find(|account| account.name == import.account);
+    let exporter = by_name.get(import.account.as_str());
     let ids = (accounts.find(&importer.name), accounts.find(&import.account));
     let (Some(exporter), (Some(here), Some(there))) = (exporter, ids) else {
         let kind = kind_of(import);
@@ -247,35 +251,49 @@ impl Way {
     }
 }
 
+/// How far a way was followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    New,
+    /// It is on the way that is being followed.
+    Open,
+    /// It leads to no cycle.
+    Fine,
+}
+
 /// Refuses ways on which a message could come back to where it was.
 fn refuse_cycles(placed: &[Placed]) -> Result<(), ImportError> {
-    // 0: not visited, 1: on the way that is being followed, 2: leads to no cycle.
-    let mut marks = vec![0_u8; placed.len()];
+    let mut leaving: HashMap<AccountId, Vec<usize>> = HashMap::new();
+    for (number, placed) in placed.iter().enumerate() {
+        leaving.entry(placed.from).or_default().push(number);
+    }
+    let mut marks = vec![Mark::New; placed.len()];
     for start in 0..placed.len() {
+        // Each way that is followed, and how many of those behind it were looked at.
         let mut path = vec![(start, 0)];
-        while let Some((at, next)) = path.last_mut() {
-            let (at, from) = (*at, *next);
-            marks[at] = 1;
-            let follows = |other: &Placed| {
-                let way = &placed[at].way;
-                other.way.is_service() == way.is_service()
-                    && other.from == way.to
-                    && name::overlaps(&other.way.source, &way.arriving())
+        while let Some((at, looked)) = path.last_mut() {
+            marks[*at] = Mark::Open;
+            let way = &placed[*at].way;
+            let behind = leaving.get(&way.to).map(Vec::as_slice).unwrap_or_default();
+            let follows = |other: &usize| {
+                let other_way = &placed[*other].way;
+                marks[*other] != Mark::Fine
+                    && other_way.is_service() == way.is_service()
+                    && name::overlaps(&other_way.source, &way.arriving())
             };
-            let found =
-                (from..placed.len()).find(|&other| marks[other] != 2 && follows(&placed[other]));
-            match found {
-                Some(other) if marks[other] == 1 => {
+            let found = behind[*looked..].iter().position(follows);
+            match found.map(|at| (at, behind[*looked + at])) {
+                Some((_, other)) if marks[other] == Mark::Open => {
                     let Placed { importer, subject, .. } = &placed[other];
                     let (importer, subject) = (importer.clone(), subject.clone());
                     return Err(ImportError::Cycle { importer, subject });
                 }
-                Some(other) => {
-                    *next = other + 1;
+                Some((skipped, other)) => {
+                    *looked += skipped + 1;
                     path.push((other, 0));
                 }
                 None => {
-                    marks[at] = 2;
+                    marks[*at] = Mark::Fine;
                     path.pop();
                 }
             }

@@ -204,6 +204,7 @@ async fn start(
     };
     // From here on this is the control thread.
     host::give_way();
+    host::return_freed_memory();
     // Before the line that tools wait for: then they look for the files.
     let ports_file = match write_files(&options, address, http_address) {
         Ok(ports_file) => ports_file,

@@ -16,6 +16,7 @@ use config::parser::Disk;
 use config::{Options, reload};
 use log_writer::LogWriter;
 use monitor::Source;
+use runtime::host;
 use security::{Directory, ImportError};
 
 use crate::command::Command;
@@ -120,6 +121,7 @@ impl Control {
         }
         let digest = new.config_digest.clone();
         self.obey(Arc::new(new), directory).await;
+        host::return_freed_memory();
         for change in changes {
             self.log.say(Level::Info, format!("Reloaded: {}", change.text));
         }

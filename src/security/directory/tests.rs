@@ -142,7 +142,7 @@ fn a_changed_user_is_told_from_one_that_is_gone() {
     let with_deny = |deny: &[&str]| {
         let mut permissions = config::permissions::Permissions::default();
         permissions.publish.deny = deny.iter().map(|text| (*text).to_owned()).collect();
-        let ann = User { permissions: Some(permissions), ..user("ann", "a") };
+        let ann = User { permissions: Some(Box::new(permissions)), ..user("ann", "a") };
         with(Auth::Users(vec![ann]))
     };
     let (one, other) = (with_deny(&["x"]), with_deny(&["y"]));
