@@ -282,7 +282,13 @@ impl<S: Source + Operator> SystemDesk<S> {
                 subsz::answer(scene, &request).await
             }
             AccountTopic::Leafz => switched_off::leafz(scene),
-            AccountTopic::Jsz => return Err(Refusal::Failed("jetstream not enabled".into())),
+            AccountTopic::Jsz => {
+                let why = match scene.source.jetstream() {
+                    None => "jetstream not enabled",
+                    Some(_) => "JetStream's figures by account are not built yet",
+                };
+                return Err(Refusal::Failed(why.into()));
+            }
             AccountTopic::Info => scene.json(&accountz::info(scene, name).await?),
             AccountTopic::Statz => {
                 let request = accstatz::Request::from_options(decode(payload)?).of_account(name);

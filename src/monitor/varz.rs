@@ -104,7 +104,7 @@ struct Off {}
 
 /// JetStream; an empty object when it is switched off.
 #[derive(Serialize)]
-struct JetStream<'a> {
+pub(crate) struct JetStream<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<jsz::Config<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ struct JetStream<'a> {
 }
 
 impl<'a> JetStream<'a> {
-    fn of(figures: Option<&'a JetStreamFigures>) -> JetStream<'a> {
+    pub(crate) fn of(figures: Option<&'a JetStreamFigures>) -> JetStream<'a> {
         let (config, stats) = (figures.map(jsz::Config::of), figures.map(jsz::Stats::of));
         JetStream { config, stats }
     }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Refusal;
-use super::statsz::ServerStats;
 use crate::source::ServerFacts;
 use crate::text::rfc3339;
 
@@ -88,15 +87,10 @@ impl Envelope {
         [b"{\"server\":", &server[..], b",\"error\":", &json(&error), b"}"].concat()
     }
 
-    /// ServerStatsMsg.
-    pub(super) fn with_stats(
-        &self,
-        facts: &ServerFacts,
-        now_ns: u64,
-        stats: &ServerStats,
-    ) -> Vec<u8> {
+    /// ServerStatsMsg. `stats` is JSON.
+    pub(super) fn with_stats(&self, facts: &ServerFacts, now_ns: u64, stats: &[u8]) -> Vec<u8> {
         let server = json(&self.introduce(facts, now_ns));
-        [b"{\"server\":", &server[..], b",\"statsz\":", &json(stats), b"}"].concat()
+        [b"{\"server\":", &server[..], b",\"statsz\":", stats, b"}"].concat()
     }
 }
 

@@ -4,15 +4,16 @@
 use base::Counter;
 use serde::Serialize;
 
+use super::envelope::json;
 use crate::accstatz::{DataStats, usage};
 use crate::answer::Scene;
 use crate::source::{Source, Traffic};
 use crate::text::rfc3339;
-use crate::varz::ByKind;
+use crate::varz::{ByKind, JetStream};
 
 /// In the order of the table. Routes and gateways come with them.
 #[derive(Serialize)]
-pub(super) struct ServerStats {
+struct ServerStats<'a> {
     start: String,
     mem: u64,
     cores: usize,
@@ -35,17 +36,21 @@ pub(super) struct ServerStats {
     #[serde(skip_serializing_if = "crate::subsz::is_zero")]
     stalled_clients: u64,
     active_servers: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jetstream: Option<JetStream<'a>>,
     gomaxprocs: usize,
 }
 
-pub(super) async fn stats<S: Source>(scene: &Scene<'_, S>) -> ServerStats {
+/// The figures now, as JSON.
+pub(super) async fn stats<S: Source>(scene: &Scene<'_, S>) -> Vec<u8> {
+    let figures = scene.source.jetstream();
     let facts = scene.source.facts();
     let total = |counter| scene.total(counter);
     let traffic = |msgs, bytes| Traffic { msgs: total(msgs), bytes: total(bytes) };
     let sent = traffic(Counter::OutMsgs, Counter::OutBytes);
     let received = traffic(Counter::InMsgs, Counter::InBytes);
     let used = usage(scene.source).await;
-    ServerStats {
+    json(&ServerStats {
         start: rfc3339(facts.start_ns),
         mem: scene.process.resident_bytes(),
         cores: facts.cores,
@@ -64,6 +69,7 @@ pub(super) async fn stats<S: Source>(scene: &Scene<'_, S>) -> ServerStats {
         stale_connection_stats: ByKind::clients(total(Counter::StaleConnections)),
         stalled_clients: total(Counter::StalledClients),
         active_servers: 1,
+        jetstream: figures.as_ref().map(|figures| JetStream::of(Some(figures))),
         gomaxprocs: scene.source.shards().len(),
-    }
+    })
 }
