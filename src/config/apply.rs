@@ -143,7 +143,9 @@ impl Applier<'_> {
                 let (host, port) = address::host_port(text)?;
                 set(self.draft, (!host.is_empty()).then_some(host), port);
             }
-            (Kind::TextList(set), value) => set(self.draft, texts(value, kind)?),
+            (Kind::TextList(set), value) => set(self.draft, texts(value, kind)?)?,
+            (Kind::SwitchOrText(set, _), Value::Bool(on)) => set(self.draft, *on),
+            (Kind::SwitchOrText(_, set), Value::Text(text)) => set(self.draft, text)?,
             (Kind::TextMap(set), Value::Map(map)) => {
                 let text = |value: &Value| match value {
                     Value::Text(text) => Some(text.clone()),
@@ -343,7 +345,7 @@ fn at_least(span: Duration, min: Duration) -> Result<Duration, ValueError> {
     Err(ValueError::TooShort { value: duration::print(span), min: duration::print(min) })
 }
 
-fn parse_span(text: &str) -> Result<Duration, ValueError> {
+pub(crate) fn parse_span(text: &str) -> Result<Duration, ValueError> {
     duration::parse(text).map_err(|reason| match reason {
         duration::DurationError::Negative => ValueError::NotPositive,
         reason => ValueError::Duration { text: text.to_owned(), reason },

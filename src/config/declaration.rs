@@ -151,7 +151,9 @@ pub enum Kind {
     /// A port, or `host:port`. A port of 0 is `None`, an empty host too.
     Listen(fn(&mut Draft, Option<&str>, Option<Port>)),
     /// Text, or a list of text.
-    TextList(fn(&mut Draft, Vec<String>)),
+    TextList(fn(&mut Draft, Vec<String>) -> Result<(), ValueError>),
+    /// A boolean, or text.
+    SwitchOrText(fn(&mut Draft, bool), fn(&mut Draft, &str) -> Result<(), ValueError>),
     /// Text by keys of the user's own choice.
     TextMap(fn(&mut Draft, BTreeMap<String, String>)),
     /// Booleans by keys of the user's own choice.
@@ -188,6 +190,7 @@ impl Kind {
             Kind::Text(_) | Kind::TextOrCount(_) | Kind::Secret(_) | Kind::Choice(..) => "text",
             Kind::Listen(_) => "port or host:port",
             Kind::TextList(_) => "text or a list of text",
+            Kind::SwitchOrText(..) => "a boolean or text",
             Kind::TextMap(_) => "a block of text",
             Kind::SwitchMap(_) => "a block of booleans",
             Kind::Block(_) => "a block",

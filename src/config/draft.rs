@@ -8,6 +8,7 @@ use crate::limits;
 use crate::options::{Auth, Options, Secret, User};
 use crate::place::Place;
 use crate::problem::{Conflict, Diagnostics, Warning};
+use crate::tls;
 
 /// Options that are not checked against each other yet.
 #[derive(Debug, Default)]
@@ -45,6 +46,7 @@ impl Draft {
         check_accounts(&options, found);
         check_sizes(&options, found);
         check_lame_duck(&options, found);
+        tls::check(&options, found);
         options
     }
 }

@@ -6,6 +6,7 @@
 use crate::declaration::{Declaration, Status};
 use crate::draft::Draft;
 use crate::table;
+use crate::tls;
 
 /// One flag.
 #[derive(Debug)]
@@ -80,6 +81,8 @@ pub enum Group {
     Logging,
     /// Who may connect.
     Authorization,
+    /// TLS.
+    Tls,
     /// Streams.
     JetStream,
     /// Cores and the trade between latency and throughput.
@@ -92,10 +95,11 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the help.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 8] = [
         Group::Server,
         Group::Logging,
         Group::Authorization,
+        Group::Tls,
         Group::JetStream,
         Group::Corewire,
         Group::Common,
@@ -108,6 +112,7 @@ impl Group {
             Group::Server => "Server Options",
             Group::Logging => "Logging Options",
             Group::Authorization => "Authorization Options",
+            Group::Tls => "TLS Options",
             Group::JetStream => "JetStream Options",
             Group::Corewire => "Corewire Options",
             Group::NotBuilt => "Known to NATS, not built yet (refused)",
@@ -253,12 +258,12 @@ pub static FLAGS: &[Flag] = &[
     switch(&["help", "h"], Group::Common, Does::Help),
     switch(&["version", "v"], Group::Common, Does::Version),
     switch(&["help_tls"], Group::Common, Does::HelpTls),
-    missing_value(&["https_port", "ms"], "port", "Use port for https monitoring"),
-    missing_switch(&["tls"], "Enable TLS, do not verify clients"),
-    missing_value(&["tlscert"], "file", "Server certificate file"),
-    missing_value(&["tlskey"], "file", "Private key for server certificate"),
-    missing_switch(&["tlsverify"], "Enable TLS, verify client certificates"),
-    missing_value(&["tlscacert"], "file", "Client certificate CA for verification"),
+    value(&["https_port", "ms"], "port", Group::Server, Does::Option("https_port")),
+    switch(&["tls"], Group::Tls, Does::Several(tls::switch, "Enable TLS, do not verify clients")),
+    value(&["tlscert"], "file", Group::Tls, Does::Option("tls.cert_file")),
+    value(&["tlskey"], "file", Group::Tls, Does::Option("tls.key_file")),
+    switch(&["tlsverify"], Group::Tls, Does::Option("tls.verify")),
+    value(&["tlscacert"], "file", Group::Tls, Does::Option("tls.ca_file")),
     missing_value(&["routes"], "urls", "Routes to solicit and connect"),
     missing_value(&["cluster"], "url", "Cluster URL for solicited routes"),
     missing_value(&["cluster_listen"], "url", "Cluster URL from which members can solicit routes"),

@@ -43,6 +43,7 @@
 //! | `address.rs` | `host:port` |
 //! | `duration.rs` | Go's durations |
 //! | `parser.rs` | the language: structure, variables, includes |
+//! | `tls.rs` | the options inside `tls` |
 //! | `scanner.rs` | the language: characters, strings, comments |
 //! | `word.rs` | the language: what a bare word means |
 //! | `value.rs` | what was parsed, each value with its place |
@@ -89,6 +90,7 @@ mod scanner;
 pub mod signal;
 mod suggest;
 pub mod table;
+pub mod tls;
 mod tree;
 mod usage;
 pub mod users;

@@ -57,6 +57,14 @@ pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 256;
 /// `-ERR 'Authentication Timeout'` and close.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time between accept and the end of a TLS handshake (`tls.timeout`). Over it:
+/// `-ERR 'Secure Connection - TLS Required'` and close.
+pub const TLS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time that a client has to begin the handshake before INFO goes out in clear
+/// (`tls.handshake_first: auto`).
+pub const TLS_FIRST_FALLBACK: Duration = Duration::from_millis(50);
+
 /// An authorization timeout above this is warned of, since it lets strangers hold connections.
 pub const AUTH_TIMEOUT_WARN: Duration = Duration::from_secs(60);
 

@@ -11,6 +11,7 @@ use crate::cores::CoreList;
 use crate::limits;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
+use crate::tls::Tls;
 
 /// Everything that flags and configuration file decide. `Options::default()` is the server
 /// without either.
@@ -33,6 +34,8 @@ pub struct Options {
     pub http_host: Option<String>,
     /// The port for monitoring; no monitoring without it.
     pub http_port: Option<Port>,
+    /// The port for monitoring over TLS, instead of [`Options::http_port`].
+    pub https_port: Option<Port>,
     /// What all monitoring paths begin with: empty, or `/something` without a slash at its end.
     pub http_base_path: String,
 
@@ -71,6 +74,11 @@ pub struct Options {
     pub auth_timeout: Duration,
     /// Accounts, their users, and what they have of each other.
     pub accounts: Accounts,
+
+    /// TLS for clients and monitoring.
+    pub tls: Option<Tls>,
+    /// Clients without TLS may connect too.
+    pub allow_non_tls: bool,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -435,6 +443,7 @@ impl Default for Options {
             ports_file_dir: None,
             http_host: None,
             http_port: None,
+            https_port: None,
             http_base_path: String::new(),
             debug: false,
             trace: false,
@@ -453,6 +462,8 @@ impl Default for Options {
             auth: Auth::None,
             auth_timeout: limits::AUTH_TIMEOUT,
             accounts: Accounts::default(),
+            tls: None,
+            allow_non_tls: false,
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,

@@ -238,6 +238,9 @@ pub enum ValueError {
     /// A token that cannot name an account.
     #[error("account_token_position must be that of a \"*\" in \"{0}\"")]
     AccountToken(String),
+    /// Not a SHA-256.
+    #[error("\"{0}\" is no SHA-256 in hex, which has 64 digits")]
+    PinnedCertificate(String),
     /// A list entry without a user.
     #[error("User entry requires a user")]
     UserMissing,
@@ -345,6 +348,26 @@ pub enum Conflict {
     /// Named, and not wanted.
     #[error("system_account and no_system_account can not both be set")]
     SystemAccountTwice,
+    /// A certificate without key, or a key without certificate.
+    #[error("missing '{0}' in TLS configuration")]
+    TlsIncomplete(&'static str),
+    /// Nobody to vouch for clients.
+    #[error("tls.verify needs tls.ca_file: the certificate authority of the clients")]
+    TlsVerifyWithoutCa,
+    /// Certificates to compare with, and none asked for.
+    #[error("tls.pinned_certs needs tls.verify: true")]
+    PinnedWithoutVerify,
+    /// HTTPS and nothing to do it with.
+    #[error("TLS cert and key required for HTTPS")]
+    HttpsWithoutTls,
+    /// Two monitoring ports.
+    #[error("can't specify both HTTP ({http}) and HTTPs ({https}) ports")]
+    HttpAndHttps {
+        /// `http_port`
+        http: String,
+        /// `https_port`
+        https: String,
+    },
     /// A password that belongs to nobody.
     #[error("a password needs a user")]
     PasswordWithoutUser,

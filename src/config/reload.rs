@@ -17,6 +17,7 @@ use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, 
 use crate::permissions::Permissions;
 use crate::profile::Tuning;
 use crate::table;
+use crate::tls::Tls;
 
 /// A change that a server that runs takes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +166,14 @@ static FIELDS: &[Field] = &[
     field!("disable_sublist_cache", "NoSublistCache", disable_sublist_cache),
     field!("http", "HTTPHost", http_host),
     field!("http_port", "HTTPPort", http_port),
+    field!("https_port", "HTTPSPort", https_port),
+    Field {
+        allowed: |old, new| old.tls.is_some() == new.tls.is_some(),
+        // The files may hold other certificates under the same names.
+        same: |old, new| old.tls.is_none() && new.tls.is_none(),
+        ..field!("tls", "TLSConfig", tls, "tls")
+    },
+    field!("allow_non_tls", "AllowNonTLS", allow_non_tls),
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),
@@ -240,6 +249,13 @@ impl Show for PathBuf {
 impl Show for Duration {
     fn show(&self) -> String {
         duration::print(*self)
+    }
+}
+
+impl Show for Tls {
+    /// Only what tells one from another; nothing is secret but the key itself.
+    fn show(&self) -> String {
+        self.cert_file.display().to_string()
     }
 }
 

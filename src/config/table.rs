@@ -18,6 +18,7 @@ use crate::mapping;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
 use crate::profile::ProfileName;
+use crate::tls;
 
 const INT32_MAX: i64 = i32::MAX as i64;
 
@@ -85,7 +86,7 @@ fn path(text: &str) -> Option<std::path::PathBuf> {
 }
 
 /// Tags are trimmed, in lower case, and none is there twice.
-fn tags(draft: &mut Draft, tags: Vec<String>) {
+fn tags(draft: &mut Draft, tags: Vec<String>) -> Result<(), ValueError> {
     draft.options.server_tags.clear();
     for tag in tags {
         let tag = tag.trim().to_lowercase();
@@ -93,6 +94,7 @@ fn tags(draft: &mut Draft, tags: Vec<String>) {
             draft.options.server_tags.push(tag);
         }
     }
+    Ok(())
 }
 
 fn host(draft: &mut Draft, host: &str) {
@@ -466,7 +468,16 @@ pub static TOP_LEVEL: &[Declaration] = &[
             d.options.http_port = p;
         }),
     ),
-    not_built("https", Off::Never, "Port, or host:port, for monitoring over TLS"),
+    built(
+        "https",
+        "",
+        NeedsRestart,
+        "Port, or host:port, for monitoring over TLS",
+        Kind::Listen(|d, h, p| {
+            d.options.http_host = h.map(str::to_owned);
+            d.options.https_port = p;
+        }),
+    ),
     built(
         "http_port",
         "0",
@@ -477,7 +488,15 @@ pub static TOP_LEVEL: &[Declaration] = &[
         }),
     )
     .or(&["monitor_port"]),
-    not_built("https_port", Off::Zero, "Use port for https monitoring"),
+    built(
+        "https_port",
+        "0",
+        NeedsRestart,
+        "Use port for https monitoring, -1 for any free one",
+        count(address::PORT_MIN, address::PORT_MAX, |d, n| {
+            d.options.https_port = checked_port(n);
+        }),
+    ),
     built(
         "http_base_path",
         "/",
@@ -570,8 +589,20 @@ pub static TOP_LEVEL: &[Declaration] = &[
     not_built("resolver_tls", Off::Never, "TLS towards the resolver").with(known::TLS),
     not_built("resolver_preload", Off::Empty, "Account JWTs known from the start"),
     not_built("resolver_pinned_accounts", Off::Empty, "Accounts that may connect"),
-    not_built("tls", Off::Never, "TLS for clients").with(known::TLS),
-    not_built("allow_non_tls", Off::False, "Accept clients without TLS too"),
+    built(
+        "tls",
+        "",
+        Applies,
+        "TLS for clients, and for monitoring at https_port",
+        Kind::Block(tls::TLS),
+    ),
+    built(
+        "allow_non_tls",
+        "false",
+        NeedsRestart,
+        "Accept clients without TLS too",
+        Kind::Switch(|d, on| d.options.allow_non_tls = on),
+    ),
     not_built("ocsp", Off::False, "OCSP stapling").with(known::OCSP),
     not_built("ocsp_cache", Off::False, "Cache of OCSP answers").with(known::OCSP_CACHE),
     built(
@@ -628,6 +659,7 @@ pub fn find(path: &str) -> Option<&'static Declaration> {
         Some(("authorization", key)) => (AUTHORIZATION, key),
         Some(("corewire", key)) => (COREWIRE, key),
         Some(("jetstream", key)) => (jetstream::JETSTREAM, key),
+        Some(("tls", key)) => (tls::TLS, key),
         Some(_) => return None,
         None => (TOP_LEVEL, path),
     };

@@ -27,9 +27,8 @@ pub fn usage() -> String {
 /// What `--help_tls` prints.
 pub fn tls_help() -> String {
     let mut out =
-        "TLS is known to NATS but not built yet in Corewire. These flags are refused:\n\n"
-            .to_owned();
-    for flag in FLAGS.iter().filter(|flag| flag.name().starts_with("tls")) {
+        "TLS is configured in the block tls { … } of a configuration file, or here:\n\n".to_owned();
+    for flag in FLAGS.iter().filter(|flag| flag.group == Group::Tls) {
         line(flag, &mut out);
     }
     out

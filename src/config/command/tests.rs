@@ -135,7 +135,7 @@ fn what_is_not_built_is_refused_by_name() {
             "nats-server: flag --{flag} is known to NATS but not built yet in Corewire; remove it\n"
         )
     };
-    assert_eq!(error("-ms 1"), refused("https_port"));
+    assert_eq!(error("-ms 1"), "nats-server: TLS cert and key required for HTTPS\n");
     assert_eq!(error("--routes nats://a"), refused("routes"));
     assert!(error("--profile 6060").contains("profiling port"));
     assert_eq!(

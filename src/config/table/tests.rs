@@ -11,6 +11,7 @@ use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
+use crate::tls::{First, TLS, Tls, Verify, Version};
 use std::io;
 use std::path::Path;
 
@@ -50,13 +51,20 @@ lame_duck_duration: "1m", lame_duck_grace_period: 5s
 no_header_support: true, no_sublist_cache: true
 connect_error_reports: 17, reconnect_error_reports: 18
 feature_flags { js_ack_fc_v2: true, other: off }
-http: "localhost:8222", http_base_path: "nats/"
+https: 0, https_port: 0, http: "localhost:8222", http_base_path: "nats/"
 server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
 authorization {
   users: [{user: a, password: b}, {username: c}], timeout: 0.5, default_permissions: { publish: p }
 }
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
+tls {
+  cert_file: "/c", key_file: "/k", ca_file: "/a", verify: true, timeout: 0.25, min_version: "1.3"
+  cipher_suites: [TLS_AES_128_GCM_SHA256], curve_preferences: X25519, handshake_first: 70ms
+  connection_rate_limit: 19
+  pinned_certs: ["A000000000000000000000000000000000000000000000000000000000000001"]
+}
+allow_non_tls: true
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
@@ -82,6 +90,21 @@ fn every_option_that_is_built_is_set() {
         ports_file_dir: Some("/d".into()),
         http_host: Some("localhost".into()),
         http_port: Some(Port::Fixed(8222)),
+        https_port: None,
+        tls: Some(Tls {
+            cert_file: "/c".into(),
+            key_file: "/k".into(),
+            ca_file: Some("/a".into()),
+            verify: Verify::Certificate,
+            timeout: Duration::from_millis(250),
+            min_version: Version::V13,
+            cipher_suites: vec!["TLS_AES_128_GCM_SHA256".into()],
+            curve_preferences: vec!["X25519".into()],
+            pinned_certs: [format!("a{}1", "0".repeat(62))].into(),
+            first: First::HandshakeWithin(Duration::from_millis(70)),
+            connections_per_second: Some(19),
+        }),
+        allow_non_tls: true,
         http_base_path: "/nats".into(),
         debug: true,
         trace: true,
@@ -162,7 +185,7 @@ fn every_option_that_is_built_is_set() {
 #[test]
 fn the_file_of_everything_names_every_option() {
     let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter());
-    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS);
+    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(TLS);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));

@@ -1,0 +1,276 @@
+//! The options inside `tls`, declared once. spec/cli-and-config.md §7.9, spec/security.md §8
+//!
+//! Here stands what was asked for; room `security` reads the files and knows the algorithms.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::declaration::Reload::Applies;
+use crate::declaration::{BareNumber, Declaration, Kind, Off};
+use crate::draft::Draft;
+use crate::limits;
+use crate::options::Options;
+use crate::problem::{Conflict, Diagnostics, ValueError};
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate and what vouches for it, PEM.
+    pub cert_file: PathBuf,
+    /// Its key, PEM.
+    pub key_file: PathBuf,
+    /// Who may vouch for clients, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether clients must show a certificate.
+    pub verify: Verify,
+    /// Time for a handshake.
+    pub timeout: Duration,
+    /// The lowest version spoken.
+    pub min_version: Version,
+    /// Names of cipher suites, as Go has them; all that are safe when empty.
+    pub cipher_suites: Vec<String>,
+    /// Names of curves, as Go has them; the usual ones when empty.
+    pub curve_preferences: Vec<String>,
+    /// SHA-256 of the public keys that clients may have, lower-case hex; any when empty.
+    pub pinned_certs: BTreeSet<String>,
+    /// Which comes first, INFO or the handshake.
+    pub first: First,
+    /// Connections accepted in a second; `None` without limit.
+    pub connections_per_second: Option<u32>,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// No.
+    #[default]
+    No,
+    /// One that `ca_file` vouches for.
+    Certificate,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// 1.2
+    #[default]
+    V12,
+    /// 1.3
+    V13,
+}
+
+/// Which comes first, INFO or the handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum First {
+    /// INFO, in clear.
+    #[default]
+    Info,
+    /// The handshake.
+    Handshake,
+    /// The handshake, if it begins within this time; else INFO.
+    HandshakeWithin(Duration),
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Tls {
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            ca_file: None,
+            verify: Verify::No,
+            timeout: limits::TLS_TIMEOUT,
+            min_version: Version::V12,
+            cipher_suites: Vec::new(),
+            curve_preferences: Vec::new(),
+            pinned_certs: BTreeSet::new(),
+            first: First::Info,
+            connections_per_second: None,
+        }
+    }
+}
+
+const fn built(
+    key: &'static str,
+    default: &'static str,
+    doc: &'static str,
+    kind: Kind,
+) -> Declaration {
+    Declaration::built(key, default, Applies, doc, kind)
+}
+
+const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
+    Declaration::not_built(key, off, doc)
+}
+
+/// The block of the draft.
+fn of(draft: &mut Draft) -> &mut Tls {
+    draft.options.tls.get_or_insert_default()
+}
+
+/// What the flag `--tls` does. Without certificate and key it is an error; see [`check`].
+pub(crate) fn switch(draft: &mut Draft, on: bool) {
+    draft.options.tls = match on {
+        true => Some(draft.options.tls.take().unwrap_or_default()),
+        false => None,
+    };
+}
+
+fn pinned(draft: &mut Draft, hashes: Vec<String>) -> Result<(), ValueError> {
+    for hash in &hashes {
+        if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ValueError::PinnedCertificate(hash.clone()));
+        }
+    }
+    of(draft).pinned_certs = hashes.iter().map(|hash| hash.to_ascii_lowercase()).collect();
+    Ok(())
+}
+
+fn first(draft: &mut Draft, text: &str) -> Result<(), ValueError> {
+    of(draft).first = match text {
+        "auto" => First::HandshakeWithin(limits::TLS_FIRST_FALLBACK),
+        other => First::HandshakeWithin(crate::apply::parse_span(other)?),
+    };
+    Ok(())
+}
+
+/// The block.
+pub static TLS: &[Declaration] = &[
+    built(
+        "cert_file",
+        "",
+        "Server certificate file",
+        Kind::Text(|d, text| {
+            of(d).cert_file = text.into();
+            Ok(())
+        }),
+    ),
+    built(
+        "key_file",
+        "",
+        "Private key for server certificate",
+        Kind::Text(|d, text| {
+            of(d).key_file = text.into();
+            Ok(())
+        }),
+    ),
+    built(
+        "ca_file",
+        "",
+        "Client certificate CA for verification",
+        Kind::Text(|d, text| {
+            of(d).ca_file = (!text.is_empty()).then(|| text.into());
+            Ok(())
+        }),
+    ),
+    not_built("certs", Off::Empty, "Several certificates, chosen by the name that a client asks")
+        .or(&["certificates"]),
+    built(
+        "verify",
+        "false",
+        "Enable TLS, verify client certificates",
+        Kind::Switch(|d, on| of(d).verify = if on { Verify::Certificate } else { Verify::No }),
+    ),
+    not_built("verify_and_map", Off::False, "Users by their certificates"),
+    not_built(
+        "verify_cert_and_check_known_urls",
+        Off::False,
+        "Routes and gateways by their certificates",
+    ),
+    not_built("insecure", Off::False, "Connect to servers with any certificate"),
+    built(
+        "timeout",
+        "2s",
+        "Time for a handshake",
+        Kind::Span {
+            min: Duration::from_millis(1),
+            bare: BareNumber::Seconds,
+            set: |d, span| of(d).timeout = span,
+        },
+    ),
+    built(
+        "min_version",
+        "1.2",
+        "The lowest version of TLS that is spoken",
+        Kind::Choice(&["1.2", "1.3"], |d, text| {
+            of(d).min_version = if text == "1.3" { Version::V13 } else { Version::V12 };
+        }),
+    ),
+    built(
+        "cipher_suites",
+        "",
+        "Names of cipher suites, as Go has them",
+        Kind::TextList(|d, names| {
+            of(d).cipher_suites = names;
+            Ok(())
+        }),
+    ),
+    not_built("allow_insecure_cipher_suites", Off::False, "Cipher suites that are broken"),
+    built(
+        "curve_preferences",
+        "",
+        "Names of curves, the best first",
+        Kind::TextList(|d, names| {
+            of(d).curve_preferences = names;
+            Ok(())
+        }),
+    ),
+    built(
+        "pinned_certs",
+        "",
+        "SHA-256 of the public keys that clients may have, in hex",
+        Kind::TextList(pinned),
+    ),
+    built(
+        "connection_rate_limit",
+        "0",
+        "Connections accepted in a second; 0 is no limit",
+        Kind::Count {
+            min: 0,
+            max: u32::MAX as i64,
+            set: |d, n| {
+                of(d).connections_per_second = u32::try_from(n).ok().filter(|n| *n > 0);
+            },
+        },
+    ),
+    built(
+        "handshake_first",
+        "false",
+        "The handshake before INFO: true, auto, or how long to wait for it",
+        Kind::SwitchOrText(
+            |d, on| of(d).first = if on { First::Handshake } else { First::Info },
+            first,
+        ),
+    )
+    .or(&["first", "immediate"]),
+    not_built("ocsp_peer", Off::False, "OCSP of client certificates"),
+    not_built("cert_store", Off::Never, "Windows' certificate store"),
+    not_built("cert_match_by", Off::Never, "Windows' certificate store"),
+    not_built("cert_match", Off::Never, "Windows' certificate store"),
+    not_built("cert_match_skip_invalid", Off::False, "Windows' certificate store"),
+    not_built("ca_certs_match", Off::Empty, "Windows' certificate store"),
+];
+
+/// What the block must have. spec/cli-and-config.md §9
+pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
+    if let (Some(http), Some(https)) = (options.http_port, options.https_port) {
+        let (http, https) = (http.to_string(), https.to_string());
+        found.note(None, Conflict::HttpAndHttps { http, https });
+    }
+    let Some(tls) = &options.tls else {
+        if options.https_port.is_some() {
+            found.note(None, Conflict::HttpsWithoutTls);
+        }
+        return;
+    };
+    let missing = [(&tls.cert_file, "cert_file"), (&tls.key_file, "key_file")];
+    for (_, key) in missing.iter().filter(|(path, _)| path.as_os_str().is_empty()) {
+        found.note(None, Conflict::TlsIncomplete(key));
+    }
+    if tls.verify == Verify::Certificate && tls.ca_file.is_none() {
+        found.note(None, Conflict::TlsVerifyWithoutCa);
+    }
+    if !tls.pinned_certs.is_empty() && tls.verify == Verify::No {
+        found.note(None, Conflict::PinnedWithoutVerify);
+    }
+}
