@@ -14,6 +14,7 @@
 //! | `credentials.rs` | what a client says, and who it turns out to be |
 //! | `password.rs`, `nkey.rs` | how it proves that |
 //! | `desk.rs` | where logins are checked that take long |
+//! | `tls.rs` | how a listener speaks TLS |
 //! | `permissions.rs` | what it may publish and subscribe to |
 //! | `exchange.rs` | what accounts have of each other, as ways that messages take |
 //! | `mapping.rs` | what an account's subjects become when they are published |
@@ -29,6 +30,7 @@ mod mapping;
 mod nkey;
 mod password;
 mod permissions;
+mod tls;
 
 pub use account::{Account, AccountFull, Accounts};
 pub use credentials::{Credentials, Denied, KeptCredentials, Session};
@@ -38,3 +40,4 @@ pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
 pub use gate::PublishGate;
 pub use mapping::{MappedTo, Mappings};
 pub use permissions::{MaySubscribe, Permissions, Responses};
+pub use tls::{Agreed, ListenerTls, Plain, TlsError};
