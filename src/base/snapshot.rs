@@ -31,6 +31,8 @@ pub struct ConnectionSnapshot {
     pub out_bytes: u64,
     /// Times it was put to sleep for a slow subscriber.
     pub stalls: u64,
+    /// What a TLS handshake agreed on, if there was one.
+    pub tls: Option<TlsSnapshot>,
     /// How many subscriptions it has.
     pub subscriptions: u64,
     /// `name` from CONNECT.
@@ -45,6 +47,15 @@ pub struct ConnectionSnapshot {
     pub account: String,
     /// Its subscriptions, when asked for.
     pub subscriptions_list: Vec<SubscriptionSnapshot>,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSnapshot {
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    /// The cipher suite, by the name that Go has for it.
+    pub cipher_suite: String,
 }
 
 /// One subscription, as `/subsz` and `/connz?subs=detail` show it. Text is the wire's bytes,

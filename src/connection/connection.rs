@@ -10,11 +10,13 @@ use std::net::SocketAddr;
 
 use base::ClientId;
 use runtime::network::ReceiveEnd;
+use security::Agreed;
 
 use crate::dialect::{Dialect, Pause};
 use crate::events::ToldLogin;
 use crate::liveness::Liveness;
 use crate::partial::Partial;
+use crate::secure::Secure;
 use crate::waiting::Waiting;
 
 /// What every dialect's connection has.
@@ -35,6 +37,8 @@ pub struct Link {
     pub stalls: u64,
     /// Until then, monotonic nanoseconds, it is read slowly: a subscriber of its was slow lately.
     pub paced_until_ns: u64,
+    /// What was agreed on, once a TLS handshake is over.
+    pub tls: Option<Box<Agreed>>,
     /// The last interest it caused, for a PONG to wait for.
     pub told: ring::InterestSeq,
     /// Whether its login was told to those who listen for such.
@@ -56,6 +60,8 @@ pub(crate) enum State {
 pub(crate) struct Connection {
     pub link: Link,
     pub dialect: Box<dyn Dialect>,
+    /// TLS, where the listener has it.
+    pub secure: Option<Box<Secure>>,
     pub state: State,
     pub partial: Partial,
     /// Since when it waits, while paused.

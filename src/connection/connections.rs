@@ -1,5 +1,6 @@
 //! A core's connections: opening, what the network tells of them, closing, and letting go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
@@ -8,6 +9,7 @@ use config::limits;
 use config::options::WriteTimeout;
 use protocol::CloseReason;
 use runtime::network::{Network, ReceiveEnd, Socket};
+use security::ListenerTls;
 use shard::Shard;
 
 use crate::connection::{Connection, Link, State, WriteState};
@@ -16,6 +18,7 @@ use crate::dialect::{Context, Dialect};
 use crate::events::{self, Outside, ToldLogin};
 use crate::liveness::{Liveness, Verdict};
 use crate::partial::Partial;
+use crate::secure::Secure;
 use crate::waiting::Waiting;
 
 /// How long a closing connection may take to send its rest and see the other end go.
@@ -65,6 +68,10 @@ pub struct Connections {
     pub(crate) deadlines: Deadlines,
     pub(crate) limits: Limits,
     pub(crate) outside: Outside,
+    /// How connections that come speak TLS, if they do.
+    pub(crate) tls: Option<Arc<ListenerTls>>,
+    /// What a TLS session made of the bytes at hand.
+    pub(crate) opened_bytes: Vec<u8>,
 }
 
 impl Connections {
@@ -79,6 +86,8 @@ impl Connections {
             deadlines: Deadlines::default(),
             limits,
             outside,
+            tls: None,
+            opened_bytes: Vec::new(),
         }
     }
 
@@ -132,6 +141,10 @@ impl Connections {
         if slot.index() == self.slots.len() {
             self.slots.push(None);
         }
+        let secure = self.tls.as_ref().map(|tls| Secure::new(tls, turn.now)).transpose();
+        // A configuration that was accepted makes sessions.
+        let secure = secure.expect("a listener's TLS makes sessions");
+        let greets = secure.as_ref().is_none_or(Secure::may_greet);
         turn.shard.attach(slot, cid);
         let link = Link {
             cid,
@@ -142,12 +155,14 @@ impl Connections {
             in_bytes: 0,
             stalls: 0,
             paced_until_ns: 0,
+            tls: None,
             told: ring::InterestSeq::default(),
             told_login: ToldLogin::No,
         };
         self.slots[slot.index()] = Some(Connection {
             link,
             dialect: dialect(),
+            secure: secure.map(Box::new),
             state: State::Open,
             partial: Partial::default(),
             waiting: Waiting::default(),
@@ -162,7 +177,9 @@ impl Connections {
         if self.outside.log.wants(Level::Debug) {
             self.say(slot, Level::Debug, "Client connection created");
         }
-        self.with(turn, slot, |dialect, context| dialect.opened(context));
+        if greets {
+            self.with(turn, slot, |dialect, context| dialect.opened(context));
+        }
         self.look_again(slot, turn.now);
         Some(slot)
     }
@@ -327,6 +344,9 @@ impl Connections {
     }
 
     fn check<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) {
+        if self.check_secure(turn, slot) {
+            return;
+        }
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
         let login = connection.dialect.login_deadline_ns();
         if login.is_some_and(|deadline_ns| turn.now.mono_ns >= deadline_ns) {
@@ -363,7 +383,9 @@ impl Connections {
         };
         let login = connection.dialect.login_deadline_ns().unwrap_or(u64::MAX);
         let ping = connection.link.liveness.due_ns().unwrap_or(u64::MAX);
-        let at_ns = write.min(login).min(ping).max(now.mono_ns + 1);
+        let secure = connection.secure.as_ref().and_then(|secure| secure.due_ns());
+        let secure = secure.unwrap_or(u64::MAX);
+        let at_ns = write.min(login).min(ping).min(secure).max(now.mono_ns + 1);
         if at_ns < connection.look_at_ns {
             connection.look_at_ns = at_ns;
             self.deadlines.push(at_ns, slot);

@@ -4,7 +4,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use base::snapshot::{ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening};
+use base::snapshot::{
+    ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot,
+};
 use base::{AccountId, ConnSlot, Counter, Log, Now};
 use crossbeam_channel::Sender;
 use protocol::CloseReason;
@@ -141,6 +143,10 @@ pub(crate) fn snapshot(
         out_msgs: outbox.out_msgs,
         out_bytes: outbox.out_bytes,
         stalls: link.stalls,
+        tls: link.tls.as_deref().map(|agreed| TlsSnapshot {
+            version: agreed.version,
+            cipher_suite: agreed.cipher_suite.clone(),
+        }),
         subscriptions: outbox.subscriptions() as u64,
         name: String::new(),
         lang: String::new(),

@@ -17,6 +17,7 @@
 //! | `reading.rs` | bytes in: the dialect's appetite, partial operations, pauses |
 //! | `partial.rs` | the bytes of an operation that is not complete |
 //! | `waiting.rs` | when the bytes came that a paused connection keeps |
+//! | `secure.rs` | TLS between the network's bytes and the dialect's |
 //! | `writing.rs` | bytes out: one send a connection a turn, deadlines, slow consumers |
 //! | `liveness.rs` | PING, PONG and when a connection is stale |
 //! | `reconfigure.rs` | open connections obey new settings |
@@ -31,6 +32,7 @@ mod liveness;
 mod partial;
 mod reading;
 mod reconfigure;
+mod secure;
 mod waiting;
 mod writing;
 

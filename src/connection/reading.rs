@@ -41,12 +41,26 @@ impl Connections {
         slot: ConnSlot,
         chunk: runtime::ReadChunk,
     ) {
+        if self.slots[slot.index()].as_ref().is_some_and(|connection| connection.secure.is_some()) {
+            return self.on_sealed(net, shard, now, slot, chunk);
+        }
         let (then, len) = {
             let bytes = net.bytes(&chunk);
             (self.feed(shard, now, slot, bytes), bytes.len())
         };
         net.recycle(chunk);
         self.after_feed(&mut Turn { net, shard, now }, slot, then, len);
+    }
+
+    /// The dialect's bytes arrived, out of a TLS session.
+    pub(crate) fn on_opened<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        slot: ConnSlot,
+        bytes: &[u8],
+    ) {
+        let then = self.feed(turn.shard, turn.now, slot, bytes);
+        self.after_feed(turn, slot, then, bytes.len());
     }
 
     fn feed(

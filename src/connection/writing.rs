@@ -39,10 +39,19 @@ impl Connections {
             return;
         }
         let Some(outbox) = turn.shard.outbox(slot) else { return };
-        if !outbox.is_empty() {
+        let sends = match &mut connection.secure {
+            None => {
+                let some = !outbox.is_empty();
+                if some {
+                    turn.net.send(slot, outbox.take());
+                }
+                some
+            }
+            Some(secure) => secure.send(turn.net, slot, outbox, connection.state),
+        };
+        if sends {
             let late = connection.write.late;
             connection.write = WriteState { since_ns: turn.now.mono_ns.max(1), taken: 0, late };
-            turn.net.send(slot, outbox.take());
         } else if let State::Closing { finished_sending, .. } = &mut connection.state
             && !std::mem::replace(finished_sending, true)
         {
@@ -62,8 +71,12 @@ impl Connections {
         bytes: usize,
         idle: bool,
     ) {
-        turn.shard.sent(slot, bytes);
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        match &mut connection.secure {
+            None => turn.shard.sent(slot, bytes),
+            Some(secure) if idle => turn.shard.sent(slot, secure.take_under_way()),
+            Some(_) => {}
+        }
         connection.write.taken += bytes;
         if idle {
             let recovered = std::mem::take(&mut connection.write).late;

@@ -1,0 +1,352 @@
+//! TLS between the network's bytes and the dialect's (spec/security.md §8).
+//!
+//! ```text
+//! Undecided ──first byte, or the time──▶ Greeted ──first byte──▶ Session   a handshake begins
+//!     └────────────first byte────────────────────────────────────▶┘
+//!                                           └─────────────────▶ Clear      no TLS for this client
+//! ```
+//! Connections without TLS have none of this. What a session encrypts or decrypts is copied once
+//! more; deliveries and the dialect know nothing of it.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use base::{ConnSlot, Level, Now};
+use buffer::{Segment, WriteChunk};
+use config::tls::First;
+use protocol::{CloseReason, ErrorText};
+use runtime::network::Network;
+use rustls::ServerConnection;
+use security::{Agreed, ListenerTls, Plain, TlsError};
+use shard::{Outbox, Shard};
+
+use crate::connection::{Connection, State};
+use crate::connections::{Connections, Rest, Turn};
+use crate::dialect::Context;
+
+/// The first byte of a handshake: the type of its record.
+const HANDSHAKE: u8 = 0x16;
+
+/// How far a connection of a listener with TLS is.
+pub(crate) struct Secure {
+    tls: Arc<ListenerTls>,
+    phase: Phase,
+    /// When this phase must be over, monotonic nanoseconds.
+    until_ns: u64,
+    /// Bytes of the outbox in the batch under way, which on the wire are more.
+    under_way_bytes: usize,
+    /// The other end was told that nothing more comes.
+    said_farewell: bool,
+}
+
+enum Phase {
+    /// Nobody has spoken.
+    Undecided,
+    /// INFO was sent in clear.
+    Greeted,
+    /// The handshake, and what follows it.
+    Session(Box<ServerConnection>),
+    /// The client does without.
+    Clear,
+}
+
+/// What bytes from the network came to.
+struct Opened {
+    /// There are dialect's bytes in `Connections::opened_bytes`.
+    handshake: Handshake,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handshake {
+    /// Just over.
+    Finished,
+    /// Still going on, or over for long.
+    Unchanged,
+}
+
+/// Why a session cannot go on.
+enum Broken {
+    /// Before or during the handshake.
+    Handshake(String),
+    /// After it.
+    Session,
+}
+
+impl Secure {
+    /// A connection just accepted.
+    pub fn new(tls: &Arc<ListenerTls>, now: Now) -> Result<Secure, TlsError> {
+        let (phase, until_ns) = match tls.first {
+            First::Info => (Phase::Greeted, now.plus(tls.timeout)),
+            First::Handshake => {
+                (Phase::Session(Box::new(new_session(tls)?)), now.plus(tls.timeout))
+            }
+            First::HandshakeWithin(time) => (Phase::Undecided, now.plus(time)),
+        };
+        let tls = Arc::clone(tls);
+        Ok(Secure { tls, phase, until_ns, under_way_bytes: 0, said_farewell: false })
+    }
+
+    /// Whether the dialect may say hello.
+    pub fn may_greet(&self) -> bool {
+        !matches!(self.phase, Phase::Undecided)
+    }
+
+    /// When this connection must be looked at, monotonic nanoseconds.
+    pub fn due_ns(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Undecided => Some(self.until_ns),
+            Phase::Greeted if self.tls.plain == Plain::Refused => Some(self.until_ns),
+            Phase::Session(session) if session.is_handshaking() => Some(self.until_ns),
+            Phase::Greeted | Phase::Session(_) | Phase::Clear => None,
+        }
+    }
+
+    /// Bytes of the outbox that are out now that the batch is.
+    pub fn take_under_way(&mut self) -> usize {
+        std::mem::take(&mut self.under_way_bytes)
+    }
+
+    /// Starts to send what there is, if there is anything that can be sent now.
+    pub fn send<N: Network>(
+        &mut self,
+        net: &mut N,
+        slot: ConnSlot,
+        outbox: &mut Outbox,
+        state: State,
+    ) -> bool {
+        let segments = match &mut self.phase {
+            Phase::Undecided => return false,
+            Phase::Greeted | Phase::Clear => {
+                if outbox.is_empty() {
+                    return false;
+                }
+                let segments = outbox.take();
+                self.under_way_bytes = segments.iter().map(|segment| segment.unsent().len()).sum();
+                segments
+            }
+            Phase::Session(session) => {
+                if !session.is_handshaking() && !outbox.is_empty() {
+                    for segment in outbox.take().drain(..) {
+                        self.under_way_bytes += segment.unsent().len();
+                        let wrote = session.writer().write_all(segment.unsent());
+                        wrote.expect("a session without bound takes everything");
+                    }
+                }
+                let closing = matches!(state, State::Closing { .. }) && outbox.is_empty();
+                if closing && !std::mem::replace(&mut self.said_farewell, true) {
+                    session.send_close_notify();
+                }
+                if !session.wants_write() {
+                    return false;
+                }
+                &mut sealed(session)
+            }
+        };
+        net.send(slot, segments);
+        true
+    }
+
+    /// Takes bytes from the network; what they hold for the dialect is appended to `opened`.
+    fn open(&mut self, mut bytes: &[u8], opened: &mut Vec<u8>) -> Result<Opened, Broken> {
+        if matches!(self.phase, Phase::Undecided | Phase::Greeted)
+            && let Some(&first) = bytes.first()
+        {
+            self.phase = match (first, self.tls.plain) {
+                (HANDSHAKE, _) => {
+                    let begun = new_session(&self.tls);
+                    Phase::Session(Box::new(
+                        begun.map_err(|error| Broken::Handshake(error.to_string()))?,
+                    ))
+                }
+                (_, Plain::Allowed) => Phase::Clear,
+                (_, Plain::Refused) => {
+                    let text = "first record does not look like a TLS handshake";
+                    return Err(Broken::Handshake(text.to_owned()));
+                }
+            };
+        }
+        let Phase::Session(session) = &mut self.phase else {
+            opened.extend_from_slice(bytes);
+            return Ok(Opened { handshake: Handshake::Unchanged });
+        };
+        let was_handshaking = session.is_handshaking();
+        let broken = |error: &dyn std::fmt::Display| match was_handshaking {
+            true => Broken::Handshake(error.to_string()),
+            false => Broken::Session,
+        };
+        while !bytes.is_empty() {
+            session.read_tls(&mut bytes).map_err(|error| broken(&error))?;
+            let state = session.process_new_packets().map_err(|error| broken(&error))?;
+            let len = opened.len();
+            opened.resize(len + state.plaintext_bytes_to_read(), 0);
+            let read = session.reader().read_exact(&mut opened[len..]);
+            read.map_err(|error| broken(&error))?;
+            if state.peer_has_closed() {
+                break;
+            }
+        }
+        let finished = was_handshaking && !session.is_handshaking();
+        let handshake = if finished { Handshake::Finished } else { Handshake::Unchanged };
+        Ok(Opened { handshake })
+    }
+
+    /// What was agreed on, once the handshake is over.
+    fn agreed(&self) -> Result<Option<Agreed>, TlsError> {
+        match &self.phase {
+            Phase::Session(session) => self.tls.admit(session).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn new_session(tls: &ListenerTls) -> Result<ServerConnection, TlsError> {
+    let mut session = tls.session()?;
+    // What is queued is bounded by the outbox (`max_pending`) already.
+    session.set_buffer_limit(None);
+    Ok(session)
+}
+
+/// What a session has to send, in chunks.
+fn sealed(session: &mut ServerConnection) -> VecDeque<Segment> {
+    let mut segments = VecDeque::new();
+    let mut chunk = WriteChunk::small();
+    while session.wants_write() {
+        let wrote = session.write_tls(&mut Room(&mut chunk));
+        if wrote.is_ok_and(|len| len == 0) || chunk.room() == 0 {
+            segments.push_back(Segment::chunk(std::mem::replace(&mut chunk, WriteChunk::large())));
+        }
+    }
+    if !chunk.bytes().is_empty() {
+        segments.push_back(Segment::chunk(chunk));
+    }
+    segments
+}
+
+/// The room in a chunk, as something to write to.
+struct Room<'a>(&'a mut WriteChunk);
+
+impl Write for Room<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let len = bytes.len().min(self.0.room());
+        self.0.append(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Connections {
+    /// Connections accepted from now on speak TLS so, or not at all.
+    pub fn set_tls(&mut self, tls: Option<Arc<ListenerTls>>) {
+        self.tls = tls;
+    }
+
+    /// Bytes arrived on a connection of a listener with TLS.
+    #[cold]
+    pub(crate) fn on_sealed<N: Network>(
+        &mut self,
+        net: &mut N,
+        shard: &mut Shard,
+        now: Now,
+        slot: ConnSlot,
+        chunk: runtime::ReadChunk,
+    ) {
+        let mut opened = std::mem::take(&mut self.opened_bytes);
+        let outcome = match self.slots[slot.index()].as_mut() {
+            Some(Connection {
+                state: State::Open | State::Paused(_),
+                secure: Some(secure),
+                ..
+            }) => {
+                let greeted = secure.may_greet();
+                let outcome = secure.open(net.bytes(&chunk), &mut opened);
+                outcome.map(|opened| (opened.handshake, greeted))
+            }
+            _ => Ok((Handshake::Unchanged, true)),
+        };
+        net.recycle(chunk);
+        let mut turn = Turn { net, shard, now };
+        // A handshake, its alert and tickets are sent when the turn ends.
+        self.unsent.push(slot);
+        match outcome {
+            Ok((handshake, greeted)) => {
+                if !greeted {
+                    self.with(&mut turn, slot, |dialect, context| dialect.opened(context));
+                }
+                if handshake == Handshake::Finished {
+                    self.handshake_over(&mut turn, slot);
+                }
+                if !opened.is_empty() {
+                    self.on_opened(&mut turn, slot, &opened);
+                }
+            }
+            Err(Broken::Session) => {
+                self.close(&mut turn, slot, CloseReason::ReadError, Rest::Sent);
+            }
+            Err(Broken::Handshake(reason)) => {
+                self.say(slot, Level::Error, &format!("TLS handshake error: {reason}"));
+                self.close(&mut turn, slot, CloseReason::TlsHandshakeFailure, Rest::Sent);
+            }
+        }
+        opened.clear();
+        self.opened_bytes = opened;
+    }
+
+    /// Notes what was agreed on, or ends a connection whose key is not the right one.
+    fn handshake_over<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return };
+        let Some(secure) = &connection.secure else { return };
+        match secure.agreed() {
+            Ok(agreed) => {
+                connection.link.tls = agreed.map(Box::new);
+                let about =
+                    connection.link.tls.as_deref().map(|Agreed { version, cipher_suite }| {
+                        format!("TLS version {version}, cipher suite {cipher_suite}")
+                    });
+                if self.outside.log.wants(Level::Debug)
+                    && let Some(about) = about
+                {
+                    self.say(slot, Level::Debug, "TLS handshake complete");
+                    self.say(slot, Level::Debug, &about);
+                }
+            }
+            Err(error) => {
+                self.say(slot, Level::Error, &format!("TLS handshake error: {error}"));
+                self.close(turn, slot, CloseReason::TlsHandshakeFailure, Rest::Dropped);
+            }
+        }
+    }
+
+    /// Lets the dialect say hello when nobody began a handshake in time, or ends a connection
+    /// whose handshake takes too long. True when it ended.
+    pub(crate) fn check_secure<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        slot: ConnSlot,
+    ) -> bool {
+        let Some(connection) = self.slots[slot.index()].as_mut() else { return false };
+        let Some(secure) = &mut connection.secure else { return false };
+        if secure.due_ns().is_none_or(|due_ns| turn.now.mono_ns < due_ns) {
+            return false;
+        }
+        if let Phase::Undecided = secure.phase {
+            secure.phase = Phase::Greeted;
+            secure.until_ns = turn.now.plus(secure.tls.timeout);
+            self.with(turn, slot, |dialect, context| dialect.opened(context));
+            return false;
+        }
+        // spec/client-protocol.md §3: the error goes out in clear.
+        secure.phase = Phase::Clear;
+        self.say(slot, Level::Error, "TLS handshake error: timeout");
+        self.with(turn, slot, |_, context: &mut Context<'_>| {
+            let mut line = Vec::new();
+            protocol::encode::write_error(&ErrorText::TlsRequired, &mut line);
+            context.shard.write(context.slot, &line);
+        });
+        self.close(turn, slot, CloseReason::TlsHandshakeFailure, Rest::Sent);
+        true
+    }
+}
