@@ -23,7 +23,7 @@ use ring::{MeshEnd, Sizes};
 use runtime::network::{Network, Socket, Wait};
 use runtime::uring::{ControlBell, UringOptions};
 use runtime::{SystemClock, Uring};
-use server::core::{Core, Idle, Parts};
+use server::core::{Core, Idle, Parts, Rate};
 use subject::CachePolicy;
 
 /// Messages over which is counted.
@@ -413,12 +413,13 @@ fn core(
         net,
         clock: SystemClock::default(),
         shard: shard::Shard::new(end, shard_settings, counters, 7),
-        connections: Connections::new(connection_limits, outside),
+        connections: Connections::new(connection_limits, None, outside),
         clients: Rc::new(client::Current::new(Arc::new(clients))),
         commands: crossbeam_channel::bounded(1).1,
         next_cid: Arc::new(AtomicU64::new(1)),
         placing: None,
         connections_max: u64::from(limits::CONNECTIONS_MAX),
+        rate: Rate::default(),
         idle: Idle::Park,
         services: Vec::new(),
         log,

@@ -52,6 +52,8 @@ pub struct ConnectionSnapshot {
 /// What a TLS handshake agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSnapshot {
+    /// Whether the handshake came before INFO.
+    pub first: bool,
     /// `1.2` or `1.3`.
     pub version: &'static str,
     /// The cipher suite, by the name that Go has for it.

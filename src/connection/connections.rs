@@ -76,7 +76,7 @@ pub struct Connections {
 
 impl Connections {
     /// No connections.
-    pub fn new(limits: Limits, outside: Outside) -> Connections {
+    pub fn new(limits: Limits, tls: Option<Arc<ListenerTls>>, outside: Outside) -> Connections {
         Connections {
             slots: Vec::new(),
             free: Vec::new(),
@@ -86,7 +86,7 @@ impl Connections {
             deadlines: Deadlines::default(),
             limits,
             outside,
-            tls: None,
+            tls,
             opened_bytes: Vec::new(),
         }
     }

@@ -4,9 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use base::snapshot::{
-    ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot,
-};
+use base::snapshot::{ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot};
 use base::{AccountId, ConnSlot, Counter, Log, Now};
 use crossbeam_channel::Sender;
 use protocol::CloseReason;
@@ -144,6 +142,7 @@ pub(crate) fn snapshot(
         out_bytes: outbox.out_bytes,
         stalls: link.stalls,
         tls: link.tls.as_deref().map(|agreed| TlsSnapshot {
+            first: agreed.first,
             version: agreed.version,
             cipher_suite: agreed.cipher_suite.clone(),
         }),

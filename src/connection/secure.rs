@@ -34,6 +34,8 @@ pub(crate) struct Secure {
     phase: Phase,
     /// When this phase must be over, monotonic nanoseconds.
     until_ns: u64,
+    /// The handshake comes before INFO.
+    first: bool,
     /// Bytes of the outbox in the batch under way, which on the wire are more.
     under_way_bytes: usize,
     /// The other end was told that nothing more comes.
@@ -83,8 +85,8 @@ impl Secure {
             }
             First::HandshakeWithin(time) => (Phase::Undecided, now.plus(time)),
         };
-        let tls = Arc::clone(tls);
-        Ok(Secure { tls, phase, until_ns, under_way_bytes: 0, said_farewell: false })
+        let (tls, first) = (Arc::clone(tls), tls.first == First::Handshake);
+        Ok(Secure { tls, phase, until_ns, first, under_way_bytes: 0, said_farewell: false })
     }
 
     /// Whether the dialect may say hello.
@@ -152,6 +154,7 @@ impl Secure {
         if matches!(self.phase, Phase::Undecided | Phase::Greeted)
             && let Some(&first) = bytes.first()
         {
+            self.first = matches!(self.phase, Phase::Undecided);
             self.phase = match (first, self.tls.plain) {
                 (HANDSHAKE, _) => {
                     let begun = new_session(&self.tls);
@@ -194,7 +197,7 @@ impl Secure {
     /// What was agreed on, once the handshake is over.
     fn agreed(&self) -> Result<Option<Agreed>, TlsError> {
         match &self.phase {
-            Phase::Session(session) => self.tls.admit(session).map(Some),
+            Phase::Session(session) => self.tls.admit(session, self.first).map(Some),
             _ => Ok(None),
         }
     }
@@ -302,10 +305,11 @@ impl Connections {
         match secure.agreed() {
             Ok(agreed) => {
                 connection.link.tls = agreed.map(Box::new);
-                let about =
-                    connection.link.tls.as_deref().map(|Agreed { version, cipher_suite }| {
+                let about = connection.link.tls.as_deref().map(
+                    |Agreed { version, cipher_suite, .. }| {
                         format!("TLS version {version}, cipher suite {cipher_suite}")
-                    });
+                    },
+                );
                 if self.outside.log.wants(Level::Debug)
                     && let Some(about) = about
                 {

@@ -13,6 +13,7 @@ use crate::reply::Reply;
 use crate::source::{ServerFacts, Source, SubscriptionQuery};
 use crate::subsz::{SubDetail, is_zero};
 use crate::text::{rfc3339, rtt, uptime};
+use crate::varz::is_false;
 
 mod order;
 
@@ -379,6 +380,12 @@ struct ConnInfo<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     version: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
+    tls_version: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_cipher_suite: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_first: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
     authorized_user: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
@@ -408,6 +415,7 @@ impl<'a> ConnInfo<'a> {
             (Names::Shown, "$G") => (connection.authorized_user.as_str(), ""),
             (Names::Shown, account) => (connection.authorized_user.as_str(), account),
         };
+        let tls = connection.tls.as_ref();
         ConnInfo {
             cid: connection.cid.0,
             kind: "Client",
@@ -431,6 +439,9 @@ impl<'a> ConnInfo<'a> {
             name: &connection.name,
             lang: &connection.lang,
             version: &connection.version,
+            tls_version: tls.map_or("", |tls| tls.version),
+            tls_cipher_suite: tls.map_or("", |tls| tls.cipher_suite.as_str()),
+            tls_first: tls.is_some_and(|tls| tls.first),
             authorized_user,
             account,
             subscriptions_list: subjects,

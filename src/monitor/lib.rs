@@ -60,7 +60,7 @@ mod varz;
 
 pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
-pub use serve::{HTTP_CONNECTIONS_MAX, serve};
+pub use serve::{HTTP_CONNECTIONS_MAX, Https, serve};
 pub use source::{
     AccountFacts, AccountUsage, Fanout, Health, IndexFigures, JetStreamFigures, QueueDepth,
     ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,

@@ -1,5 +1,6 @@
 //! The listener: accepts, bounds what one HTTP client may hold, and hands requests to the desk.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls;
 
 use crate::answer::Desk;
 use crate::endpoint::Cost;
@@ -52,7 +56,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers HTTP requests on `listener` until the future is dropped, which ends every connection.
 /// Must be polled inside a `tokio::task::LocalSet`, on a runtime with time and I/O.
-pub async fn serve<S: Source + 'static>(listener: TcpListener, desk: Rc<Desk<S>>) {
+///
+/// Over TLS where `https` says how; what it holds is asked for at each connection, so a new
+/// certificate serves those that come after it.
+pub async fn serve<S: Source + 'static>(
+    listener: TcpListener,
+    https: Option<Https>,
+    desk: Rc<Desk<S>>,
+) {
     let front = Rc::new(Front::new(desk));
     let slots = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -62,8 +73,18 @@ pub async fn serve<S: Source + 'static>(listener: TcpListener, desk: Rc<Desk<S>>
         match listener.accept().await {
             Ok((stream, _)) => {
                 let front = Rc::clone(&front);
+                let tls = https.as_ref().map(|config| TlsAcceptor::from(config.borrow().clone()));
                 connections.spawn_local(async move {
-                    front.converse(stream).await;
+                    match tls {
+                        None => front.converse(stream).await,
+                        // A client without TLS, or too slow with it, is no event either.
+                        Some(tls) => {
+                            let opened = timeout(HEAD_TIMEOUT, tls.accept(stream)).await;
+                            if let Ok(Ok(stream)) = opened {
+                                front.converse(stream).await;
+                            }
+                        }
+                    }
                     drop(slot);
                 });
             }
@@ -71,6 +92,9 @@ pub async fn serve<S: Source + 'static>(listener: TcpListener, desk: Rc<Desk<S>>
         }
     }
 }
+
+/// How monitoring speaks TLS; to be replaced when the configuration is read again.
+pub type Https = Rc<RefCell<Arc<rustls::ServerConfig>>>;
 
 /// What all HTTP connections share.
 struct Front<S> {

@@ -78,6 +78,10 @@ pub struct ServerFacts {
     pub connect_urls: Vec<String>,
     /// Whether clients must authenticate.
     pub auth_required: bool,
+    /// Whether clients must use TLS.
+    pub tls_required: bool,
+    /// Whether clients must show a certificate.
+    pub tls_verify: bool,
     /// Time for CONNECT to arrive.
     pub auth_timeout: Duration,
     /// Time for a TLS handshake.
@@ -86,6 +90,8 @@ pub struct ServerFacts {
     pub http_host: String,
     /// The monitoring port that is bound; 0 without.
     pub http_port: u16,
+    /// The port of monitoring over TLS; 0 when there is none.
+    pub https_port: u16,
     /// What all paths begin with, as configured; empty for none.
     pub http_base_path: String,
     /// Open connections at most.

@@ -77,6 +77,10 @@ struct Identity<'a> {
     port: u16,
     #[serde(skip_serializing_if = "is_false")]
     auth_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_verify: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     connect_urls: &'a [String],
 }
@@ -93,6 +97,8 @@ impl<'a> Identity<'a> {
             host: &facts.host,
             port: facts.port,
             auth_required: facts.auth_required,
+            tls_required: facts.tls_required,
+            tls_verify: facts.tls_verify,
             connect_urls: &facts.connect_urls,
         }
     }
@@ -156,7 +162,7 @@ impl<'a> Limits<'a> {
             http_host: &facts.http_host,
             http_port: facts.http_port,
             http_base_path: &facts.http_base_path,
-            https_port: 0,
+            https_port: facts.https_port,
             auth_timeout: facts.auth_timeout.as_secs_f64(),
             max_control_line: facts.max_control_line,
             max_payload: facts.max_payload,
@@ -277,6 +283,6 @@ impl Totals {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_false(flag: &bool) -> bool {
+pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
 }

@@ -39,6 +39,8 @@ pub enum Plain {
 /// What was agreed on with one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
+    /// Whether the handshake came before INFO.
+    pub first: bool,
     /// `1.2` or `1.3`.
     pub version: &'static str,
     /// The cipher suite, by the name that Go has for it.
@@ -146,7 +148,7 @@ impl ListenerTls {
     ///
     /// # Errors
     /// [`TlsError::NotPinned`] when its key is not one of those that were pinned.
-    pub fn admit(&self, session: &ServerConnection) -> Result<Agreed, TlsError> {
+    pub fn admit(&self, session: &ServerConnection, first: bool) -> Result<Agreed, TlsError> {
         if !self.pinned.is_empty() {
             let shown = session.peer_certificates().and_then(|chain| key_hash(chain.first()?));
             if !shown.is_some_and(|hash| self.pinned.contains(&hash)) {
@@ -158,7 +160,7 @@ impl ListenerTls {
             _ => "1.3",
         };
         let cipher_suite = session.negotiated_cipher_suite().map(name_of).unwrap_or_default();
-        Ok(Agreed { version, cipher_suite })
+        Ok(Agreed { first, version, cipher_suite })
     }
 }
 
@@ -178,10 +180,7 @@ fn unreadable(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {
     TlsError::File { what, path: path.to_owned(), reason }
 }
 
-fn certificates(
-    path: &Path,
-    what: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err(unreadable(what, path, &pem::Error::NoItemsFound)),

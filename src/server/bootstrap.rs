@@ -38,9 +38,11 @@ use crate::logging;
 use crate::logins;
 use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
+use crate::rate::Rate;
 use crate::reload::Reloadable;
 use crate::settings::{self, Access};
 use crate::system::{self, FromCores, System};
+use crate::tls::Listeners;
 use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
@@ -116,8 +118,12 @@ async fn start(
         Ok(signals) => signals,
         Err(error) => return fatal(&log, &format!("Can't receive signals: {error}")),
     };
+    let tls = match Listeners::new(&options) {
+        Ok(tls) => tls,
+        Err(error) => return fatal(&log, &error.to_string()),
+    };
     let http_host = options.http_host.as_ref().unwrap_or(&options.host);
-    let http = match options.http_port {
+    let http = match options.http_port.or(options.https_port) {
         None => None,
         Some(port) => match bind(http_host, port) {
             Ok(listener) => Some(listener),
@@ -130,7 +136,8 @@ async fn start(
     let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
     if let Some(address) = http_address {
         let port = address.port();
-        log.say(Level::Info, format!("Starting http monitor on {http_host}:{port}"));
+        let scheme = if tls.monitoring.is_some() { "https" } else { "http" };
+        log.say(Level::Info, format!("Starting {scheme} monitor on {http_host}:{port}"));
     }
     let listener = match bind(&options.host, options.port) {
         Ok(listener) => listener,
@@ -175,7 +182,7 @@ async fn start(
         Err(error) => return fatal(&log, &error.to_string()),
     };
     let (desk, logins_waiting) = Desk::open();
-    let access = Access { directory: Arc::clone(&directory), desk: Some(desk) };
+    let access = Access { directory: Arc::clone(&directory), desk: Some(desk), tls };
     let info = standing.identity.info(&options, address.port());
     let core_settings = settings::of_core(&options, info, &access, &log);
     let clients = Arc::clone(&core_settings.clients);
@@ -212,6 +219,10 @@ async fn start(
     };
     let (host, port) = (&options.host, address.port());
     log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
+    if options.tls.is_some() {
+        let how = if options.allow_non_tls { "available" } else { "required" };
+        log.say(Level::Info, format!("TLS {how} for client connections"));
+    }
     log.say(Level::Info, "Server is ready");
     let cores = Arc::new(Cores::new(handles));
     if let Err(error) = logins::start(&logins_waiting, &cores) {
@@ -263,7 +274,7 @@ fn write_files(
             .map_err(|error| format!("Could not write pidfile {}: {error}", path.display()))?;
     }
     let Some(directory) = &options.ports_file_dir else { return Ok(None) };
-    write_ports(directory, clients, monitoring).map(Some)
+    write_ports(directory, options, clients, monitoring).map(Some)
 }
 
 /// Starts one thread a core, one after another, then introduces them to each other.
@@ -377,12 +388,17 @@ fn parts(
         net,
         clock: SystemClock::default(),
         shard,
-        connections: Connections::new(settings.connections, common.outside.clone()),
+        connections: Connections::new(
+            settings.connections,
+            settings.tls.clone(),
+            common.outside.clone(),
+        ),
         clients: Rc::new(client::Current::new(Arc::clone(&settings.clients))),
         commands,
         next_cid: Arc::clone(&common.next_cid),
         placing: accepts.then(|| Placing::new(common.counters.clone())),
         connections_max: settings.connections_max,
+        rate: Rate::new(settings.connections_per_second),
         idle: settings.idle,
         services,
         log: log.clone(),

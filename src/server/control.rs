@@ -99,7 +99,9 @@ impl Control {
     /// Watches over the cores until the server ends.
     pub async fn run(mut self) -> End {
         if let Some(listener) = self.http.take() {
-            tokio::task::spawn_local(monitor::serve(listener, Rc::clone(&self.desk)));
+            let https = self.reloadable.access.tls.monitoring.clone();
+            let serving = monitor::serve(listener, https, Rc::clone(&self.desk));
+            tokio::task::spawn_local(serving);
         }
         systemd::tell(&self.log, Stage::Ready);
         let mut closed_interval = tokio::time::interval(CLOSED_INTERVAL);

@@ -22,6 +22,7 @@ use shard::{AnswerService, Service, ServiceTurn, Shard};
 use self::reconfigure::Sweep;
 use crate::command::Command;
 use crate::placing::Placing;
+pub use crate::rate::Rate;
 
 /// Bytes of data that one turn takes from one ring at most.
 const RING_BYTES_PER_TURN: usize = 256 * 1024;
@@ -77,6 +78,8 @@ pub struct Parts<N, C> {
     pub placing: Option<Placing>,
     /// Open connections on the whole server at most.
     pub connections_max: u64,
+    /// How many of them come in a second.
+    pub rate: Rate,
     /// What it does when idle.
     pub idle: Idle,
     /// What it runs beside its connections.
@@ -281,7 +284,12 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
     fn place(&mut self, socket: Socket) {
         let Some(placing) = &mut self.parts.placing else { return self.parts.net.discard(socket) };
         if placing.total() >= self.parts.connections_max {
-            return self.refuse(socket);
+            let text = "maximum connections exceeded";
+            return self.refuse(socket, ErrorText::MaximumConnectionsExceeded, text);
+        }
+        if !self.parts.rate.allows(self.now.mono_ns) {
+            let text = "connection rate limit of TLS exceeded";
+            return self.refuse(socket, ErrorText::ConnectionThrottling, text);
         }
         let core = placing.choose();
         if core == self.parts.shard.id() {
@@ -305,17 +313,17 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
     }
 
     /// spec/client-protocol.md §1: over `max_connections`, INFO comes first, then the error.
-    fn refuse(&mut self, socket: Socket) {
+    fn refuse(&mut self, socket: Socket, error: ErrorText<'_>, text: &str) {
         let Some(slot) = self.open(socket) else { return };
         if let Some(placing) = &mut self.parts.placing {
             placing.refused(self.parts.shard.id());
         }
         let mut line = Vec::new();
-        protocol::encode::write_error(&ErrorText::MaximumConnectionsExceeded, &mut line);
+        protocol::encode::write_error(&error, &mut line);
         let Parts { net, shard, connections, log, .. } = &mut self.parts;
         shard.write(slot, &line);
-        log.say(Level::Error, "maximum connections exceeded");
-        let reason = CloseReason::MaximumConnectionsExceeded;
+        log.say(Level::Error, text);
+        let reason = error.close_reason().unwrap_or(CloseReason::MaximumConnectionsExceeded);
         connections.close(&mut Turn { net, shard, now: self.now }, slot, reason, Rest::Sent);
     }
 

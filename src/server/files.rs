@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use config::Options;
+
 /// Writes the process id, without a line end, readable by its owner only.
 ///
 /// # Errors
@@ -22,11 +24,19 @@ pub fn write_pid(path: &Path) -> io::Result<()> {
 /// In words, when it cannot be written.
 pub fn write_ports(
     directory: &Path,
+    options: &Options,
     clients: SocketAddr,
     monitoring: Option<SocketAddr>,
 ) -> Result<PortsFile, String> {
+    let clients_scheme = match (&options.tls, options.allow_non_tls) {
+        (Some(_), false) => "tls",
+        _ => "nats",
+    };
+    let monitoring_scheme = if options.https_port.is_some() { "https" } else { "http" };
+    let clients = urls(clients_scheme, clients);
+    let monitoring = monitoring.map(|address| urls(monitoring_scheme, address));
     let failed = |error| format!("Could not write ports file in {}: {error}", directory.display());
-    PortsFile::write(directory, clients, monitoring).map_err(failed)
+    PortsFile::write(directory, &clients, monitoring.as_deref()).map_err(failed)
 }
 
 /// The ports file, removed when dropped.
@@ -39,17 +49,13 @@ impl PortsFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    fn write(
-        directory: &Path,
-        clients: SocketAddr,
-        monitoring: Option<SocketAddr>,
-    ) -> io::Result<PortsFile> {
+    fn write(directory: &Path, clients: &str, monitoring: Option<&str>) -> io::Result<PortsFile> {
         let program = std::env::args_os().next().unwrap_or_default();
         let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
         let path = directory.join(format!("{program}_{}.ports", std::process::id()));
-        let mut ports = format!("{{\"nats\":[{}]", urls("nats", clients));
+        let mut ports = format!("{{\"nats\":[{clients}]");
         if let Some(monitoring) = monitoring {
-            ports.push_str(&format!(",\"monitoring\":[{}]", urls("http", monitoring)));
+            ports.push_str(&format!(",\"monitoring\":[{monitoring}]"));
         }
         ports.push('}');
         // Whoever waits for the file must find it whole.

@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `run.rs` | the process: arguments, exit codes, signals sent to another server |
 //! | `bootstrap.rs` | listeners, mesh, one thread a core, the control thread |
+//! | `rate.rs` | how many connections a second a listener with TLS accepts |
+//! | `tls.rs` | TLS of all listeners, as the options have it |
 //! | `tuning.rs` | a profile made true: cores, pinning, sockets, rings |
 //! | `core.rs` | one core's duty cycle |
 //! | `placing.rs` | which core a new connection lives on |
@@ -46,11 +48,13 @@ mod logging;
 mod logins;
 mod orders;
 mod placing;
+mod rate;
 mod reload;
 mod run;
 mod settings;
 mod system;
 mod systemd;
+mod tls;
 mod tuning;
 
 pub use self::core::Core;

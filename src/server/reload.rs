@@ -25,6 +25,7 @@ use crate::facts::{self, Standing};
 use crate::files::{self, PortsFile};
 use crate::settings::Access;
 use crate::systemd::{self, Stage};
+use crate::tls::Listeners;
 use crate::{logging, settings};
 
 /// What a reload works on.
@@ -68,7 +69,7 @@ impl Reloadable {
         let ports_file = match &new.ports_file_dir {
             directory if *directory == old.ports_file_dir => None,
             None => Some(None),
-            Some(directory) => Some(Some(files::write_ports(directory, clients, http)?)),
+            Some(directory) => Some(Some(files::write_ports(directory, new, clients, http)?)),
         };
         let settings = logging::settings(new)?;
         if settings != logging::settings(old)? {
@@ -112,6 +113,7 @@ impl Control {
             self.reloadable.standing.launch.reread(&environment, &Disk)?;
         let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
         let directory = self.reloadable.directory(&new).map_err(|error| error.to_string())?;
+        let tls = Listeners::new(&new).map_err(|error| error.to_string())?;
         self.reloadable.prepare(&new, &self.log)?;
         // Nothing can fail from here on.
         for warning in
@@ -120,6 +122,7 @@ impl Control {
             self.log.say(Level::Warn, warning);
         }
         let digest = new.config_digest.clone();
+        self.reloadable.access.tls.replace(tls);
         self.obey(Arc::new(new), directory).await;
         host::return_freed_memory();
         for change in changes {

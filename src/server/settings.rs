@@ -12,6 +12,7 @@ use security::{Desk, Directory};
 use subject::CachePolicy;
 
 use crate::core::reconfigure::CoreSettings;
+use crate::tls::Listeners;
 use crate::tuning;
 
 /// Who may connect, and where that is found out.
@@ -21,6 +22,8 @@ pub struct Access {
     pub directory: Arc<Directory>,
     /// Where logins are checked that take long; on the core itself without one.
     pub desk: Option<Desk>,
+    /// How listeners speak TLS.
+    pub tls: Listeners,
 }
 
 /// What a core is told. `info` is INFO but for what is each client's own; the directory is made
@@ -31,6 +34,8 @@ pub fn of_core(options: &Arc<Options>, info: Info, access: &Access, log: &Log) -
         options: Arc::clone(options),
         shard: of_shards(options, Arc::clone(&access.directory), trace),
         connections: of_connections(options),
+        tls: access.tls.clients.clone(),
+        connections_per_second: options.tls.as_ref().and_then(|tls| tls.connections_per_second),
         clients: Arc::new(of_clients(options, info, access)),
         connections_max: u64::from(options.max_connections),
         idle: tuning::idle(&options.corewire.tuning),

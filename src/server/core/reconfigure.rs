@@ -7,6 +7,7 @@ use config::Options;
 use connection::{Limits, Turn};
 use runtime::clock::Clock;
 use runtime::network::Network;
+use security::ListenerTls;
 use tokio::sync::oneshot;
 
 use super::{Core, Idle};
@@ -24,6 +25,10 @@ pub struct CoreSettings {
     pub shard: shard::Settings,
     /// What its connections obey.
     pub connections: Limits,
+    /// How connections that come speak TLS, if they do.
+    pub tls: Option<Arc<ListenerTls>>,
+    /// Connections with TLS accepted in a second; `None` without limit.
+    pub connections_per_second: Option<u32>,
     /// What its clients obey.
     pub clients: Arc<client::Settings>,
     /// Open connections on the whole server at most.
@@ -44,6 +49,8 @@ impl<N: Network, C: Clock> Core<N, C> {
         let parts = &mut self.parts;
         parts.shard.reconfigure(settings.shard.clone());
         parts.connections.set_limits(settings.connections);
+        parts.connections.set_tls(settings.tls.clone());
+        parts.rate.set_max(settings.connections_per_second);
         parts.clients.replace(Arc::clone(&settings.clients));
         parts.connections_max = settings.connections_max;
         parts.idle = settings.idle;

@@ -29,7 +29,9 @@ use super::speech::{Heard, Message, hear};
 use crate::command::Command;
 use crate::core::{Core, Parts};
 use crate::placing::Placing;
+use crate::rate::Rate;
 use crate::settings::{self, Access};
+use crate::tls::Listeners;
 
 /// Turns after which a simulation that does not come to rest is taken for one that never will.
 const TURNS_MAX: usize = 2_000_000;
@@ -145,6 +147,7 @@ impl Simulation {
             access: Access {
                 directory: Arc::new(Directory::new(&setup.options, None).expect("valid")),
                 desk: None,
+                tls: Listeners::default(),
             },
             guests: Vec::new(),
         };
@@ -184,12 +187,13 @@ impl Simulation {
             net,
             clock: self.clock.clone(),
             shard,
-            connections: Connections::new(settings.connections, outside.clone()),
+            connections: Connections::new(settings.connections, settings.tls, outside.clone()),
             clients: Rc::new(client::Current::new(settings.clients)),
             commands,
             next_cid: Arc::clone(next_cid),
             placing: (id == ShardId(0)).then(|| Placing::new(self.counters.clone())),
             connections_max: settings.connections_max,
+            rate: Rate::new(settings.connections_per_second),
             idle: settings.idle,
             services,
             log: outside.log.clone(),
