@@ -243,6 +243,7 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         out_msgs: 0,
         out_bytes: 0,
         stalls: 0,
+        tls: None,
         subscriptions: 0,
         name: String::new(),
         lang: String::new(),

@@ -18,7 +18,7 @@ fn with_server<R: Send + 'static>(
     tokio::task::LocalSet::new().block_on(&runtime, async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = serve(listener, Rc::new(Desk::new(Rc::new(server))));
+        let serving = serve(listener, None, Rc::new(Desk::new(Rc::new(server))));
         let (done, result) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || done.send(client(address)).is_ok());
         tokio::select! {
