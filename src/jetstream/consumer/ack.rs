@@ -131,10 +131,16 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
-        fn no_letter_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0..8usize) {
+        fn no_letter_is_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            at in 0..8usize,
+        ) {
             let starts = ["", "-NAK ", "-NAK {", "+NXT", "+TERM ", "$JS.ACK.S.c.", "1.2.3.4.", "@"];
             let text = [starts[at].as_bytes(), &bytes].concat();
             let _ = (Verb::parse(&text), Delivery::parse(&text));

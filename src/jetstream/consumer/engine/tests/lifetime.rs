@@ -182,7 +182,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_for_a_state_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn any_bytes_for_a_state_are_read_or_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
         let mut bench = Bench::new();
         for _ in 0..5 {
             bench.publish("a", "x");
