@@ -215,8 +215,8 @@ impl Uring {
     fn push(&mut self, entry: Entry) {
         loop {
             // SAFETY: what the entry points at stands until its completion: sockets, segments and
-            // send messages live in `self.sockets`, paths and blocks in `self.disk`, and both outlive
-            // the ring's use of them.
+            // send messages live in `self.sockets`, paths and blocks in `self.disk`, and both
+            // outlive the ring's use of them.
             let pushed = unsafe { self.ring.submission().push(&entry) };
             if pushed.is_ok() {
                 return;
