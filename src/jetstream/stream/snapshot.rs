@@ -23,6 +23,9 @@ const CHUNK_MAX: usize = 1 << 20;
 const WINDOW: u64 = 8 << 20;
 const WINDOW_MIN: u64 = 1 << 10;
 const WINDOW_MAX: u64 = 32 << 20;
+/// The first chunk leaves so long after the answer: receivers (the nats CLI among them) subscribe
+/// only when they have read it, and what comes before that is lost.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// How long a receiver may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,6 +55,8 @@ pub(super) struct Snapshot {
     in_flight: u64,
     /// Chunks sent.
     sent: u64,
+    /// When the first one may leave, monotonic nanoseconds.
+    begins_ns: u64,
     /// When the receiver last answered, monotonic nanoseconds.
     heard_ns: u64,
     packer: minlz::Writer<Vec<u8>>,
@@ -113,6 +118,7 @@ impl Stream {
             window: window.clamp(WINDOW_MIN, WINDOW_MAX),
             in_flight: 0,
             sent: 0,
+            begins_ns: turn.now.plus(HEAD_START),
             heard_ns: turn.now.mono_ns,
             packer: minlz::Writer::new(Vec::new()),
             ready: Vec::new(),
@@ -145,6 +151,9 @@ impl Stream {
     }
 
     fn run_snapshot(&self, snapshot: &mut Snapshot, turn: &mut Turn<'_>) -> Step {
+        if turn.now.mono_ns < snapshot.begins_ns {
+            return Step::Wait;
+        }
         if !turn.outlet.has_interest(self.account, snapshot.deliver_to.as_bytes()) {
             return Step::Done("408 No Interest");
         }
@@ -286,6 +295,10 @@ impl Stream {
     /// When a receiver has been silent for too long, monotonic nanoseconds.
     pub(super) fn snapshot_deadline_ns(&self) -> Option<u64> {
         let patience_ns = PATIENCE.as_nanos() as u64;
-        self.snapshots.iter().map(|snapshot| snapshot.heard_ns + patience_ns).min()
+        let due = |snapshot: &Snapshot| match snapshot.sent {
+            0 => snapshot.begins_ns,
+            _ => snapshot.heard_ns + patience_ns,
+        };
+        self.snapshots.iter().map(due).min()
     }
 }

@@ -25,6 +25,9 @@ fn receive(rig: &mut Rig) -> (Vec<Vec<u8>>, String) {
     rig.out.raw.clear();
     rig.with(|stream, turn| stream.begin_snapshot(&request, turn)).unwrap();
     let token = rig.out.subscribed.last().unwrap().1;
+    rig.pass(SECOND / 8);
+    assert!(rig.out.raw.is_empty(), "the receiver has time to subscribe");
+    rig.now.mono_ns += SECOND;
     let mut chunks = Vec::new();
     loop {
         rig.out.sent.clear();
@@ -102,7 +105,7 @@ fn a_receiver_that_does_not_answer_is_given_up() {
         ..SnapshotRequest::default()
     };
     rig.with(|stream, turn| stream.begin_snapshot(&request, turn)).unwrap();
-    rig.pass(0);
+    rig.pass(SECOND);
     rig.pass(5 * SECOND);
     let last = rig.out.sent.last().unwrap();
     assert_eq!(last.headers, "NATS/1.0 408 No Flow Response\r\n\r\n");
