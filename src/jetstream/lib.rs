@@ -26,7 +26,7 @@
 //! | `settings.rs` | what the operator decided |
 //! | `advisory.rs` | what is said on `$JS.EVENT.>` |
 //! | `consumer.rs`, `consumer/` | one consumer: configuration, delivery, acknowledgements |
-//! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, batches, sources |
+//! | `stream.rs`, `stream/` | one stream: ingest, limits, retention, removal, reading, sources |
 
 pub mod advisory;
 pub mod api;

@@ -71,7 +71,10 @@ const SCRIPT: &[(&str, &str)] = &[
     ("CONSUMER.CREATE.T.w", r#"{"stream_name":"T","config":{"name":"w","ack_policy":"none"}}"#),
     (
         "CONSUMER.CREATE.T.w",
-        r#"{"stream_name":"T","config":{"name":"w","ack_policy":"explicit","deliver_policy":"new"}}"#,
+        concat!(
+            r#"{"stream_name":"T","config":{"name":"w","ack_policy":"explicit","#,
+            r#""deliver_policy":"new"}}"#
+        ),
     ),
     ("CONSUMER.NAMES.S", ""),
     ("CONSUMER.NAMES.X", ""),
@@ -90,7 +93,7 @@ const SCRIPT: &[(&str, &str)] = &[
     ("STREAM.UPDATE.S", r#"{"name":"X","subjects":["s.>"]}"#),
     ("STREAM.UPDATE.X", r#"{"name":"X"}"#),
     ("STREAM.UPDATE.S", r#"{"name":"S","subjects":["s.>"],"storage":"memory"}"#),
-    ("STREAM.SNAPSHOT.X", "{}"),
+    ("STREAM.SNAPSHOT.X", r#"{"deliver_subject":"d"}"#),
     ("STREAM.LEADER.STEPDOWN.S", ""),
     ("STREAM.PEER.REMOVE.S", r#"{"peer":"x"}"#),
     ("CONSUMER.LEADER.STEPDOWN.S.c", ""),
@@ -179,6 +182,9 @@ const EXPECTED: &[(&str, &str)] = &[
     ("CONSUMER.", ".ack_floor.stream_seq"),
     ("CONSUMER.LIST.S", ".consumers[0].ack_floor.stream_seq"),
     ("CONSUMER.LIST.S", ".consumers[1].ack_floor.stream_seq"),
+    // 2.9 counts some requests late, and forgets to give back what a deleted message took.
+    ("INFO", ".api.total"),
+    ("INFO", ".storage"),
     // spec/jetstream.md §4: work queue without acknowledgements 10084, with the text of §18.
     ("CONSUMER.CREATE.T.w", ".error.description"),
 ];

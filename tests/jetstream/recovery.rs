@@ -58,7 +58,8 @@ async fn j01_streams_and_consumers_outlive_a_stop() {
         }
         let config = pull::Config { durable_name: Some("c".into()), ..Default::default() };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let mut messages = consumer.messages().await.expect("messages").take(100);
+        // No more than these is delivered.
+        let mut messages = consumer.fetch().max_messages(100).messages().await.expect("a batch");
         while let Some(message) = messages.try_next().await.expect("no error") {
             message.double_ack().await.expect("acknowledged");
         }
