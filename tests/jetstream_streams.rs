@@ -235,7 +235,10 @@ async fn s06_discard_new_refuses() {
     bench.publish("s.a", &[], "1").await;
     assert_eq!(
         bench.publish("s.a", &[], "2").await,
-        r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"S","seq":0}"#
+        concat!(
+            r#"{"error":{"code":503,"err_code":10077,"#,
+            r#""description":"maximum messages exceeded"},"stream":"S","seq":0}"#
+        )
     );
 }
 

@@ -313,7 +313,8 @@ errors! {
         "Provided priority group does not exist for this consumer";
     ConsumerEmptyGroupName = 10161, 400, "Group name cannot be an empty string";
     ConsumerInvalidGroupName = 10162, 400,
-        "Valid priority group name must match A-Z, a-z, 0-9, -_/=)+ and may not exceed 16 characters";
+        "Valid priority group name must match A-Z, a-z, 0-9, -_/=)+ \
+         and may not exceed 16 characters";
     StreamExpectedLastSeqPerSubjectNotReady = 10163, 503,
         "expected last sequence per subject temporarily unavailable";
     StreamWrongLastSequenceConstant = 10164, 400, "wrong last sequence";

@@ -168,7 +168,10 @@ mod tests {
         AckText::new("S", None).write_error(&error, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            r#"{"error":{"code":400,"err_code":10060,"description":"expected stream does not match"},"stream":"S","seq":0}"#
+            concat!(
+                r#"{"error":{"code":400,"err_code":10060,"#,
+                r#""description":"expected stream does not match"},"stream":"S","seq":0}"#
+            )
         );
     }
 

@@ -1,8 +1,8 @@
 //! After a restart: what a stream knew beside its messages, read from its messages again.
 //!
-//! Message ids within the dedupe window, schedules, where sources stood, and the rest of an atomic batch that a crash
-//! cut in two. Until that is done, publishes wait. Everything may have to come from the disk, so
-//! it goes on over as many turns as it needs.
+//! Message ids within the dedupe window, schedules, where sources stood, and the rest of an atomic
+//! batch that a crash cut in two. Until that is done, publishes wait. Everything may have to come
+//! from the disk, so it goes on over as many turns as it needs.
 
 use base::Now;
 use storage::{Filter, Read, Seq, Storage};

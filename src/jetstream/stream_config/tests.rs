@@ -70,8 +70,8 @@ fn what_breaks_a_rule_is_refused_with_its_error() {
     let described = format!(r#"{{"name":"A","description":"{too_long}"}}"#);
     let named = format!(r#"{{"name":"{}"}}"#, "n".repeat(256));
     let metadata = format!(r#"{{"name":"A","metadata":{{"k":"{}"}}}}"#, "v".repeat(128 << 10));
-    let name_rule = "500 10052 stream name is required and can not contain '.', '*', '>', '\\', '/' \
-                     or whitespace";
+    let name_rule = "500 10052 stream name is required and can not contain '.', '*', '>', '\\', \
+                     '/' or whitespace";
     let no_ack = "requires no-ack to be true";
     let api = "500 10052 subjects that overlap with jetstream api require no-ack to be true";
     let table: &[(&str, &str)] = &[
@@ -271,7 +271,8 @@ fn mirrors_and_sources_obey_their_rules() {
 #[test]
 fn some_settings_bring_others_with_them() {
     let config = create(
-        r#"{"name":"A","subject_delete_marker_ttl":1000000000,"deny_purge":true,"max_age":1000000000}"#,
+        r#"{"name":"A","subject_delete_marker_ttl":1000000000,"deny_purge":true,
+            "max_age":1000000000}"#,
     )
     .unwrap();
     assert!(config.allow_msg_ttl && config.allow_rollup_hdrs && !config.deny_purge);
@@ -414,7 +415,8 @@ fn streams_of_an_account_must_fit_together() {
     assert!(mirror.mirror_direct, "forced to what the origin allows");
     let external = |api: &str, deliver: &str| {
         format!(
-            r#"{{"name":"A","sources":[{{"name":"B","external":{{"api":"{api}","deliver":"{deliver}"}}}}]}}"#
+            r#"{{"name":"A","sources":[{{"name":"B",
+                "external":{{"api":"{api}","deliver":"{deliver}"}}}}]}}"#
         )
     };
     let taken = r#"{"name":"C","subjects":["in.x"]}"#;

@@ -166,7 +166,10 @@ fn a_fast_batch_flows_and_ends_with_what_was_stored() {
     assert_eq!(send(7, 2, "ok", "7"), r#"{"stream":"S", "seq":5,"batch":"id","count":5}"#);
     assert_eq!(
         send(8, 1, "ok", "8"),
-        r#"{"error":{"code":400,"err_code":10208,"description":"batch publish ID unknown"},"stream":"S","seq":0}"#
+        concat!(
+            r#"{"error":{"code":400,"err_code":10208,"#,
+            r#""description":"batch publish ID unknown"},"stream":"S","seq":0}"#
+        )
     );
     assert_eq!(send(1, 0, "fail", "a"), r#"{"type":"ack","seq":0,"msgs":2}"#);
     assert_eq!(

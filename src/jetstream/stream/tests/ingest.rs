@@ -57,7 +57,8 @@ fn expectations_that_fail_are_refused() {
         ("Nats-Expected-Last-Sequence: x", "10071 wrong last sequence: 2"),
         ("Nats-Expected-Last-Subject-Sequence: 2", "10071 wrong last sequence: 1"),
         (
-            "Nats-Expected-Last-Subject-Sequence: 1\nNats-Expected-Last-Subject-Sequence-Subject: s.*",
+            "Nats-Expected-Last-Subject-Sequence: 1\n\
+             Nats-Expected-Last-Subject-Sequence-Subject: s.*",
             "10071 wrong last sequence: 2",
         ),
         (
