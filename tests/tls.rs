@@ -96,6 +96,18 @@ async fn a_client_speaks_tls_after_info_and_monitoring_shows_it() {
 }
 
 #[tokio::test]
+async fn the_flags_do_what_the_block_does() {
+    let papers = Papers::new();
+    let path = |name| papers.path(name).display().to_string();
+    let (cert, key, ca) = (path("server.pem"), path("server.key"), path("ca.pem"));
+    let flags = ["--tlsverify", "--tlscert", &cert, "--tlskey", &key, "--tlscacert", &ca];
+    let server = Server::start(&flags);
+    let client = papers.options_with_certificate().connect(url(&server)).await.expect("connected");
+    messages_come_back(&client).await;
+    assert!(papers.options().connect(url(&server)).await.is_err(), "no certificate");
+}
+
+#[tokio::test]
 async fn the_handshake_comes_first_where_it_is_to_and_may_where_it_can() {
     let papers = Papers::new();
     for (first, also_after_info) in [("true", false), ("auto", true)] {
