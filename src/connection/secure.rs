@@ -150,11 +150,15 @@ impl Secure {
     }
 
     /// Takes bytes from the network; what they hold for the dialect is appended to `opened`.
-    fn open(&mut self, mut bytes: &[u8], opened: &mut Vec<u8>) -> Result<Opened, Broken> {
+    fn open(&mut self, now: Now, mut bytes: &[u8], opened: &mut Vec<u8>) -> Result<Opened, Broken> {
         if matches!(self.phase, Phase::Undecided | Phase::Greeted)
             && let Some(&first) = bytes.first()
         {
-            self.first = matches!(self.phase, Phase::Undecided);
+            if matches!(self.phase, Phase::Undecided) {
+                // The client came in time; now the handshake has its own.
+                self.first = true;
+                self.until_ns = now.plus(self.tls.timeout);
+            }
             self.phase = match (first, self.tls.plain) {
                 (HANDSHAKE, _) => {
                     let begun = new_session(&self.tls);
@@ -265,7 +269,7 @@ impl Connections {
                 ..
             }) => {
                 let greeted = secure.may_greet();
-                let outcome = secure.open(net.bytes(&chunk), &mut opened);
+                let outcome = secure.open(now, net.bytes(&chunk), &mut opened);
                 outcome.map(|opened| (opened.handshake, greeted))
             }
             _ => Ok((Handshake::Unchanged, true)),
