@@ -1,4 +1,5 @@
-//! One HTTP GET of `/metrics` or `/explain`. HTTP/1.0, so that the answer comes in one piece and then ends.
+//! One HTTP GET of `/metrics` or `/explain`. HTTP/1.0, so that the answer comes in one piece and
+//! then ends.
 
 use std::fmt;
 use std::io::{Read, Write};

@@ -1,3 +1,5 @@
+//! Certificates and names of algorithms, good ones and those at fault.
+
 use super::*;
 
 /// A folder with a self-signed certificate and its key.
