@@ -23,7 +23,7 @@ async fn content(bucket: &ObjectStore, name: &str) -> Vec<u8> {
 async fn d07_objects_come_back_as_they_went() {
     let server = server();
     let bucket = bucket(&server).await;
-    let large: Vec<u8> = (0..3_000_000_u32).map(|number| (number * 7 >> 3) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|number| ((number * 7) >> 3) as u8).collect();
     for (name, bytes) in [("large", &large[..]), ("small", b"few"), ("empty", b"")] {
         let info = bucket.put(name, &mut &bytes[..]).await.expect("put");
         assert_eq!(info.size, bytes.len());
