@@ -32,7 +32,7 @@ impl Kind {
     }
 }
 
-/// A point in the core's log. What was appended at or before [`Storage::durable`] is safe.
+/// A point in the core's log. What was appended at or before [`crate::Storage::durable`] is safe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u64);
 
@@ -52,7 +52,7 @@ pub struct Appended {
     pub seq: Seq,
     /// Its bytes as the stream counts them.
     pub size: u64,
-    /// When [`Storage::durable`] is here or beyond, the message is safe.
+    /// When [`crate::Storage::durable`] is here or beyond, the message is safe.
     pub mark: Mark,
 }
 

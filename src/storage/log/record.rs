@@ -143,7 +143,7 @@ impl NewMessage<'_> {
         HEADER_BYTES + due + headers + self.subject.len() + self.payload.len()
     }
 
-    /// Fills `out`, which has room for just the record. The checksum comes last: [`seal`].
+    /// Fills `out`, which has room for just the record. The checksum comes last: `seal`.
     #[inline]
     pub fn write(&self, out: &mut [u8]) {
         let mut flags = 0;
