@@ -57,6 +57,5 @@ pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};
 pub use info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
 pub use kept::{KEPT_CONFIG, KEPT_STATE, Lost};
-pub use pulls::API_LEVEL;
 pub use rules::{Corrections, Setting, admit, check_name};
 pub use set::{ConsumerPlace, Consumers, End};

@@ -51,8 +51,7 @@ pub(crate) fn answer(
 
 /// The body of every answer that describes one consumer.
 pub(crate) fn describe(place: ConsumerPlace, held: &mut Held, means: &mut Means<'_>) -> Answer {
-    let version = config::version::NATS_VERSION;
-    Body::of(&held.consumers.info(place, version, &mut means.of_consumers())?)
+    Body::of(&held.consumers.info(place, &mut means.of_consumers())?)
 }
 
 /// Says what became of a consumer that is there.

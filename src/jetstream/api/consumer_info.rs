@@ -60,8 +60,7 @@ pub(crate) fn list(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer
     let mut consumers = Vec::new();
     for name in page.of(names.iter()) {
         let Some(place) = held.consumers.find(name) else { continue };
-        let version = config::version::NATS_VERSION;
-        consumers.push(held.consumers.info(place, version, &mut means.of_consumers())?);
+        consumers.push(held.consumers.info(place, &mut means.of_consumers())?);
     }
     Body::of(&List { page, consumers })
 }

@@ -38,6 +38,6 @@ pub(crate) fn answer(
     let place = place_of(asked, held)?;
     let desk = &mut means.of_consumers();
     let reset_seq = held.consumers.reset(place, request.seq, desk)?;
-    let info = held.consumers.info(place, config::version::NATS_VERSION, desk)?;
+    let info = held.consumers.info(place, desk)?;
     Body::of(&Response { info, reset_seq })
 }

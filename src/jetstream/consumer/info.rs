@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::config::ConsumerConfig;
 use super::engine::{Consumer, Desk, Home, Progress, Reception};
-use super::levels;
-use super::pulls::API_LEVEL;
+
+use crate::stream_config::stamp_answer;
 use crate::wire_time::WireTime;
 
 /// A consumer in numbers.
@@ -81,13 +81,13 @@ impl From<Progress> for SequenceInfo {
 }
 
 impl Consumer {
-    /// What is told about it. `version` is the server's.
-    pub fn info(&mut self, version: &str, home: &Home, desk: &mut Desk<'_>) -> ConsumerInfo {
+    /// What is told about it.
+    pub fn info(&mut self, home: &Home, desk: &mut Desk<'_>) -> ConsumerInfo {
         if self.recount {
             self.count_again(home, desk);
         }
         let mut config = self.config.clone();
-        levels::describe(&mut config, version, API_LEVEL);
+        stamp_answer(&mut config.metadata);
         let stream_seq = self.cursor.last_seen().max(self.delivered.stream_seq);
         let delivered = Progress { stream_seq, ..self.delivered };
         let waiting = match &self.reception {

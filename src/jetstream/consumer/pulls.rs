@@ -13,11 +13,9 @@ use super::pins::Pin;
 use super::request::{Request, Wait};
 use super::status::Status;
 use super::waiting::Keep;
+use crate::API_LEVEL;
 use crate::advisory;
 use crate::wire_time::WireTime;
-
-/// The API level that is spoken. spec/jetstream.md, top.
-pub const API_LEVEL: u8 = 5;
 
 /// Whether a request's headers ask for no more than this server knows.
 pub(crate) fn level_is_known(headers: Option<&[u8]>) -> bool {

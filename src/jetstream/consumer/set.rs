@@ -321,11 +321,10 @@ impl Consumers {
     pub fn info(
         &mut self,
         place: ConsumerPlace,
-        version: &str,
         desk: &mut Desk<'_>,
     ) -> Result<ConsumerInfo, ApiError> {
         let (home, consumer) = self.at(place)?;
-        Ok(consumer.info(version, home, desk))
+        Ok(consumer.info(home, desk))
     }
 
     /// Publishes an advisory about a consumer, for what the API does to it.

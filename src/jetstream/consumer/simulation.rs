@@ -260,7 +260,7 @@ impl Bench {
     }
 
     pub(super) fn info(&mut self, place: ConsumerPlace) -> ConsumerInfo {
-        self.with(|consumers, desk| consumers.info(place, "2.14.5", desk)).expect("it is there")
+        self.with(|consumers, desk| consumers.info(place, desk)).expect("it is there")
     }
 }
 

@@ -4,7 +4,8 @@
 //! name of what was to be changed.
 
 use super::config::ConsumerConfig;
-use super::levels;
+
+use crate::stream_config::remove_level;
 use crate::{ApiError, ErrorCode};
 
 /// Whether somebody listens on a push consumer's deliver subject.
@@ -54,7 +55,7 @@ pub fn check_update(
 pub fn is_same(old: &ConsumerConfig, new: &ConsumerConfig) -> bool {
     let comparable = |config: &ConsumerConfig| {
         let mut config = config.clone();
-        levels::strip(&mut config.metadata);
+        remove_level(&mut config.metadata);
         // A create of what is there keeps its pause.
         config.pause_until = None;
         // `name` repeats `durable_name` or is left out.

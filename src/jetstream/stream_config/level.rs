@@ -54,6 +54,12 @@ pub fn remove_dynamic(metadata: &mut BTreeMap<String, String>) {
     metadata.remove(SERVER_LEVEL);
 }
 
+/// Removes all of it, to compare what clients wrote themselves.
+pub fn remove_level(metadata: &mut BTreeMap<String, String>) {
+    remove_dynamic(metadata);
+    metadata.remove(REQUIRED);
+}
+
 /// Whether a request with the header `Nats-Required-Api-Level: value` can be served.
 // spec/jetstream.md §1: larger than the server's level, or not a number -> 10185
 #[must_use]
