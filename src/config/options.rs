@@ -11,7 +11,7 @@ use crate::cores::CoreList;
 use crate::limits;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
-use crate::tls::Tls;
+use crate::tls::{Tls, Verify};
 
 /// Everything that flags and configuration file decide. `Options::default()` is the server
 /// without either.
@@ -282,6 +282,16 @@ impl Options {
         let declared = self.accounts.declared.iter().flat_map(|account| &account.users);
         matches!(&self.auth, Auth::Token(token) if token.is_plain())
             || self.auth.users().iter().chain(declared).any(is_plain)
+    }
+
+    /// Whether a client must speak TLS.
+    pub fn is_tls_required(&self) -> bool {
+        self.tls.is_some() && !self.allow_non_tls
+    }
+
+    /// Whether a client must show a certificate.
+    pub fn is_certificate_required(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.verify != Verify::No)
     }
 
     /// Whether a client must authenticate. spec/security.md §1

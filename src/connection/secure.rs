@@ -53,12 +53,7 @@ enum Phase {
     Clear,
 }
 
-/// What bytes from the network came to.
-struct Opened {
-    /// There are dialect's bytes in `Connections::opened_bytes`.
-    handshake: Handshake,
-}
-
+/// Where bytes from the network brought the handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handshake {
     /// Just over.
@@ -150,7 +145,12 @@ impl Secure {
     }
 
     /// Takes bytes from the network; what they hold for the dialect is appended to `opened`.
-    fn open(&mut self, now: Now, mut bytes: &[u8], opened: &mut Vec<u8>) -> Result<Opened, Broken> {
+    fn open(
+        &mut self,
+        now: Now,
+        mut bytes: &[u8],
+        opened: &mut Vec<u8>,
+    ) -> Result<Handshake, Broken> {
         if matches!(self.phase, Phase::Undecided | Phase::Greeted)
             && let Some(&first) = bytes.first()
         {
@@ -175,7 +175,7 @@ impl Secure {
         }
         let Phase::Session(session) = &mut self.phase else {
             opened.extend_from_slice(bytes);
-            return Ok(Opened { handshake: Handshake::Unchanged });
+            return Ok(Handshake::Unchanged);
         };
         let was_handshaking = session.is_handshaking();
         let broken = |error: &dyn std::fmt::Display| match was_handshaking {
@@ -194,8 +194,7 @@ impl Secure {
             }
         }
         let finished = was_handshaking && !session.is_handshaking();
-        let handshake = if finished { Handshake::Finished } else { Handshake::Unchanged };
-        Ok(Opened { handshake })
+        Ok(if finished { Handshake::Finished } else { Handshake::Unchanged })
     }
 
     /// What was agreed on, once the handshake is over.
@@ -270,7 +269,7 @@ impl Connections {
             }) => {
                 let greeted = secure.may_greet();
                 let outcome = secure.open(now, net.bytes(&chunk), &mut opened);
-                outcome.map(|opened| (opened.handshake, greeted))
+                outcome.map(|handshake| (handshake, greeted))
             }
             _ => Ok((Handshake::Unchanged, true)),
         };

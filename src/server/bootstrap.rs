@@ -220,7 +220,7 @@ async fn start(
     let (host, port) = (&options.host, address.port());
     log.say(Level::Info, format!("Listening for client connections on {host}:{port}"));
     if options.tls.is_some() {
-        let how = if options.allow_non_tls { "available" } else { "required" };
+        let how = if options.is_tls_required() { "required" } else { "available" };
         log.say(Level::Info, format!("TLS {how} for client connections"));
     }
     log.say(Level::Info, "Server is ready");

@@ -28,10 +28,7 @@ pub fn write_ports(
     clients: SocketAddr,
     monitoring: Option<SocketAddr>,
 ) -> Result<PortsFile, String> {
-    let clients_scheme = match (&options.tls, options.allow_non_tls) {
-        (Some(_), false) => "tls",
-        _ => "nats",
-    };
+    let clients_scheme = if options.is_tls_required() { "tls" } else { "nats" };
     let monitoring_scheme = if options.https_port.is_some() { "https" } else { "http" };
     let clients = urls(clients_scheme, clients);
     let monitoring = monitoring.map(|address| urls(monitoring_scheme, address));

@@ -33,12 +33,9 @@ impl Identity {
             host: advertised.map_or(&options.host, |advertise| &advertise.host).clone(),
             port: advertised.and_then(|advertise| advertise.port).unwrap_or(port),
             // spec/client-protocol.md §2.3
-            tls_required: options.tls.is_some() && !options.allow_non_tls,
+            tls_required: options.is_tls_required(),
             tls_available: options.tls.is_some() && options.allow_non_tls,
-            tls_verify: options
-                .tls
-                .as_ref()
-                .is_some_and(|tls| tls.verify != config::tls::Verify::No),
+            tls_verify: options.is_certificate_required(),
             headers: !options.no_header_support,
             max_payload: options.max_payload as i64,
             jetstream: options.jetstream.enabled,
