@@ -179,7 +179,7 @@ impl JetStream {
         if token == API {
             if let Some(meta) = &mut self.meta {
                 let question = question(letter);
-                match is_served(letter) {
+                match stream_config::serves_request(letter.publish.headers()) {
                     true => meta.ask(question, letter.sender.shard, desk),
                     false => meta.refuse(&question, ErrorCode::RequiredApiLevel, desk),
                 }
@@ -244,16 +244,6 @@ impl JetStream {
         let note = Note::Recovered { shard: self.here.0, streams };
         self.keep_until_due(Unseen::Note(note), turn.shard);
     }
-}
-
-/// Whether this server's level is enough for a request.
-// spec/jetstream.md §1 Nats-Required-Api-Level: 412 / 10185
-fn is_served(letter: &Letter<'_>) -> bool {
-    let asked = letter
-        .publish
-        .headers()
-        .and_then(|headers| protocol::headers::get(headers, b"Nats-Required-Api-Level"));
-    asked.is_none_or(stream_config::serves)
 }
 
 /// A letter as a request of the API.

@@ -21,7 +21,8 @@ pub use fields::{
     Retention, SourceConsumer, Storage, StreamConfig, StreamSource, SubjectTransform, UNLIMITED,
 };
 pub use level::{
-    API_LEVEL, remove_dynamic, remove_level, required_by_stream, serves, stamp_answer, stamp_stored,
+    API_LEVEL, remove_dynamic, remove_level, required_by_stream, serves, serves_request,
+    stamp_answer, stamp_stored,
 };
 pub use neighbours::fit_among;
 pub use request::{StreamRequest, decode_request};

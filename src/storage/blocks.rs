@@ -208,7 +208,7 @@ impl Blocks {
                 offset = 0;
             }
             if pick.may_take_of(block.subjects)
-                && let Some(found) = self.first_in(block, offset, pick)
+                && let Some(found) = self.nearest_in(block, offset, Towards::Later, pick)
             {
                 return Some(Seq(block.number * SPAN + u64::from(found)));
             }
@@ -225,7 +225,7 @@ impl Blocks {
                 offset = u8::MAX;
             }
             if pick.may_take_of(block.subjects)
-                && let Some(found) = self.last_in(block, offset, pick)
+                && let Some(found) = self.nearest_in(block, offset, Towards::Earlier, pick)
             {
                 return Some(Seq(block.number * SPAN + u64::from(found)));
             }
@@ -291,8 +291,15 @@ impl Blocks {
         self.blocks.partition_point(|block| block.number < number)
     }
 
-    fn first_in(&self, block: &Block, from: u8, pick: &mut impl Pick) -> Option<u8> {
-        let mut next = block.live.at_or_after(from);
+    /// The live message nearest to `from`, itself included, that `pick` takes.
+    fn nearest_in(
+        &self,
+        block: &Block,
+        from: u8,
+        towards: Towards,
+        pick: &mut impl Pick,
+    ) -> Option<u8> {
+        let mut next = towards.nearest(&block.live, from);
         if pick.takes_all() {
             return next;
         }
@@ -304,25 +311,7 @@ impl Blocks {
             if pick.takes(subjects.at(offset)) {
                 return Some(offset);
             }
-            next = offset.checked_add(1).and_then(|above| block.live.at_or_after(above));
-        }
-        None
-    }
-
-    fn last_in(&self, block: &Block, upto: u8, pick: &mut impl Pick) -> Option<u8> {
-        let mut next = block.live.at_or_before(upto);
-        if pick.takes_all() {
-            return next;
-        }
-        let subjects = self.subjects_of(block);
-        if let Some(only) = subjects.only() {
-            return next.filter(|_| pick.takes(only));
-        }
-        while let Some(offset) = next {
-            if pick.takes(subjects.at(offset)) {
-                return Some(offset);
-            }
-            next = offset.checked_sub(1).and_then(|below| block.live.at_or_before(below));
+            next = towards.beyond(offset).and_then(|beyond| towards.nearest(&block.live, beyond));
         }
         None
     }
@@ -347,6 +336,31 @@ impl Blocks {
                 None => Subjects::Scattered(packed.present(), packed.subjects()),
             },
             None => Subjects::Tail(self.tail_present, &self.tail),
+        }
+    }
+}
+
+/// Which way a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Towards {
+    Later,
+    Earlier,
+}
+
+impl Towards {
+    #[inline]
+    fn nearest(self, live: &Offsets, from: u8) -> Option<u8> {
+        match self {
+            Towards::Later => live.at_or_after(from),
+            Towards::Earlier => live.at_or_before(from),
+        }
+    }
+
+    #[inline]
+    fn beyond(self, offset: u8) -> Option<u8> {
+        match self {
+            Towards::Later => offset.checked_add(1),
+            Towards::Earlier => offset.checked_sub(1),
         }
     }
 }

@@ -66,7 +66,8 @@ pub(crate) fn tell(place: ConsumerPlace, action: Action, held: &Held, means: &mu
 fn setting<'a>(held: &Held, subjects: &'a [String], means: &Means<'_>) -> Setting<'a> {
     let stream = held.stream.config();
     let lowest = |bounds: [i64; 2]| bounds.into_iter().filter(|&bound| bound > 0).min();
-    let ack_pending = [means.settings.ack_pending_max, means.limits.max_ack_pending];
+    let limits = means.accounts.limits(held.account());
+    let ack_pending = [means.settings.ack_pending_max, limits.max_ack_pending];
     Setting {
         subjects,
         retention: stream.retention,
@@ -75,6 +76,6 @@ fn setting<'a>(held: &Held, subjects: &'a [String], means: &Means<'_>) -> Settin
         stream_inactive_max_ns: stream.consumer_limits.inactive_threshold,
         ack_pending_max: lowest(ack_pending).unwrap_or(0),
         request_batch_max: means.settings.request_batch_max,
-        consumers_max: lowest([stream.max_consumers, means.limits.max_consumers]).unwrap_or(0),
+        consumers_max: lowest([stream.max_consumers, limits.max_consumers]).unwrap_or(0),
     }
 }

@@ -2,28 +2,17 @@
 //!
 //! Source: spec/jetstream.md §8.
 
-use protocol::headers;
-
 use super::advisory::Event;
 use super::config::PriorityPolicy;
-use super::decimal;
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
 use super::pending::NEVER;
 use super::pins::Pin;
 use super::request::{Request, Wait};
 use super::status::Status;
 use super::waiting::Keep;
-use crate::API_LEVEL;
 use crate::advisory;
+use crate::stream_config;
 use crate::wire_time::WireTime;
-
-/// Whether a request's headers ask for no more than this server knows.
-pub(crate) fn level_is_known(headers: Option<&[u8]>) -> bool {
-    let asked = headers.and_then(|block| headers::get(block, b"Nats-Required-Api-Level"));
-    asked.is_none_or(|level| {
-        decimal::parse(level.trim_ascii()).is_some_and(|level| level <= u64::from(API_LEVEL))
-    })
-}
 
 impl Consumer {
     /// A pull request came: a payload, where its messages go, its headers if it has some.
@@ -38,7 +27,7 @@ impl Consumer {
         if self.config.is_push() {
             return self.say(reply, &Status::PushBased, home, desk.outlet);
         }
-        if !level_is_known(headers) {
+        if !stream_config::serves_request(headers) {
             return self.say(reply, &Status::ApiLevel, home, desk.outlet);
         }
         let now_ns = desk.now.mono_ns;

@@ -4,13 +4,12 @@ use base::{AccountId, Now};
 use shard::Letter;
 use storage::Storage;
 
-use crate::AccountLimits;
 use crate::advisory::Action;
 use crate::api::stream_info::Facts;
 use crate::api::{consumer_create, stream_restore};
 use crate::consumer::{self, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
-use crate::service::streams::Counted;
+use crate::service::streams::{Accounts, Counted};
 use crate::settings::Settings;
 use crate::stream::{Quota, Stream, Turn};
 
@@ -26,8 +25,8 @@ pub(crate) struct Means<'a> {
     pub(crate) now: Now,
     /// What the operator decided.
     pub(crate) settings: &'a Settings,
-    /// What the account may use.
-    pub(crate) limits: AccountLimits,
+    /// The accounts, and what they may use.
+    pub(crate) accounts: &'a Accounts,
 }
 
 impl Means<'_> {

@@ -5,6 +5,7 @@
 //! more to do; the others cost nothing.
 
 mod figures;
+mod ground;
 mod orders;
 mod recovery;
 
@@ -29,24 +30,23 @@ use crate::meta::registry::ServerBounds;
 use crate::note::{Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::REGISTRY;
-use crate::service::held::{Held, Means};
+use crate::service::held::Held;
 use crate::settings::Settings;
 use crate::stream::{Publication, SourceLetter};
 use crate::stream_config::StreamConfig;
 use crate::{AccountLimits, ErrorCode};
 use figures::{Quotas, Stuck};
+use ground::Ground;
 
 pub(crate) use figures::Counted;
+pub(crate) use ground::Accounts;
 
 /// All streams of this core.
 pub(crate) struct Streams {
-    settings: Rc<Settings>,
-    storage: Storage,
+    ground: Ground,
     held: Vec<Option<Held>>,
     vacant: Vec<u32>,
     places: HashMap<(AccountId, String), u32>,
-    /// The names of accounts, and what they may use.
-    accounts: HashMap<AccountId, (String, AccountLimits)>,
     /// Requests answered with an error.
     errors: HashMap<AccountId, u64>,
     /// Streams that want a turn.
@@ -56,9 +56,8 @@ pub(crate) struct Streams {
     released: Mark,
     /// When others want one, monotonic nanoseconds.
     times: BinaryHeap<Reverse<(u64, u32)>>,
-    /// What all cores together may store, and what may still be stored, by kind of storage.
+    /// What all cores together may store.
     bounds: ServerBounds,
-    quotas: Quotas,
     /// Messages and consumers of all streams here, as of their last turns.
     counted: Counted,
     stuck: Stuck,
@@ -80,20 +79,18 @@ impl Streams {
     /// None yet.
     pub(crate) fn new(here: ShardId, settings: Rc<Settings>, storage: Storage) -> Streams {
         let bounds = settings.bounds;
+        let (quotas, accounts) = (Quotas::default(), Accounts::default());
         Streams {
-            settings,
-            storage,
+            ground: Ground { settings, storage, quotas, accounts },
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
-            accounts: HashMap::new(),
             errors: HashMap::new(),
             touched: Vec::new(),
             awaiting: Vec::new(),
             released: Mark::default(),
             times: BinaryHeap::new(),
             bounds,
-            quotas: Quotas::default(),
             counted: Counted::default(),
             stuck: Stuck::No,
             here,
@@ -104,7 +101,7 @@ impl Streams {
 
     /// Says how an account is called and what it may use.
     pub(crate) fn admit(&mut self, account: AccountId, name: &str, limits: AccountLimits) {
-        self.accounts.insert(account, (name.to_owned(), limits));
+        self.ground.accounts.admit(account, name, limits);
     }
 
     /// All streams: account, configuration, when made.
@@ -128,14 +125,7 @@ impl Streams {
             held.is_touched = true;
             self.touched.push(place);
         }
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
+        let means = &mut self.ground.means(held.stream.config().storage, now, out);
         let publish = &letter.publish;
         let consumer = ConsumerPlace(token.index());
         match token.purpose() {
@@ -211,8 +201,8 @@ impl Streams {
     /// Gives the disk what there is to do, takes what it has done, and lets everything go on that
     /// waited for that.
     pub(crate) fn serve_disk(&mut self, disk: &mut dyn Disk, now: Now, desk: &mut Desk<'_>) {
-        self.storage.turn(disk, now);
-        for trouble in self.storage.take_troubles() {
+        self.ground.storage.turn(disk, now);
+        for trouble in self.ground.storage.take_troubles() {
             match trouble {
                 Trouble::Failed { .. } | Trouble::Full => self.stuck = Stuck::Yes,
                 Trouble::SpaceAgain => self.stuck = Stuck::No,
@@ -220,7 +210,7 @@ impl Streams {
             }
             desk.log.say(Level::Error, format!("JetStream storage: {trouble}"));
         }
-        while let Some(waiter) = self.storage.next_arrived() {
+        while let Some(waiter) = self.ground.storage.next_arrived() {
             self.arrived(waiter, now, desk);
         }
         self.release(now, desk.out);
@@ -228,7 +218,7 @@ impl Streams {
 
     /// Sends what waited for the disk, if it has come further.
     fn release(&mut self, now: Now, out: &mut dyn Outlet) {
-        let durable = self.storage.durable();
+        let durable = self.ground.storage.durable();
         if durable <= self.released || self.awaiting.is_empty() {
             return;
         }
@@ -236,14 +226,7 @@ impl Streams {
         let mut awaiting = std::mem::take(&mut self.awaiting);
         awaiting.retain(|&place| {
             let Some(Some(held)) = self.held.get_mut(place as usize) else { return false };
-            let means = &mut Means {
-                storage: &mut self.storage,
-                outlet: out,
-                quota: self.quotas.of(held.stream.config().storage),
-                now,
-                settings: &self.settings,
-                limits: AccountLimits::default(),
-            };
+            let means = &mut self.ground.means(held.stream.config().storage, now, out);
             held.release(means);
             held.is_awaiting = held.awaits_disk();
             held.is_awaiting
@@ -254,16 +237,9 @@ impl Streams {
     fn run(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         held.is_touched = false;
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
+        let means = &mut self.ground.means(held.stream.config().storage, now, out);
         let wants_more = held.turn(means);
-        let after = held.count(&self.storage);
+        let after = held.count(&self.ground.storage);
         self.counted.replace(held.counted, after);
         held.counted = after;
         if held.awaits_disk() && !held.is_awaiting {
@@ -273,7 +249,7 @@ impl Streams {
         if wants_more {
             return self.touch(place);
         }
-        let due_ns = held.next_deadline_ns(&mut self.storage, now);
+        let due_ns = held.next_deadline_ns(&mut self.ground.storage, now);
         if due_ns < held.timed_ns {
             held.timed_ns = due_ns;
             self.times.push(Reverse((due_ns, place)));
@@ -291,33 +267,33 @@ impl Streams {
 
     /// Up to where the log goes: what was done until now is safe once that is durable.
     pub(crate) fn appended(&mut self) -> Mark {
-        self.storage.appended()
+        self.ground.storage.appended()
     }
 
     /// Up to where the log is safe.
     pub(crate) fn durable(&self) -> Mark {
-        self.storage.durable()
+        self.ground.storage.durable()
     }
 
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
-        !self.touched.is_empty() || self.storage.has_work()
+        !self.touched.is_empty() || self.ground.storage.has_work()
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         let streams = self.times.peek().map(|Reverse((time_ns, _))| *time_ns);
-        [streams, self.storage.next_deadline_ns()].into_iter().flatten().min()
+        [streams, self.ground.storage.next_deadline_ns()].into_iter().flatten().min()
     }
 
     /// The server stops: what was stored shall be found quickly by the next start.
     pub(crate) fn finish(&mut self) {
-        self.storage.finish();
+        self.ground.storage.finish();
     }
 
     /// Whether the disk owes nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.storage.is_at_rest()
+        self.ground.storage.is_at_rest()
     }
 
     /// What a waiter waited for can be read now.
@@ -397,28 +373,20 @@ impl Streams {
         let held = place.and_then(|place| self.held[place as usize].as_mut());
         let Some(held) = held else { return Some(Err(ErrorCode::StreamNotFound.into())) };
         let body = &question.body;
-        let domain = self.settings.domain.as_deref();
+        let domain = self.ground.settings.domain.as_deref();
         match asked.kind {
             Kind::StreamInfo => {
-                let facts = held.facts(&self.storage, domain, desk.wall_ns);
-                return Some(stream_info::answer(&facts, body, self.settings.strictness));
+                let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
+                return Some(stream_info::answer(&facts, body, self.ground.settings.strictness));
             }
             // It was made before, exactly so.
             Kind::StreamCreate => {
-                let facts = held.facts(&self.storage, domain, desk.wall_ns);
+                let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
                 return Some(Body::of(&stream_info::describe(&facts, Made::Before)));
             }
             _ => {}
         }
-        let limits = self.accounts.get(&question.account()).map_or_else(Default::default, |a| a.1);
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits,
-        };
+        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
         let answer = match asked.kind {
             Kind::StreamMsgGet => {
                 let index = self.next_reading;
@@ -460,6 +428,6 @@ impl Streams {
     }
 
     fn facts<'a>(&'a self, held: &'a Held, wall_ns: u64) -> Facts<'a> {
-        held.facts(&self.storage, self.settings.domain.as_deref(), wall_ns)
+        held.facts(&self.ground.storage, self.ground.settings.domain.as_deref(), wall_ns)
     }
 }

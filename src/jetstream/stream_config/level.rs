@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::headers;
+
 use super::{PersistMode, StreamConfig};
 
 /// The API level of this server.
@@ -65,5 +67,36 @@ pub fn remove_level(metadata: &mut BTreeMap<String, String>) {
 #[must_use]
 pub fn serves(value: &[u8]) -> bool {
     let text = std::str::from_utf8(value).unwrap_or_default();
-    text.trim().parse::<u32>().is_ok_and(|level| level <= API_LEVEL)
+    text.trim().parse::<i64>().is_ok_and(|level| level <= i64::from(API_LEVEL))
+}
+
+/// Whether a request with this header block, or none, can be served.
+#[must_use]
+pub fn serves_request(headers: Option<&[u8]>) -> bool {
+    let asked = headers.and_then(|block| headers::get(block, b"Nats-Required-Api-Level"));
+    asked.is_none_or(serves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_up_to_the_servers_level_is_served() {
+        for (value, served) in [
+            ("5", true),
+            ("+5", true),
+            (" 3 ", true),
+            ("-1", true),
+            ("6", false),
+            ("99999999999999999999", false),
+            ("five", false),
+            ("", false),
+        ] {
+            let block = format!("NATS/1.0\r\nNats-Required-Api-Level: {value}\r\n\r\n");
+            assert_eq!(serves_request(Some(block.as_bytes())), served, "{value:?}");
+        }
+        assert!(serves_request(None));
+        assert!(serves_request(Some(b"NATS/1.0\r\nOther: 9\r\n\r\n")));
+    }
 }

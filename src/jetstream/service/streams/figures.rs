@@ -62,18 +62,20 @@ impl Streams {
     // spec/cli-and-config.md §7.7 max_memory_store, max_file_store
     pub(crate) fn begin_turn(&mut self) {
         let left = |bound: Option<u64>, figure| {
-            bound.map_or(u64::MAX, |bound| bound.saturating_sub(self.settings.ledger.sum(figure)))
+            bound.map_or(u64::MAX, |bound| {
+                bound.saturating_sub(self.ground.settings.ledger.sum(figure))
+            })
         };
         let bounds = self.bounds;
-        self.quotas.memory.server_bytes = left(bounds.memory, Figure::Memory);
-        self.quotas.file.server_bytes = left(bounds.storage, Figure::Storage);
+        self.ground.quotas.memory.server_bytes = left(bounds.memory, Figure::Memory);
+        self.ground.quotas.file.server_bytes = left(bounds.storage, Figure::Storage);
     }
 
     /// Ends a turn: tells the others what this core holds.
     pub(crate) fn end_turn(&self) {
         let (mut memory, mut file) = (0, 0);
-        for &account in self.accounts.keys() {
-            let space = self.storage.space(account);
+        for account in self.ground.accounts.ids() {
+            let space = self.ground.storage.space(account);
             memory += space.memory;
             file += space.file;
         }
@@ -87,7 +89,7 @@ impl Streams {
             (Figure::Stuck, u64::from(self.stuck == Stuck::Yes)),
         ];
         for (figure, value) in figures {
-            self.settings.ledger.set(self.here, figure, value);
+            self.ground.settings.ledger.set(self.here, figure, value);
         }
     }
 
@@ -95,7 +97,7 @@ impl Streams {
     pub(super) fn usage(&self, account: AccountId) -> Usage {
         let mut usage = Usage::default();
         for held in self.held.iter().flatten().filter(|held| held.account() == account) {
-            let bytes = self.storage.stream(held.stream.id()).state().bytes;
+            let bytes = self.ground.storage.stream(held.stream.id()).state().bytes;
             match held.stream.config().storage {
                 stream_config::Storage::Memory => usage.memory += bytes,
                 stream_config::Storage::File => usage.storage += bytes,

@@ -4,17 +4,16 @@ use base::{AccountId, Now};
 use storage::{Kind as Kept, Seq};
 
 use super::{Counted, Streams};
+use crate::ErrorCode;
 use crate::api;
 use crate::api::answer::{Answer, Body};
 use crate::api::stream_info::{self, Made};
 use crate::consumer::{ConsumerPlace, End};
 use crate::desk::Desk;
 use crate::note::Order;
-use crate::service::held::Means;
 use crate::service::kept::{self, KeptStream};
-use crate::stream::{Quota, Stream};
+use crate::stream::Stream;
 use crate::stream_config::{self, StreamConfig};
-use crate::{AccountLimits, ErrorCode};
 
 impl Streams {
     /// Makes, changes or deletes a stream.
@@ -51,14 +50,7 @@ impl Streams {
         let place = self.place(account, stream).ok_or(ErrorCode::StreamNotFound)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
         held.listen_no_more(desk.out);
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: &mut Quota::UNLIMITED.clone(),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
+        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
         api::stream_restore::begin(last_seq, held, means)
     }
 
@@ -74,22 +66,22 @@ impl Streams {
             stream_config::Storage::Memory => Kept::Memory,
             stream_config::Storage::File => Kept::File,
         };
-        let id = self.storage.create(account, kept, Seq(config.first_seq));
+        let id = self.ground.storage.create(account, kept, Seq(config.first_seq));
         let place = self.add(account, config, created_ns, id, now);
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
+        let name = self.ground.accounts.name(account);
         let kept = KeptStream::write(name, created_ns, held.stream.config());
-        let stored = self.storage.put(id, kept::STREAM, &kept);
+        let stored = self.ground.storage.put(id, kept::STREAM, &kept);
         if stored.is_err() {
             self.held[place as usize] = None;
             self.places.retain(|_, at| *at != place);
             self.vacant.push(place);
-            self.storage.delete(id);
+            self.ground.storage.delete(id);
             return Err(ErrorCode::InsufficientResources.into());
         }
-        let domain = self.settings.domain.as_deref();
+        let domain = self.ground.settings.domain.as_deref();
         held.listen_for_stream(domain, desk.out);
-        let facts = held.facts(&self.storage, domain, desk.wall_ns);
+        let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
         Body::of(&stream_info::describe(&facts, Made::Now))
     }
 
@@ -103,23 +95,16 @@ impl Streams {
         let place = self.place(account, &config.name).ok_or(ErrorCode::StreamNotFound)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
         held.consumers.home_mut().retention = config.retention;
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
-        let name = self.accounts.get(&account).map_or("", |(name, _)| name.as_str());
+        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        let name = means.accounts.name(account);
         let kept = KeptStream::write(name, held.created_ns, &config);
         let stored = means.storage.put(held.stream.id(), kept::STREAM, &kept);
         stored.map_err(|_| ErrorCode::InsufficientResources)?;
         held.with_stream(means, |stream, turn| stream.update(config, turn));
-        let domain = self.settings.domain.as_deref();
+        let domain = self.ground.settings.domain.as_deref();
         held.listen_no_more(desk.out);
         held.listen_for_stream(domain, desk.out);
-        let facts = held.facts(&self.storage, domain, desk.wall_ns);
+        let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
         let answer = Body::of(&stream_info::describe(&facts, Made::Before));
         self.touch(place);
         answer
@@ -135,14 +120,7 @@ impl Streams {
         let place = self.places.remove(&(account, stream)).ok_or(ErrorCode::StreamNotFound)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
         held.listen_no_more(desk.out);
-        let means = &mut Means {
-            storage: &mut self.storage,
-            outlet: desk.out,
-            quota: self.quotas.of(held.stream.config().storage),
-            now,
-            settings: &self.settings,
-            limits: AccountLimits::default(),
-        };
+        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
         let consumers: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
         for consumer in consumers {
             held.remove_consumer(consumer, End::Deleted, means);
@@ -150,7 +128,7 @@ impl Streams {
         held.with_stream(means, |stream, turn| stream.close(turn));
         held.with_stream(means, Stream::close);
         self.counted.replace(held.counted, Counted::default());
-        self.storage.delete(held.stream.id());
+        self.ground.storage.delete(held.stream.id());
         self.held[place as usize] = None;
         self.vacant.push(place);
         Body::success()

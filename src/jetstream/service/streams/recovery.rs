@@ -26,7 +26,7 @@ impl Streams {
             self.held.len() as u32 - 1
         });
         self.places.insert((account, config.name.clone()), place);
-        let domain = self.settings.domain.clone();
+        let domain = self.ground.settings.domain.clone();
         let home = Home {
             account,
             stream: config.name.clone(),
@@ -38,7 +38,7 @@ impl Streams {
         self.held[place as usize] = Some(Held {
             place,
             created_ns,
-            stream: Stream::new(identity, config, id, &self.storage, now),
+            stream: Stream::new(identity, config, id, &self.ground.storage, now),
             consumers: Consumers::new(home),
             is_touched: true,
             is_awaiting: false,
@@ -51,11 +51,11 @@ impl Streams {
 
     /// Brings back what was there before the start.
     pub(crate) fn recover(&mut self, now: Now, desk: &mut Desk<'_>) {
-        for (id, values) in self.storage.recovered() {
+        for (id, values) in self.ground.storage.recovered() {
             let kept = values.iter().find(|(key, _)| *key == kept::STREAM);
             let Some((_, value)) = kept else {
                 // Nobody was told that it was made.
-                self.storage.delete(id);
+                self.ground.storage.delete(id);
                 continue;
             };
             let Some(kept) = KeptStream::read(value) else {
@@ -63,14 +63,13 @@ impl Streams {
                 desk.log.say(Level::Error, format!("JetStream: {text}"));
                 continue;
             };
-            let found = self.accounts.iter().find(|(_, (name, _))| *name == kept.account);
-            let Some((&account, _)) = found else {
+            let Some(account) = self.ground.accounts.find(&kept.account) else {
                 let (stream, account) = (&kept.config.name, &kept.account);
                 let text = format!("stream '{account} > {stream}' has no account; it is kept");
                 desk.log.say(Level::Warn, format!("JetStream: {text}"));
                 continue;
             };
-            self.storage.assign(id, account);
+            self.ground.storage.assign(id, account);
             let place = self.add(account, kept.config, kept.created_ns, id, now);
             self.recover_consumers(place, values, now, desk);
         }
@@ -84,12 +83,13 @@ impl Streams {
         desk: &mut Desk<'_>,
     ) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
-        let consumers = &mut consumer::Desk { storage: &mut self.storage, outlet: desk.out, now };
+        let consumers =
+            &mut consumer::Desk { storage: &mut self.ground.storage, outlet: desk.out, now };
         for lost in held.consumers.recover(values, place, consumers) {
             let stream = &held.stream.config().name;
             desk.log.say(Level::Error, format!("JetStream: stream {stream}: lost {lost:?}"));
         }
-        let domain = self.settings.domain.as_deref();
+        let domain = self.ground.settings.domain.as_deref();
         held.listen_for_stream(domain, desk.out);
         let places: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
         for consumer in places {
