@@ -2,7 +2,9 @@
 //! the writer; after it: the disk, and then whoever waits for a mark.
 //!
 //! A batch is closed when the disk can take it, so traffic sets its size: thin traffic makes
-//! writes of one record, a flood fills whole blocks while two of them are under way.
+//! writes of one record, a flood fills whole blocks while two of them are under way. The first
+//! batch of a segment waits until all before it are safe: a segment that is there says so, and
+//! what a crash leaves out is missing in the last segment only.
 
 use std::collections::VecDeque;
 
@@ -59,6 +61,8 @@ enum BatchState {
 struct Sealing {
     writer: Writer,
     last_batch: u64,
+    /// What was appended up to its end.
+    mark: Mark,
     step: SealStep,
 }
 
@@ -172,8 +176,9 @@ impl Log {
         let (base, full) = writer.next_block(spare);
         self.keep_recent(writer.slot, base, full);
         self.segments[writer.slot].stage = Stage::Sealing;
-        let last_batch = self.pipeline.last_number;
-        self.pipeline.sealing.push_back(Sealing { writer, last_batch, step: SealStep::Waiting });
+        let (last_batch, mark) = (self.pipeline.last_number, self.appended);
+        let step = SealStep::Waiting;
+        self.pipeline.sealing.push_back(Sealing { writer, last_batch, mark, step });
     }
 
     fn close_batch(&mut self) {
@@ -197,12 +202,18 @@ impl Log {
         if self.is_failed || self.pipeline.under_way >= UNDER_WAY_MAX {
             return false;
         }
-        match self.pipeline.batches.get(self.pipeline.under_way_end()) {
-            Some(batch) => self.is_writable(batch.slot),
-            None => self
-                .writer
-                .as_ref()
-                .is_some_and(|writer| writer.has_open_batch() && self.is_writable(writer.slot)),
+        let pipeline = &self.pipeline;
+        match pipeline.batches.get(pipeline.under_way_end()) {
+            Some(Batch { slot, number, state: BatchState::Waiting { offset, .. }, .. }) => {
+                self.is_writable(*slot) && (*offset > 0 || pipeline.is_next_safe(*number))
+            }
+            Some(_) => unreachable!("behind those under way all wait"),
+            None => self.writer.as_ref().is_some_and(|writer| {
+                let is_safe = || pipeline.is_next_safe(pipeline.last_number + 1);
+                writer.has_open_batch()
+                    && self.is_writable(writer.slot)
+                    && (writer.has_closed() || is_safe())
+            }),
         }
     }
 
@@ -251,7 +262,7 @@ impl Log {
             Job::Batch { number } => self.batch_completed(number, result),
             Job::Flush { upto, batch } => self.flush_completed(upto, batch, result),
             Job::SealFlush { slot } => match result {
-                Ok(_) => self.write_index(slot),
+                Ok(_) => self.seal_flushed(slot),
                 Err(error) => self.fail(slot, error),
             },
             Job::Seal { slot } => match result {
@@ -314,6 +325,15 @@ impl Log {
             front.step = SealStep::Flushing;
             self.ask(Job::SealFlush { slot }, Operation::Flush { file });
         }
+    }
+
+    /// All data of the segment is safe, and that of all before was when it began.
+    fn seal_flushed(&mut self, slot: Slot) {
+        let front = self.pipeline.sealing.front().expect("the seal under way is the front");
+        let (mark, last_batch) = (front.mark, front.last_batch);
+        self.durable = self.durable.max(mark);
+        self.pipeline.safe_number = self.pipeline.safe_number.max(last_batch);
+        self.write_index(slot);
     }
 
     fn write_index(&mut self, slot: Slot) {
@@ -427,6 +447,11 @@ impl Log {
 }
 
 impl Pipeline {
+    /// Whether all before this batch are safe.
+    fn is_next_safe(&self, number: u64) -> bool {
+        self.safe_number + 1 == number
+    }
+
     /// The place of the first batch that waits.
     fn under_way_end(&self) -> usize {
         self.batches

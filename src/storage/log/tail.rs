@@ -6,8 +6,9 @@
 //!          kept   named  kept   kept up to the first broken record; nothing from here on
 //! ```
 //! Batches up to `safe` were acknowledged: what is broken of them is damage. Behind it nothing
-//! was, unless it follows whole, so the first break there is where the power went. The last
-//! segments are sealed first, so that a crash in between changes nothing of the outcome.
+//! was, unless it follows whole, so the first break there is where the power went. A segment is
+//! begun when all before it is safe, so that this end lies in the last one begun: what is missing
+//! of others is damage, and none that is there follows one of which nothing landed.
 
 use std::io;
 use std::path::Path;
@@ -177,37 +178,37 @@ impl Scan {
     }
 }
 
-/// Where the row of batches ends.
+/// Which batches of a segment count.
 struct Row {
-    safe: u64,
-    /// The number that comes next.
-    next: u64,
-    is_cut: bool,
+    /// How many, from the first on.
+    batches: usize,
+    /// Records of the last of them count up to here.
+    before: u32,
+    /// The number of the last.
+    last: u64,
 }
 
 impl Row {
-    /// How many batches of a segment count, and up to where the last of them does.
-    fn take(&mut self, scan: &Scan) -> (usize, u32) {
-        self.miss(scan.header.first_batch);
-        for (place, batch) in scan.batches.iter().enumerate() {
-            self.miss(batch.number);
-            if self.is_cut {
-                return (place, u32::MAX);
+    /// The row of a segment whose batches up to `safe` were safe. Batches from `upto` on are not
+    /// of it: they were cut before, and the next segment begins with that number.
+    fn of(scan: &Scan, safe: u64, upto: Option<u64>) -> Row {
+        let mut row =
+            Row { batches: 0, before: u32::MAX, last: scan.header.first_batch.saturating_sub(1) };
+        for batch in &scan.batches {
+            let is_gap = batch.number > row.last + 1 && batch.number - 1 > safe;
+            if is_gap || upto.is_some_and(|upto| batch.number >= upto) {
+                break;
             }
-            self.next = batch.number + 1;
+            row.batches += 1;
+            row.last = batch.number;
             if let Some(&(broken, _)) = batch.broken.first()
-                && batch.number > self.safe
+                && batch.number > safe
             {
-                self.is_cut = true;
-                return (place + 1, broken);
+                row.before = broken;
+                break;
             }
         }
-        (if self.is_cut { 0 } else { scan.batches.len() }, u32::MAX)
-    }
-
-    /// The next batch that is there is `found`: those before it are damage, or the end.
-    fn miss(&mut self, found: u64) {
-        self.is_cut |= found > self.next && found - 1 > self.safe;
+        row
     }
 }
 
@@ -221,14 +222,14 @@ pub fn finish(
     here: &mut [FoundSegment],
     report: &mut Report,
 ) -> Result<(), OpenError> {
-    let mut safe = 0;
-    let mut scans = Vec::new();
+    // A segment is begun when all before it is safe.
+    let begun = here.iter().filter(|segment| segment.header.used == SegmentUse::Log);
+    let begun: Vec<u64> = begun.map(|segment| segment.header.first_batch).collect();
+    let mut safe = begun.iter().max().map_or(0, |first| first.saturating_sub(1));
+    let (mut scans, mut passed) = (Vec::new(), 0);
     for (place, segment) in here.iter_mut().enumerate() {
+        passed += usize::from(segment.header.used == SegmentUse::Log);
         if segment.footer.is_some() {
-            // What was sealed was safe, and with it all before.
-            if !scans.is_empty() && has_batches(segment) {
-                safe = safe.max(segment.header.first_batch.saturating_sub(1));
-            }
             continue;
         }
         match scan(files, &segment.path, &segment.header, None) {
@@ -237,7 +238,7 @@ pub fn finish(
             }
             Ok(scan) => {
                 safe = scan.batches.iter().map(|batch| batch.safe).fold(safe, u64::max);
-                scans.push((place, scan));
+                scans.push((place, begun.get(passed).copied(), scan));
             }
             Err(error) => {
                 let (file, error) = (segment.path.to_path_buf(), error.to_string());
@@ -246,27 +247,18 @@ pub fn finish(
             }
         }
     }
-    let Some((_, first)) = scans.first() else { return Ok(()) };
-    let mut row = Row { safe, next: first.header.first_batch, is_cut: false };
-    let mut ends = Vec::new();
-    for (place, scan) in &scans {
-        let (batches, before) = row.take(scan);
-        ends.push((*place, scan, batches, before, row.next - 1));
-    }
-    for (place, scan, batches, before, last_batch) in ends.into_iter().rev() {
+    for (place, upto, scan) in scans {
         let segment = &mut here[place];
+        let row = Row::of(&scan, safe, upto);
+        let Row { batches, before, .. } = row;
         let index = scan.index(batches, before, |n| n <= safe, &segment.path, report);
         let landed = scan.batches.last().map_or(0, |batch| batch.end);
         let kept = scan.batches[..batches].last().map_or(scan.header.sector_bytes, |b| b.end);
         let cut_from = kept.min(before);
         report.cut_bytes += u64::from(landed.saturating_sub(cut_from));
-        seal(files, segment, &index, kept, last_batch)?;
+        seal(files, segment, &index, kept, row.last)?;
     }
     Ok(())
-}
-
-fn has_batches(segment: &FoundSegment) -> bool {
-    segment.footer.as_ref().is_some_and(|footer| footer.data_end > segment.header.sector_bytes)
 }
 
 fn seal(

@@ -90,6 +90,12 @@ impl Writer {
         self.batch.is_some()
     }
 
+    /// Whether a batch of this segment was closed.
+    #[inline]
+    pub fn has_closed(&self) -> bool {
+        self.base > 0 || self.block.frozen() > 0
+    }
+
     /// Puts a record of `length` bytes, which must fit. Where it lies.
     #[inline]
     pub fn put(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> u32 {
