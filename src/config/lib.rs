@@ -86,6 +86,7 @@ pub mod problem;
 pub mod profile;
 pub mod reference;
 pub mod reload;
+pub mod resolver;
 mod scanner;
 pub mod signal;
 mod suggest;

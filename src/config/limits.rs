@@ -57,6 +57,23 @@ pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 256;
 /// `-ERR 'Authentication Timeout'` and close.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a resolver may take to say what an account is (`resolver.timeout`, and of a resolver on
+/// the web). Over it: the login is refused.
+pub const RESOLVER_TIMEOUT: Duration = Duration::from_millis(1900);
+
+/// How often servers compare the account JWTs that they have (`resolver.interval`).
+pub const RESOLVER_SYNC_INTERVAL: Duration = Duration::from_secs(60);
+
+/// JWTs in a folder of all accounts (`resolver.limit`). At it: a new account is refused.
+pub const RESOLVER_JWTS_MAX: usize = 1 << 20;
+
+/// JWTs in a folder of those that were used (`resolver.limit`). At it: the one that was not asked
+/// for the longest time goes.
+pub const RESOLVER_CACHED_MAX: usize = 1000;
+
+/// Bytes of one account JWT. Above it: refused.
+pub const ACCOUNT_JWT_BYTES_MAX: usize = MIB;
+
 /// Time between accept and the end of a TLS handshake (`tls.timeout`). Over it:
 /// `-ERR 'Secure Connection - TLS Required'` and close.
 pub const TLS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! What the server was told to do: plain data, complete, checked. Whoever holds an [`Options`]
 //! need not look at flags or files again, and finds no "unset" that would still need a default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::cores::CoreList;
 use crate::limits;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
+use crate::resolver::{Resolver, ResolverTls};
 use crate::tls::{Tls, Verify};
 
 /// Everything that flags and configuration file decide. `Options::default()` is the server
@@ -74,6 +75,13 @@ pub struct Options {
     pub auth_timeout: Duration,
     /// Accounts, their users, and what they have of each other.
     pub accounts: Accounts,
+
+    /// Where account JWTs come from.
+    pub resolver: Option<Resolver>,
+    /// TLS towards that.
+    pub resolver_tls: Option<ResolverTls>,
+    /// Public keys of the accounts whose JWTs are taken; all are when empty.
+    pub resolver_pinned: BTreeSet<String>,
 
     /// TLS for clients and monitoring.
     pub tls: Option<Tls>,
@@ -472,6 +480,9 @@ impl Default for Options {
             auth: Auth::None,
             auth_timeout: limits::AUTH_TIMEOUT,
             accounts: Accounts::default(),
+            resolver: None,
+            resolver_tls: None,
+            resolver_pinned: BTreeSet::new(),
             tls: None,
             allow_non_tls: false,
             max_control_line: limits::CONTROL_LINE_MAX,

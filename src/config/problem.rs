@@ -241,6 +241,21 @@ pub enum ValueError {
     /// Not a SHA-256.
     #[error("\"{0}\" is no SHA-256 in hex, which has 64 digits")]
     PinnedCertificate(String),
+    /// Not a resolver.
+    #[error("\"{0}\" is no resolver; use MEMORY, URL(http://…) or a block with type full or cache")]
+    Resolver(String),
+    /// A key that another type of resolver has.
+    #[error("a resolver of type {0} does not accept {1}")]
+    NotOfThisFolder(&'static str, &'static str),
+    /// `hard_delete` alone.
+    #[error("hard_delete needs allow_delete")]
+    HardDelete,
+    /// A resolver without a folder.
+    #[error("dir has no value and needs to point to a directory")]
+    NoFolder,
+    /// A file where a folder must be.
+    #[error("dir needs to point to an accessible directory, \"{}\" is none", .0.display())]
+    NotAFolder(PathBuf),
     /// A list entry without a user.
     #[error("User entry requires a user")]
     UserMissing,

@@ -4,7 +4,7 @@
 //! Whether a change applies is said where the option is declared (`table.rs`); here stands how
 //! its value is read back from [`Options`], and what the log calls it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::duration;
 use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, WriteTimeout};
 use crate::permissions::Permissions;
 use crate::profile::Tuning;
+use crate::resolver::{Resolver, ResolverTls};
 use crate::table;
 use crate::tls::Tls;
 
@@ -146,6 +147,20 @@ static FIELDS: &[Field] = &[
         accounts.default_permissions,
         "authorization default permissions"
     ),
+    Field {
+        // spec/cli-and-config.md §7.3: within the same kind.
+        allowed: |old, new| match (&old.resolver, &new.resolver) {
+            (Some(old), Some(new)) => old.kind() == new.kind(),
+            (old, new) => old == new,
+        },
+        ..field!("resolver", "AccountResolver", resolver)
+    },
+    Field {
+        // The files may hold other certificates under the same names.
+        same: |old, new| old.resolver_tls.is_none() && new.resolver_tls.is_none(),
+        ..field!("resolver_tls", "AccountResolverTLSConfig", resolver_tls, "resolver_tls")
+    },
+    field!("resolver_pinned_accounts", "resolverPinnedAccounts", resolver_pinned),
     field!("max_control_line", "MaxControlLine", max_control_line),
     field!("max_payload", "MaxPayload", max_payload),
     field!("max_pending", "MaxPending", max_pending),
@@ -341,6 +356,25 @@ impl Show for CoreList {
 impl Show for JetStream {
     fn show(&self) -> String {
         format!("{self:?}")
+    }
+}
+
+impl Show for Resolver {
+    fn show(&self) -> String {
+        self.kind().to_owned()
+    }
+}
+
+impl Show for ResolverTls {
+    fn show(&self) -> String {
+        "resolver_tls".to_owned()
+    }
+}
+
+impl Show for BTreeSet<String> {
+    fn show(&self) -> String {
+        let all: Vec<&str> = self.iter().map(String::as_str).collect();
+        format!("[{}]", all.join(" "))
     }
 }
 

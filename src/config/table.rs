@@ -18,6 +18,7 @@ use crate::mapping;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
 use crate::profile::ProfileName;
+use crate::resolver;
 use crate::tls;
 
 const INT32_MAX: i64 = i32::MAX as i64;
@@ -584,11 +585,29 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "root_operators",
     ]),
     not_built("trusted", Off::Empty, "Trusted operator keys").or(&["trusted_keys"]),
-    not_built("resolver", Off::Never, "Where account JWTs come from")
-        .or(&["account_resolver", "accounts_resolver"]),
-    not_built("resolver_tls", Off::Never, "TLS towards the resolver").with(known::TLS),
+    built(
+        "resolver",
+        "",
+        Applies,
+        "Where account JWTs come from: MEMORY, URL(http://…/) or a folder",
+        Kind::Tree("text or a block", Inside::Block(resolver::KEYS), resolver::read),
+    )
+    .or(&["account_resolver", "accounts_resolver"]),
+    built(
+        "resolver_tls",
+        "",
+        Applies,
+        "TLS towards the resolver",
+        Kind::Block(resolver::RESOLVER_TLS),
+    ),
     not_built("resolver_preload", Off::Empty, "Account JWTs known from the start"),
-    not_built("resolver_pinned_accounts", Off::Empty, "Accounts that may connect"),
+    built(
+        "resolver_pinned_accounts",
+        "",
+        Applies,
+        "Public keys of the accounts that may connect here; all may when empty",
+        Kind::TextList(resolver::pinned),
+    ),
     built(
         "tls",
         "",

@@ -11,6 +11,7 @@ use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
+use crate::resolver::{JwtFolder, Keeps, Resolver, ResolverTls};
 use crate::tls::{First, TLS, Tls, Verify, Version};
 use std::io;
 use std::path::Path;
@@ -64,6 +65,9 @@ tls {
   connection_rate_limit: 19
   pinned_certs: ["A000000000000000000000000000000000000000000000000000000000000001"]
 }
+resolver { type: cache, dir: "/jwt", limit: 8, ttl: "1h", timeout: "3s" }
+resolver_tls { cert_file: "/rc", key_file: "/rk", ca_file: "/ra" }
+resolver_pinned_accounts: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 allow_non_tls: true
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
@@ -104,6 +108,18 @@ fn every_option_that_is_built_is_set() {
             first: First::HandshakeWithin(Duration::from_millis(70)),
             connections_per_second: Some(19),
         }),
+        resolver: Some(Resolver::Folder(JwtFolder {
+            dir: "/jwt".into(),
+            keeps: Keeps::WhatIsUsed { ttl: Some(Duration::from_secs(3600)) },
+            limit: 8,
+            timeout: Duration::from_secs(3),
+        })),
+        resolver_tls: Some(ResolverTls {
+            cert_file: Some("/rc".into()),
+            key_file: Some("/rk".into()),
+            ca_file: Some("/ra".into()),
+        }),
+        resolver_pinned: ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into()].into(),
         allow_non_tls: true,
         http_base_path: "/nats".into(),
         debug: true,
