@@ -77,7 +77,24 @@ const CONNECT_PIECES: [&[u8]; 10] = [
     b"\"jwt\"",
 ];
 
-const ENTRIES: [Entry; 6] = [
+const JWT_PIECES: [&[u8]; 14] = [
+    b"\"iss\":\"ISSUER\"",
+    b"\"sub\":\"x\"",
+    b"\"type\":\"user\"",
+    b"\"version\":2",
+    b"\"nats\":{",
+    b"\"tags\":[",
+    b"null",
+    b"-1",
+    b"\"",
+    b"{",
+    b"}",
+    b",",
+    b".",
+    b"1e999",
+];
+
+const ENTRIES: [Entry; 7] = [
     Entry {
         name: "protocol::fuzz_parse",
         run: protocol::fuzz::fuzz_parse,
@@ -113,6 +130,12 @@ const ENTRIES: [Entry; 6] = [
         run: config::fuzz::fuzz_size,
         folders: &CONFIG,
         pieces: &[b"KB", b"k", b"1", b"-", b"9223372036854775807"],
+    },
+    Entry {
+        name: "security::jwt::fuzz_jwt",
+        run: security::jwt::fuzz::fuzz_jwt,
+        folders: &["src/security/jwt/corpus"],
+        pieces: &JWT_PIECES,
     },
 ];
 

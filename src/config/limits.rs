@@ -40,6 +40,11 @@ pub const PRE_CONNECT_BYTES_MAX: usize = 64 * KIB;
 /// turn answers on top: close as soon as it sends more, `Counter::SlowConsumers` rises.
 pub const PRE_CONNECT_PENDING_MAX: usize = PRE_CONNECT_BYTES_MAX / 2;
 
+// ---- Tokens of operator mode (spec/security.md §3) ----
+
+/// Bytes in a JWT, wherever it comes from. Over it: it is none.
+pub const JWT_BYTES_MAX: usize = MIB;
+
 // ---- Connections ----
 
 /// Open client connections on the whole server (`max_connections`). Over it: INFO, then

@@ -19,6 +19,8 @@
 //! | `exchange.rs` | what accounts have of each other, as ways that messages take |
 //! | `mapping.rs` | what an account's subjects become when they are published |
 //! | `gate.rs` | the same for publishing, remembered by subject |
+//! | `jwt.rs` | claims that are signed: operators, accounts, users (operator mode) |
+//! | `resolver.rs` | where the tokens of accounts come from |
 
 mod account;
 mod credentials;
@@ -26,10 +28,12 @@ mod desk;
 mod directory;
 mod exchange;
 mod gate;
+pub mod jwt;
 mod mapping;
 mod nkey;
 mod password;
 mod permissions;
+pub mod resolver;
 mod tls;
 
 pub use account::{Account, AccountFull, Accounts};
