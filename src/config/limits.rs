@@ -267,6 +267,58 @@ pub const JS_BEHIND_BYTES_MAX: usize = 64 * MIB;
 /// Bytes a second that compaction reads and writes, a core.
 pub const JS_COMPACTION_BYTES_PER_S: u64 = 64 * MIB as u64;
 
+/// Writes of a log under way at a time: with two, the disk never waits for the server. More wait.
+pub const JS_WRITES_UNDER_WAY_MAX: usize = 2;
+
+/// A record may take this part of the longest segment. Longer: the publish is refused (10054).
+pub const JS_RECORD_SHARE: u32 = 4;
+
+/// Messages end at this part of the last segment of a full disk (10047); the rest is for
+/// removals.
+pub const JS_FULL_SHARE: u32 = 2;
+
+/// The least that is read from disk at once.
+pub const JS_READ_BYTES_MIN: u32 = 16 * KIB as u32;
+
+/// The most that is read ahead at once.
+pub const JS_READ_AHEAD_BYTES_MAX: u32 = MIB as u32;
+
+/// Each read of a row of reads is so many times as long as the one before.
+pub const JS_READ_GROWTH: u32 = 4;
+
+/// Rows of reads that a core follows at a time. One more: the oldest is forgotten.
+pub const JS_READ_ROWS_MAX: usize = 16;
+
+/// Segments kept ready for use, a core.
+pub const JS_SEGMENTS_READY: usize = 1;
+
+/// Released segments kept for later use, a core. More: their files are removed.
+pub const JS_SEGMENTS_SPARE_MAX: usize = 3;
+
+/// How long until a full disk is tried again.
+pub const JS_FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// One write of zeroes into a new segment.
+pub const JS_ZERO_BYTES: usize = MIB;
+
+/// Each segment is 2 to this power times as long as the one before, until they are long enough.
+pub const JS_SEGMENT_GROWTH_SHIFT: u32 = 2;
+
+/// Messages that compaction looks at in one turn.
+pub const JS_COMPACTION_LOOKS_PER_TURN: usize = 4096;
+
+/// Bytes that compaction copies in one turn.
+pub const JS_COMPACTION_BYTES_PER_TURN: usize = 128 * KIB;
+
+/// Segments compacted at once. More wait for the next time.
+pub const JS_COMPACTION_SOURCES_MAX: usize = 16;
+
+/// A copy takes this part of the longest segment at most, in eighths; the rest is its index.
+pub const JS_COMPACTION_FILLED_EIGHTHS: u64 = 6;
+
+/// Pause of compaction before something that is not ready is tried again.
+pub const JS_COMPACTION_PAUSE: Duration = Duration::from_millis(5);
+
 // ---- JetStream streams (spec/jetstream.md §3, §5, §6) ----
 
 /// Bytes in the name of a stream or consumer. Over it: the request is refused, 10052 or 10102.

@@ -16,6 +16,9 @@
 //! removed may still stand in another segment.
 
 mod compaction;
+mod controls;
+mod damage;
+mod found;
 mod index;
 mod layout;
 mod pipeline;
@@ -47,10 +50,11 @@ use self::space::{Preparing, Zeroing};
 use self::writer::Writer;
 use crate::Mark;
 
+pub use self::damage::{Damage, OpenError, Report};
 pub use self::index::{Indexed, Removed};
 pub use self::reads::LogRead;
 pub use self::record::NewMessage;
-pub use self::recovery::{Damage, OpenError, Recover, Report};
+pub use self::recovery::Recover;
 
 /// Which use of a segment file: a count that rises in the upper half, and a number drawn for the
 /// run in the lower, so that none is given twice.

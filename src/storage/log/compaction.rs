@@ -11,30 +11,18 @@
 //! needless is safe. Every step is bounded, and a budget of bytes a second holds it back.
 
 use buffer::{Block, BlockSlice};
+use config::limits;
 use runtime::disk::{DiskError, Done, Durability, Operation};
 
 use super::checksum;
 use super::index::{Decoder, Index};
 use super::layout::{Header, SegmentUse};
 use super::reads::RecordRead;
-use super::record::{self, HEADER_BYTES, Record, RecordKind};
-use super::segments::{Segment, SegmentFile, Stage, reached_of, reached_value};
+use super::record::{self, HEADER_BYTES, RecordKind};
+use super::segments::{Segment, SegmentFile, Stage};
 use super::writer::Writer;
-use super::{
-    AppendError, At, Epoch, Job, Key, KeyKind, Log, Map, Owner, Removed, Slot, StreamNumber,
-};
+use super::{AppendError, At, Epoch, Job, Key, Log, Owner, Removed, Slot, StreamNumber};
 use crate::Mark;
-
-/// Messages looked at in one turn.
-const LOOKS_PER_TURN: usize = 4096;
-/// Bytes copied in one turn.
-const COPY_PER_TURN: usize = 128 * 1024;
-/// Segments compacted at once.
-const SOURCES_MAX: usize = 16;
-/// The copy takes this part of the longest segment at most, in eighths; the rest is its index.
-const FILLED_EIGHTHS: u64 = 6;
-/// Pause before something that is not ready is tried again, nanoseconds.
-const PAUSE_NS: u64 = 5_000_000;
 
 /// What is being compacted.
 #[derive(Default)]
@@ -81,19 +69,21 @@ struct Plan {
     after: Mark,
 }
 
-struct Source {
-    slot: Slot,
+/// A segment that is copied from.
+pub struct Source {
+    pub slot: Slot,
     epoch: Epoch,
-    index: Vec<u8>,
+    pub index: Vec<u8>,
 }
 
-struct Output {
+/// The segment that is copied to, and what of other things than messages stands in it.
+pub struct Output {
     slot: Slot,
-    writer: Writer,
-    keys: Vec<(Key, u64, bool)>,
-    removes: Vec<Removed>,
-    reached: Vec<(StreamNumber, u64)>,
-    gone: Vec<StreamNumber>,
+    pub writer: Writer,
+    pub keys: Vec<(Key, u64, bool)>,
+    pub removes: Vec<Removed>,
+    pub reached: Vec<(StreamNumber, u64)>,
+    pub gone: Vec<StreamNumber>,
     batches: u64,
 }
 
@@ -185,7 +175,9 @@ impl Log {
         let mut sources = Vec::new();
         for (slot, segment) in candidates {
             live += segment.live_bytes + u64::from(segment.index_bytes);
-            if live * 8 > max * FILLED_EIGHTHS || sources.len() == SOURCES_MAX {
+            if live * 8 > max * limits::JS_COMPACTION_FILLED_EIGHTHS
+                || sources.len() == limits::JS_COMPACTION_SOURCES_MAX
+            {
                 break;
             }
             freed += u64::from(segment.file_bytes);
@@ -211,7 +203,7 @@ impl Log {
         self.open_file(slot);
         let segment = &self.segments[slot];
         let SegmentFile::Open(file) = segment.file else {
-            return self.pause_compaction(PAUSE_NS);
+            return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
         };
         let offset = u64::from(segment.index_at);
         let bytes = (segment.index_bytes as usize).next_multiple_of(buffer::BLOCK_ALIGN);
@@ -254,7 +246,7 @@ impl Log {
             self.doom(output.slot);
         }
         if self.compaction.plan.releasing.is_some() {
-            return self.pause_compaction(PAUSE_NS);
+            return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
         }
         let plan = std::mem::take(&mut self.compaction.plan);
         for source in &plan.sources {
@@ -271,7 +263,7 @@ impl Log {
     /// Finds the messages that are needed.
     fn gather(&mut self, owner: &dyn Owner) {
         let plan = &mut self.compaction.plan;
-        let mut left = LOOKS_PER_TURN;
+        let mut left = limits::JS_COMPACTION_LOOKS_PER_TURN;
         while left > 0 {
             let (at, nth, decoder) = &mut plan.gathering;
             let Some(source) = plan.sources.get(*at) else {
@@ -352,12 +344,14 @@ impl Log {
             None => match self.begin_output() {
                 Ok(output) => output,
                 Err(AppendError::Full) => return self.give_up_compaction(),
-                Err(_) => return self.pause_compaction(PAUSE_NS),
+                Err(_) => {
+                    return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
+                }
             },
         };
         if !self.is_writable(output.slot) {
             self.compaction.plan.output = Some(output);
-            return self.pause_compaction(PAUSE_NS);
+            return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
         }
         let mut moves = std::mem::take(&mut self.compaction.plan.moves);
         let copied = self.copy_some(owner, &mut moves, &mut output);
@@ -380,9 +374,12 @@ impl Log {
         output: &mut Output,
     ) -> Result<usize, Stuck> {
         let mut bytes = 0;
-        while bytes < COPY_PER_TURN {
+        while bytes < limits::JS_COMPACTION_BYTES_PER_TURN {
             let Some(next) = moves.get_mut(self.compaction.plan.done) else {
-                self.copy_controls(output)?;
+                let sources = std::mem::take(&mut self.compaction.plan.sources);
+                let copied = self.copy_controls(&sources, output);
+                self.compaction.plan.sources = sources;
+                copied?;
                 // Written even if nothing was worth copying: the sources go together by it.
                 self.write_copy(output, None);
                 self.compaction.plan.after = self.appended;
@@ -422,7 +419,7 @@ impl Log {
     }
 
     /// Writes what was copied so far; goes on in a block with room for such a record.
-    fn write_copy(&mut self, output: &mut Output, room_for: Option<usize>) {
+    pub(super) fn write_copy(&mut self, output: &mut Output, room_for: Option<usize>) {
         output.batches += 1;
         let closed = output.writer.close(output.batches, 0);
         if let Some(length) = room_for {
@@ -440,127 +437,6 @@ impl Log {
         self.ask(Job::Compaction, Operation::Write { file, offset, bytes, durability });
     }
 
-    /// Copies what else is needed of the sources.
-    fn copy_controls(&mut self, output: &mut Output) -> Result<(), Stuck> {
-        let sources = std::mem::take(&mut self.compaction.plan.sources);
-        let slots: Vec<Slot> = sources.iter().map(|source| source.slot).collect();
-        let mut result = Ok(());
-        for source in &sources {
-            let index = Index::parse(&source.index).expect("it was parsed before");
-            for record in index.controls() {
-                let head = record.head;
-                let is_needed = match head.kind {
-                    RecordKind::Keyed => record.keyed().is_some_and(|keyed| {
-                        let key = Key::of(&keyed);
-                        let newest = self.keys.get(&key).map(|state| state.order);
-                        newest == Some(keyed.order) && self.is_key_needed(key, &slots)
-                    }),
-                    RecordKind::Remove => {
-                        let within = (head.sequence, head.time);
-                        self.segments.stand_elsewhere(&slots, head.stream, within)
-                    }
-                    RecordKind::StreamGone => self.is_gone_needed(head.stream, &slots),
-                    _ => false,
-                };
-                if is_needed && result.is_ok() {
-                    result = self.copy_control(output, &record);
-                }
-            }
-        }
-        for (stream, (sequence, time_ns)) in self.reached_of_sources(&slots, &sources) {
-            if result.is_ok() {
-                result = self.copy_reached(output, stream, sequence, time_ns);
-            }
-        }
-        self.compaction.plan.sources = sources;
-        result
-    }
-
-    fn copy_control(&mut self, output: &mut Output, record: &Record<'_>) -> Result<(), Stuck> {
-        let length = record.bytes.len();
-        self.room_for_control(output, length)?;
-        let offset = output.writer.put(length, |out| out.copy_from_slice(record.bytes));
-        output.writer.index.add_record(record, offset);
-        let head = record.head;
-        match head.kind {
-            RecordKind::Remove => {
-                let (first, last) = (head.sequence, head.time);
-                output.removes.push(Removed { stream: head.stream, first, last });
-            }
-            RecordKind::StreamGone => output.gone.push(head.stream),
-            _ => {
-                if let Some(keyed) = record.keyed() {
-                    output.keys.push((Key::of(&keyed), keyed.order, keyed.value.is_none()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sees to it that the output has room.
-    fn room_for_control(&mut self, output: &mut Output, length: usize) -> Result<(), Stuck> {
-        if !output.writer.fits_segment(length, length) {
-            return Err(Stuck);
-        }
-        if !output.writer.fits_block(length) {
-            self.write_copy(output, Some(length));
-        }
-        Ok(())
-    }
-
-    fn copy_reached(
-        &mut self,
-        output: &mut Output,
-        stream: StreamNumber,
-        sequence: u64,
-        time_ns: u64,
-    ) -> Result<(), Stuck> {
-        let value = reached_value(sequence, time_ns);
-        let order = self.next_order;
-        self.next_order += 1;
-        let key = Key { stream, kind: KeyKind::REACHED, key: 0 };
-        let keyed = key.value(order, Some(&value));
-        let length = keyed.record_bytes();
-        self.room_for_control(output, length)?;
-        output.writer.put(length, |out| keyed.write(out));
-        output.writer.index.add_keyed(key, order, Some(&value));
-        output.reached.push((stream, sequence));
-        Ok(())
-    }
-
-    /// How far streams have come that only the sources tell of, and when that was.
-    fn reached_of_sources(
-        &self,
-        slots: &[Slot],
-        sources: &[Source],
-    ) -> Vec<(StreamNumber, (u64, u64))> {
-        let mut reached: Map<StreamNumber, (u64, u64)> = Map::default();
-        let mut reach = |stream, so_far: (u64, u64)| {
-            let known = reached.entry(stream).or_default();
-            *known = so_far.max(*known);
-        };
-        for source in sources {
-            let index = Index::parse(&source.index).expect("it was parsed before");
-            for keyed in index.controls().filter_map(|record| record.keyed()) {
-                if keyed.key_kind == KeyKind::REACHED.0
-                    && let Some(so_far) = keyed.value.and_then(reached_of)
-                {
-                    reach(keyed.stream, so_far);
-                }
-            }
-            for stream in index.streams() {
-                let is_needed = self.is_reached_needed(stream.number, stream.last, slots);
-                if is_needed && let Some(last) = stream.messages().last() {
-                    reach(stream.number, (last.sequence, last.time_ns));
-                }
-            }
-        }
-        let is_needed = |(stream, (sequence, _)): &(StreamNumber, (u64, u64))| {
-            self.is_reached_needed(*stream, *sequence, slots)
-        };
-        reached.into_iter().filter(is_needed).collect()
-    }
-
     fn flush_copy(&mut self) {
         let slot = self.compaction.plan.output.as_ref().expect("it was filled").slot;
         let SegmentFile::Open(file) = self.segments[slot].file else {
@@ -575,7 +451,7 @@ impl Log {
     fn seal_copy(&mut self) {
         let plan = &self.compaction.plan;
         if self.durable < plan.after {
-            return self.pause_compaction(PAUSE_NS);
+            return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
         }
         let output = plan.output.as_ref().expect("it was filled");
         let ending = output.writer.ending(output.batches);
@@ -627,7 +503,7 @@ impl Log {
     /// Tells the owner where its messages lie now.
     fn tell_moves(&mut self, owner: &mut dyn Owner) {
         let plan = &mut self.compaction.plan;
-        let upto = plan.moves.len().min(plan.done + LOOKS_PER_TURN);
+        let upto = plan.moves.len().min(plan.done + limits::JS_COMPACTION_LOOKS_PER_TURN);
         for found in &plan.moves[plan.done..upto] {
             let &Move { stream, sequence, from, length, to } = found;
             let Some(to) = to else { continue };
@@ -658,4 +534,4 @@ impl Log {
 }
 
 /// The copy cannot be completed.
-struct Stuck;
+pub struct Stuck;

@@ -12,8 +12,8 @@ use base::Now;
 use fastrand::Rng;
 use runtime::simulated_disk::SimulatedDisk;
 
+use super::damage::Report;
 use super::model::{Op, Places, State, payload, read_all};
-use super::recovery::Report;
 use super::{Key, KeyKind, Log, LogSettings, NewMessage, Removed, StreamNumber, Sync};
 use crate::Mark;
 

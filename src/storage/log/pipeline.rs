@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use buffer::{Block, BlockSlice};
+use config::limits;
 use runtime::Disk;
 use runtime::disk::{Completion, DiskError, Done, Durability, Operation};
 
@@ -18,13 +19,6 @@ use super::segments::{SegmentFile, Stage};
 use super::writer::Writer;
 use super::{AppendError, Epoch, Job, Log, Slot, Sync, durability};
 use crate::Mark;
-
-/// Writes under way at a time: with two, the disk never waits for us.
-const UNDER_WAY_MAX: usize = 2;
-/// A record may take this part of the longest segment.
-const RECORD_SHARE: u32 = 4;
-/// Messages end at this part of the last segment of a full disk; the rest is for removals.
-const FULL_SHARE: u32 = 2;
 
 /// What was closed, and is not yet safe.
 #[derive(Default)]
@@ -97,7 +91,7 @@ impl Log {
         if self.is_failed {
             return Err(AppendError::Failed);
         }
-        if length > (self.settings.segment_bytes_max / RECORD_SHARE) as usize {
+        if length > (self.settings.segment_bytes_max / limits::JS_RECORD_SHARE) as usize {
             return Err(AppendError::TooLarge);
         }
         if self.is_full && kind == RecordKind::Message && !self.has_room_though_full(length) {
@@ -129,7 +123,7 @@ impl Log {
         !self.spares.is_empty()
             || self.writer.as_ref().is_some_and(|writer| {
                 let file_bytes = self.segments[writer.slot].file_bytes;
-                writer.position() as usize + length < (file_bytes / FULL_SHARE) as usize
+                writer.position() as usize + length < (file_bytes / limits::JS_FULL_SHARE) as usize
             })
     }
 
@@ -199,7 +193,7 @@ impl Log {
 
     /// Whether [`Log::submit_batches`] would submit something.
     pub(super) fn can_submit_now(&self) -> bool {
-        if self.is_failed || self.pipeline.under_way >= UNDER_WAY_MAX {
+        if self.is_failed || self.pipeline.under_way >= limits::JS_WRITES_UNDER_WAY_MAX {
             return false;
         }
         let pipeline = &self.pipeline;

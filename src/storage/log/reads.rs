@@ -8,22 +8,14 @@
 use std::collections::VecDeque;
 
 use buffer::Block;
+use config::limits;
 use runtime::disk::{Completion, DiskError, Done, Operation};
 
+use super::damage::Damage;
 use super::record::{Head, NewMessage, Record};
-use super::recovery::Damage;
 use super::segments::{SegmentFile, Stage};
 use super::{At, Job, Log, Slot, Trouble};
 use crate::Waiter;
-
-/// The least that is read from disk, bytes.
-const PIECE_BYTES_MIN: u32 = 16 * 1024;
-/// The most that is read ahead at once, bytes.
-const PIECE_BYTES_MAX: u32 = 1 << 20;
-/// Each piece of a sequence is so many times as long as the one before.
-const PIECE_GROWTH: u32 = 4;
-/// Sequences of reads that are followed at a time.
-const CURSORS: usize = 16;
 
 /// What a read of the log gives.
 #[derive(Debug)]
@@ -246,16 +238,18 @@ impl Log {
         let start = offset / sector * sector;
         let needed = offset - start + length;
         let near = |c: &Cursor| {
-            c.slot == slot && c.next <= offset + sector && offset < c.next + PIECE_BYTES_MAX
+            c.slot == slot
+                && c.next <= offset + sector
+                && offset < c.next + limits::JS_READ_AHEAD_BYTES_MAX
         };
         let step = match self.reads.cursors.iter().position(near) {
             Some(place) => {
                 let cursor = self.reads.cursors.remove(place).expect("just found");
-                (cursor.step * PIECE_GROWTH).min(PIECE_BYTES_MAX)
+                (cursor.step * limits::JS_READ_GROWTH).min(limits::JS_READ_AHEAD_BYTES_MAX)
             }
             None => 0,
         };
-        let len = needed.max(step).max(PIECE_BYTES_MIN);
+        let len = needed.max(step).max(limits::JS_READ_BYTES_MIN);
         self.follow(slot, start + len, len);
         self.ask_piece(slot, start, len, step, Some((at, offset + length)));
         if let Some(pending) = self.reads.pending.last_mut() {
@@ -267,7 +261,7 @@ impl Log {
     fn follow(&mut self, slot: Slot, next: u32, step: u32) {
         let cursors = &mut self.reads.cursors;
         cursors.retain(|cursor| cursor.slot != slot || cursor.next + step != next);
-        if cursors.len() == CURSORS {
+        if cursors.len() == limits::JS_READ_ROWS_MAX {
             cursors.pop_front();
         }
         cursors.push_back(Cursor { slot, next, step });
@@ -427,7 +421,7 @@ impl Reads {
         let piece = self.pieces.swap_remove(place);
         self.hot = 0;
         self.piece_bytes -= piece.block.capacity();
-        if self.free.len() < CURSORS {
+        if self.free.len() < limits::JS_READ_ROWS_MAX {
             self.free.extend(piece.block.reuse());
         }
     }

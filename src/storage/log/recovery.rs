@@ -13,26 +13,22 @@
 //! when it was written: what is broken up to there is damage, named and kept; what is broken
 //! behind was never acknowledged, and is cut. Done twice, it finds what it left.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use ahash::RandomState;
 use runtime::Files;
 use runtime::disk::{FileEntry, Operation};
 
+use super::damage::{Damage, OpenError, Report};
+use super::found::{FoundSegment, is_segment, look_at, number_of};
 use super::index::{Index, Indexed, Messages, Removed};
-use super::layout::{BorderError, Footer, Header, SegmentUse, VERSION};
+use super::layout::{Header, SegmentUse};
 use super::pipeline::Pipeline;
-use super::record::{BATCH_BYTES, HEADER_BYTES, Head, Record, RecordKind};
+use super::record::{Record, RecordKind};
 use super::segments::{Segment, Segments, Stage, reached_of};
-use super::{
-    At, Epoch, Job, Key, KeyKind, Log, LogSettings, Map, Slot, StreamNumber, checksum, space, tail,
-};
+use super::{At, Epoch, Job, Key, KeyKind, Log, LogSettings, Map, Slot, StreamNumber, space, tail};
 use crate::Mark;
-
-/// Shortest file that can be a segment: a header, a footer and something between.
-const FILE_BYTES_MIN: u64 = 3 * 512;
 
 /// Who takes what is found, in this order: values of keys, how far streams have come, what was
 /// removed, and the messages, by stream and sequence.
@@ -48,133 +44,6 @@ pub trait Recover {
 
     /// A message stands on disk. Whether it is still there, for all that was said before.
     fn message(&mut self, stream: StreamNumber, at: At, message: &Indexed<'_>) -> bool;
-}
-
-/// What was found to be wrong. Nothing of it is removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Damage {
-    /// A file's header is damaged; nothing in the file is used.
-    Header {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// A file's header is damaged, and its end told what it should be; all is used.
-    HeaderRebuilt {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// A file has a layout that this server does not know; nothing in it is used.
-    Version {
-        /// Which file.
-        file: PathBuf,
-        /// Its version.
-        version: u16,
-    },
-    /// A file is shorter than it was made; what is left of it is used.
-    Short {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// A sealed segment's index is damaged; it was rebuilt from the data.
-    Index {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// Records are damaged: this part of the file is skipped.
-    Record {
-        /// Which file.
-        file: PathBuf,
-        /// Where it begins.
-        offset: u64,
-        /// How long it is; 0 if that cannot be told.
-        len: u64,
-    },
-    /// A part of a file cannot be read.
-    Unreadable {
-        /// Which file.
-        file: PathBuf,
-        /// What the system says.
-        error: String,
-    },
-}
-
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Damage::Header { file } => {
-                write!(f, "{}: the header is damaged; the file is not used", file.display())
-            }
-            Damage::HeaderRebuilt { file } => {
-                write!(f, "{}: the header is damaged; the file's end replaces it", file.display())
-            }
-            Damage::Version { file, version } => write!(
-                f,
-                "{}: layout version {version}; this server knows {VERSION}",
-                file.display()
-            ),
-            Damage::Short { file } => {
-                write!(f, "{}: the end is missing; what is left is used", file.display())
-            }
-            Damage::Index { file } => {
-                write!(f, "{}: the index is damaged; the data replaces it", file.display())
-            }
-            Damage::Record { file, offset, len: 0 } => {
-                write!(f, "{}: a record at {offset} is damaged", file.display())
-            }
-            Damage::Record { file, offset, len } => {
-                write!(f, "{}: {len} bytes at {offset} are damaged", file.display())
-            }
-            Damage::Unreadable { file, error } => {
-                write!(f, "{}: cannot be read: {error}", file.display())
-            }
-        }
-    }
-}
-
-/// What start-up found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Segment files looked at.
-    pub files: usize,
-    /// What is wrong with them.
-    pub damages: Vec<Damage>,
-    /// Bytes behind the last whole batch, never acknowledged and cut.
-    pub cut_bytes: u64,
-    /// Messages found that are still there.
-    pub messages: u64,
-}
-
-/// Why a log cannot be opened at all.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The folder cannot be made or listed, or a segment cannot be sealed.
-    System {
-        /// What was tried on.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-}
-
-impl std::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let OpenError::System { path, error } = self;
-        write!(f, "{}: {error}", path.display())
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// A segment file as found.
-pub(super) struct FoundSegment {
-    pub path: Rc<Path>,
-    pub header: Header,
-    pub footer: Option<Footer>,
-    /// Its index, read or rebuilt.
-    pub index: Vec<u8>,
-    pub is_damaged: bool,
-    /// Its end is missing, and so is the room for an index.
-    pub is_short: bool,
 }
 
 impl Log {
@@ -464,179 +333,6 @@ impl Gathered<'_> {
         }
         for &removed in self.removed.iter().filter(|removed| !gone.contains(&removed.stream)) {
             recover.removed(removed);
-        }
-    }
-}
-
-/// Whether a file's name is that of a segment.
-pub(super) fn is_segment(entry: &FileEntry) -> bool {
-    entry.path.extension().is_some_and(|kind| kind == "seg")
-}
-
-fn number_of(path: &Path) -> u64 {
-    path.file_stem().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
-}
-
-/// Reads what a file says of itself. `None` when nothing in it can be used; the report says why.
-pub(super) fn look_at(
-    files: &dyn Files,
-    entry: &FileEntry,
-    report: &mut Report,
-) -> Option<FoundSegment> {
-    let file = || entry.path.clone();
-    if entry.len < FILE_BYTES_MIN || entry.len > u64::from(u32::MAX) {
-        report.damages.push(Damage::Header { file: entry.path.clone() });
-        return None;
-    }
-    let unreadable = |report: &mut Report, error: &io::Error| {
-        let error = error.to_string();
-        report.damages.push(Damage::Unreadable { file: file(), error });
-    };
-    let mut start = [0; 512];
-    if let Err(error) = files.read_at(&entry.path, 0, &mut start) {
-        unreadable(report, &error);
-        return None;
-    }
-    let (footer, is_broken) = match read_footer(files, entry) {
-        Ok(footer) => footer,
-        Err(error) => {
-            unreadable(report, &error);
-            return None;
-        }
-    };
-    let is_free = |epoch| footer.as_ref().is_some_and(|f: &Footer| f.is_free && f.epoch == epoch);
-    let header = match Header::decode(&start) {
-        Ok(header) if is_free(header.epoch) => Header { used: SegmentUse::Free, ..header },
-        Ok(header) => header,
-        Err(BorderError::Absent) if footer.as_ref().is_some_and(|f| f.is_free) => {
-            return Some(spare_of(entry));
-        }
-        Err(BorderError::Absent) if footer.is_none() => return Some(spare_of(entry)),
-        Err(BorderError::Version(version)) => {
-            report.damages.push(Damage::Version { file: file(), version });
-            return None;
-        }
-        Err(_) => match rebuilt_header(files, entry, footer.as_ref()) {
-            Some(header) => {
-                report.damages.push(Damage::HeaderRebuilt { file: file() });
-                header
-            }
-            None => {
-                report.damages.push(Damage::Header { file: file() });
-                return None;
-            }
-        },
-    };
-    if is_broken && header.used != SegmentUse::Free {
-        report.damages.push(Damage::Index { file: file() });
-    }
-    let footer = footer.filter(|footer| footer.epoch == header.epoch && !footer.is_free);
-    let path = Rc::from(entry.path.as_path());
-    let is_short = entry.len < header.file_bytes && header.used != SegmentUse::Free;
-    if is_short {
-        report.damages.push(Damage::Short { file: file() });
-    }
-    let header = Header { file_bytes: entry.len, ..header };
-    let (index, is_damaged) = (Vec::new(), is_short);
-    let mut segment = FoundSegment { path, header, footer, index, is_damaged, is_short };
-    if header.used != SegmentUse::Free
-        && let Some(footer) = &segment.footer
-    {
-        match read_index(files, &entry.path, footer) {
-            Some(index) => {
-                let parsed = Index::parse(&index).expect("it was parsed just now");
-                for (offset, len) in parsed.damaged() {
-                    let (offset, len) = (u64::from(offset), u64::from(len));
-                    report.damages.push(Damage::Record { file: file(), offset, len });
-                    segment.is_damaged = true;
-                }
-                segment.index = index;
-            }
-            None => {
-                report.damages.push(Damage::Index { file: file() });
-                rebuild(files, &mut segment, report);
-            }
-        }
-    }
-    Some(segment)
-}
-
-fn spare_of(entry: &FileEntry) -> FoundSegment {
-    let header = Header {
-        used: SegmentUse::Free,
-        sector_bytes: 0,
-        epoch: Epoch(0),
-        file_bytes: entry.len,
-        run: 0,
-        first_batch: 0,
-        log: 0,
-    };
-    let path = Rc::from(entry.path.as_path());
-    let (index, is_damaged, is_short) = (Vec::new(), false, false);
-    FoundSegment { path, header, footer: None, index, is_damaged, is_short }
-}
-
-/// The footer, wherever the last sector may begin; and whether there was one that is broken.
-fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<(Option<Footer>, bool)> {
-    let mut is_broken = false;
-    for sector in [512, 4096, 1024, 2048] {
-        let Some(at) = entry.len.checked_sub(sector) else { continue };
-        let mut bytes = [0; 64];
-        files.read_at(&entry.path, at, &mut bytes)?;
-        match Footer::decode(&bytes) {
-            Ok(footer) => return Ok((Some(footer), false)),
-            Err(BorderError::Absent) => {}
-            Err(_) => is_broken |= sector == 512 || bytes[..5] == *b"CWEND",
-        }
-    }
-    Ok((None, is_broken))
-}
-
-/// What a damaged header must have said: by the footer, and by the first batch.
-fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>) -> Option<Header> {
-    for sector_bytes in [512u32, 1024, 2048, 4096] {
-        let mut bytes = [0; BATCH_BYTES];
-        files.read_at(&entry.path, u64::from(sector_bytes), &mut bytes).ok()?;
-        let claimed = Record::trusted(&bytes).and_then(|record| record.batch());
-        let Some((epoch, _)) = claimed else { continue };
-        let is_whole = Record::verified(&bytes, epoch, sector_bytes).is_some();
-        let sealed_or_free = footer.is_some_and(|footer| footer.epoch == epoch);
-        if is_whole && (sealed_or_free || footer.is_none_or(|footer| footer.is_free)) {
-            let is_free = sealed_or_free && footer.is_some_and(|footer| footer.is_free);
-            let mut first = [0; HEADER_BYTES];
-            let at = u64::from(sector_bytes) + BATCH_BYTES as u64;
-            files.read_at(&entry.path, at, &mut first).ok()?;
-            let is_copy = Head::decode(&first).is_some_and(|h| h.kind == RecordKind::Replaces);
-            let used = match (is_free, is_copy) {
-                (true, _) => SegmentUse::Free,
-                (false, true) => SegmentUse::Compacted,
-                (false, false) => SegmentUse::Log,
-            };
-            let file_bytes = entry.len;
-            let first_batch = Record::trusted(&bytes).map_or(0, |r| r.head.sequence);
-            let (run, log) = (0, 0);
-            return Some(Header { used, sector_bytes, epoch, file_bytes, run, first_batch, log });
-        }
-    }
-    None
-}
-
-fn read_index(files: &dyn Files, path: &Path, footer: &Footer) -> Option<Vec<u8>> {
-    let mut index = vec![0; footer.index_bytes as usize];
-    let read = files.read_at(path, u64::from(footer.index_at), &mut index).ok()?;
-    let is_whole = read == index.len() && checksum(&index) == footer.index_crc;
-    (is_whole && Index::parse(&index).is_some()).then_some(index)
-}
-
-/// Rebuilds the index of a sealed segment from its data.
-fn rebuild(files: &dyn Files, segment: &mut FoundSegment, report: &mut Report) {
-    segment.is_damaged = true;
-    let upto = segment.footer.as_ref().map(|footer| footer.data_end);
-    match tail::scan(files, &segment.path, &segment.header, upto) {
-        Ok(scan) => segment.index = scan.rebuilt(&segment.path, report).encode(),
-        Err(error) => {
-            let (file, error) = (segment.path.to_path_buf(), error.to_string());
-            report.damages.push(Damage::Unreadable { file, error });
         }
     }
 }

@@ -13,23 +13,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use buffer::Block;
+use config::limits;
 use runtime::disk::{DiskError, Done, Durability, Opening, Operation};
 
 use super::layout::{Footer, Header, SegmentUse};
 use super::segments::{Segment, SegmentFile, Stage};
 use super::writer::whole_sectors;
 use super::{AppendError, Job, Key, KeyKind, Log, Slot, StreamNumber, Trouble};
-
-/// Segments kept ready.
-const SPARES: usize = 1;
-/// Released segments kept for later use; more are removed.
-const SPARES_MAX: usize = 3;
-/// How long until a full disk is tried again, nanoseconds.
-const RETRY_NS: u64 = 1_000_000_000;
-/// One write of zeroes, bytes.
-const ZERO_BYTES: usize = 1 << 20;
-/// Each segment is so many times as long as the one before, until they are long enough.
-const GROWTH_SHIFT: u32 = 2;
 
 /// Ends the name of a segment file that is being made.
 pub const UNFINISHED: &str = "new";
@@ -100,7 +90,7 @@ impl Log {
             return;
         }
         match &mut self.preparing {
-            None if self.spares.len() < SPARES => self.begin_preparing(0),
+            None if self.spares.len() < limits::JS_SEGMENTS_READY => self.begin_preparing(0),
             Some(Preparing { slot, step: step @ Step::Again }) => {
                 *step = Step::Open;
                 let slot = *slot;
@@ -113,7 +103,8 @@ impl Log {
     fn begin_preparing(&mut self, bytes_min: usize) {
         let used = self.segments.iter().filter(|(_, s)| s.stage != Stage::Spare).count() as u32;
         let settings = &self.settings;
-        let grown = u64::from(settings.segment_bytes_min) << (used * GROWTH_SHIFT).min(32);
+        let grown = u64::from(settings.segment_bytes_min)
+            << (used * limits::JS_SEGMENT_GROWTH_SHIFT).min(32);
         let wanted = grown.max(bytes_min as u64 * 2).min(u64::from(settings.segment_bytes_max));
         let file_bytes = (wanted as u32).next_multiple_of(buffer::BLOCK_ALIGN as u32);
         let path = Rc::from(Path::new(""));
@@ -186,10 +177,10 @@ impl Log {
         if left == 0 || stage != Stage::Spare || self.zeroing.is_some() {
             return;
         }
-        let bytes = left.min(ZERO_BYTES);
+        let bytes = left.min(limits::JS_ZERO_BYTES);
         let zeroes = self.zeroes.get_or_insert_with(|| {
-            let mut zeroes = Block::new(ZERO_BYTES);
-            zeroes.claim(ZERO_BYTES).fill(0);
+            let mut zeroes = Block::new(limits::JS_ZERO_BYTES);
+            zeroes.claim(limits::JS_ZERO_BYTES).fill(0);
             zeroes.freeze()
         });
         let slice = zeroes.first(bytes);
@@ -228,7 +219,7 @@ impl Log {
     }
 
     fn became_full(&mut self) {
-        self.retry_at_ns = self.now.mono_ns + RETRY_NS;
+        self.retry_at_ns = self.now.mono_ns + limits::JS_FULL_RETRY.as_nanos() as u64;
         if !std::mem::replace(&mut self.is_full, true) {
             self.troubles.push(Trouble::Full);
         }
@@ -412,7 +403,7 @@ impl Log {
         let is_wanted = is_ours
             && segment.sector == self.sector
             && segment.file_bytes <= self.settings.segment_bytes_max
-            && self.spares.len() < SPARES_MAX
+            && self.spares.len() < limits::JS_SEGMENTS_SPARE_MAX
             && self
                 .spares
                 .iter()

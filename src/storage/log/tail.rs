@@ -15,10 +15,11 @@ use std::path::Path;
 
 use runtime::Files;
 
+use super::damage::{Damage, OpenError, Report};
+use super::found::FoundSegment;
 use super::index::{Index, IndexBuilder};
 use super::layout::{Footer, Header, SegmentUse};
 use super::record::{BATCH_BYTES, Head, Record, RecordKind};
-use super::recovery::{Damage, FoundSegment, OpenError, Report};
 use super::writer::{Ending, whole_sectors};
 
 /// The data of a segment, taken apart.

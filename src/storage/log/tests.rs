@@ -5,8 +5,8 @@ use fastrand::Rng;
 use runtime::simulated_disk::{SECTOR_BYTES, SimulatedDisk};
 
 use super::crash::settings;
+use super::damage::Report;
 use super::model::{Places, State, payload, read_all};
-use super::recovery::Report;
 use super::*;
 use crate::Waiter;
 
