@@ -373,6 +373,17 @@ pub const JS_INGEST_QUEUE_MAX: usize = 10_000;
 /// Subjects that one direct get may find with `multi_last`. Over it: 413 Too Many Results.
 pub const JS_MULTI_GET_SUBJECTS_MAX: usize = 1024;
 
+/// Bytes that wait for a connection before push consumers without flow control stop sending to it
+/// for a moment; or [`PUSH_BACKLOG_PERCENT`], where that is less.
+pub const PUSH_BACKLOG_BYTES: usize = 8 * MIB;
+
+/// The same as a share of `max_pending`, in percent.
+pub const PUSH_BACKLOG_PERCENT: usize = 25;
+
+/// Bytes that such a consumer sends to receivers on other cores before it asks those cores
+/// whether the receivers keep up; with twice as many unanswered for it waits.
+pub const PUSH_LEAD_BYTES: u64 = 512 * KIB as u64;
+
 // ---- What must hold between them ----
 
 const _: () = {

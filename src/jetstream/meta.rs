@@ -398,7 +398,12 @@ impl Meta {
             }
             Note::Recovered { shard, streams } => self.recovered(ShardId(shard), streams, desk),
             // For streams' cores.
-            Note::Ask(_) | Note::Carry { .. } | Note::Describe { .. } | Note::Measure { .. } => {}
+            Note::Ask(_)
+            | Note::Carry { .. }
+            | Note::Describe { .. }
+            | Note::Measure { .. }
+            | Note::Backlog { .. }
+            | Note::Backlogged { .. } => {}
         }
     }
 

@@ -113,6 +113,28 @@ pub enum Note {
         /// Descriptions by stream.
         described: Vec<(String, Box<RawValue>)>,
     },
+    /// To a core: do those keep up who listen there on a subject? Say [`Note::Backlogged`].
+    Backlog {
+        /// The asker's core.
+        asker: u16,
+        /// The account.
+        account: u32,
+        /// The subject.
+        subject: String,
+        /// Names the consumer that asks.
+        token: u64,
+        /// Names the question.
+        number: u64,
+    },
+    /// To the asker: whether they do.
+    Backlogged {
+        /// Names the consumer that asked.
+        token: u64,
+        /// Names the question.
+        number: u64,
+        /// Whether they do not.
+        deep: bool,
+    },
     /// To the registry: a core stands, with these streams from before the start.
     Recovered {
         /// Which core.

@@ -4,8 +4,9 @@
 //! copied or encoded at once; nothing that is passed is kept. An account's messages reach that
 //! account only.
 
-use base::AccountId;
+use base::{AccountId, ShardSet};
 use protocol::MessageParts;
+use shard::Audience;
 
 /// Who a letter is for, and what it is about: given when subscribing, found in the letter.
 ///
@@ -84,23 +85,77 @@ impl Token {
     }
 }
 
+/// Whether another message may follow one that was sent.
+///
+/// A full ring never refuses the message that finds it full (design §4 rule 4). What is sent on
+/// all the same piles up in a spill queue, whose end drops it: who has more waits for the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It may.
+    Clear,
+    /// The rings to these shards are full; see [`Outlet::is_congested`].
+    Congested(ShardSet),
+}
+
+impl Way {
+    /// The shards that whoever sends more must wait for.
+    #[inline]
+    #[must_use]
+    pub fn congested(self) -> ShardSet {
+        match self {
+            Way::Clear => ShardSet::EMPTY,
+            Way::Congested(shards) => shards,
+        }
+    }
+}
+
 /// The way out.
 pub trait Outlet {
     /// Publishes a message as the server: acknowledgements, answers, advisories, republished and
     /// produced messages. The headers are a whole block or none.
-    fn publish(&mut self, account: AccountId, message: &MessageParts<'_>);
+    fn publish(&mut self, account: AccountId, message: &MessageParts<'_>) -> Way;
 
     /// Delivers a message to those who subscribed to `to`; they see the message's own subject.
-    fn publish_to(&mut self, account: AccountId, to: &[u8], message: &MessageParts<'_>);
+    fn publish_to(&mut self, account: AccountId, to: &[u8], message: &MessageParts<'_>) -> Way;
+
+    /// Whether the ring to one of `shards` is still full.
+    fn is_congested(&self, shards: ShardSet) -> bool;
 
     /// Whether anybody, on any core, would get a message on `subject`.
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
+
+    /// Who would get it, and whether those on this core keep up.
+    fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience;
+
+    /// Asks the services of `shards` whether those who listen there on `subject` keep up, once
+    /// they have what was sent to them so far. Each answers with the token and the number.
+    fn ask_backlog(
+        &mut self,
+        shards: ShardSet,
+        account: AccountId,
+        subject: &str,
+        asker: (Token, u64),
+    );
 
     /// Subscribes; letters come back with `token`.
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token);
 
     /// Ends every subscription that was made with `token`.
     fn unsubscribe(&mut self, token: Token);
+}
+
+/// Whether the rings to the shards that `congested` remembers are still full; it forgets them
+/// when they are not.
+#[inline]
+pub(crate) fn is_held_back(congested: &mut ShardSet, outlet: &dyn Outlet) -> bool {
+    if congested.is_empty() {
+        return false;
+    }
+    if outlet.is_congested(*congested) {
+        return true;
+    }
+    *congested = ShardSet::EMPTY;
+    false
 }
 
 #[cfg(test)]

@@ -54,9 +54,10 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use base::{AccountId, Now};
+use base::{AccountId, Now, ShardSet};
 use storage::{Mark, Seq, Storage, StreamId};
 
+use crate::outlet::is_held_back;
 use crate::stream_config::{Retention, StreamConfig};
 use batch::Batches;
 use dedupe::Dedupe;
@@ -124,6 +125,8 @@ pub struct Stream {
     sweep_from: Option<Seq>,
     /// More is to be done at once than one turn takes.
     has_more: bool,
+    /// Shards whose rings were full when an answer went there; empty when there is room.
+    congested: ShardSet,
     random: fastrand::Rng,
     /// The text of the acknowledgement under way; kept for its memory.
     text_buffer: Vec<u8>,
@@ -169,6 +172,7 @@ impl Stream {
             aged_upto: Seq::NONE,
             sweep_from: None,
             has_more: false,
+            congested: ShardSet::EMPTY,
             // Only where a transform picks at random; the same stream picks the same again.
             random: fastrand::Rng::with_seed(u64::from(place)),
             text_buffer: Vec::new(),
@@ -257,12 +261,13 @@ impl Stream {
     /// Sends the acknowledgements of everything that is durable.
     #[inline]
     pub fn release(&mut self, turn: &mut Turn<'_>) {
-        let Stream { acks, account, .. } = self;
-        if acks.is_empty() {
+        let Stream { acks, account, congested, .. } = self;
+        if is_held_back(congested, turn.outlet) || acks.is_empty() {
             return;
         }
         let durable = turn.storage.durable();
-        acks.release(durable, |reply, text| ingest::send(*account, reply, text, turn));
+        let way = acks.release(durable, |reply, text| ingest::send(*account, reply, text, turn));
+        *congested = way.congested();
     }
 
     /// Whether acknowledgements wait for the disk: [`Stream::release`] when it has come further.
@@ -279,6 +284,7 @@ impl Stream {
             || self.recovery.is_some()
             || !self.parked.is_empty()
             || !self.gets.is_empty()
+            || !self.congested.is_empty()
     }
 
     /// When the stream wants its next turn at the latest, monotonic nanoseconds.

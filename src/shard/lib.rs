@@ -25,6 +25,7 @@
 //! | `delivery.rs` | one message to one subscription |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `service.rs` | subscribers inside the server, and their mailboxes |
+//! | `audience.rs` | who listens on a subject, and whether they keep up |
 //! | `guard.rs` | what a connection with permissions may get and answer |
 //! | `membership.rs` | which account a connection is in |
 //! | `outbox.rs` | bounded bytes for one connection |
@@ -36,6 +37,7 @@
 
 mod answers;
 mod arrivals;
+mod audience;
 mod batch;
 mod crossing;
 mod delivery;
@@ -52,6 +54,7 @@ mod shard;
 mod subscriptions;
 
 pub use answers::AnswerService;
+pub use audience::{Audience, Backlog, Presence};
 pub use crossing::RequestInfo;
 pub use guard::Revoked;
 pub use message::Message;

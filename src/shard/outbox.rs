@@ -117,6 +117,11 @@ impl Outbox {
         self.pending_max = pending_max;
     }
 
+    /// How many bytes may be queued.
+    pub(crate) fn pending_max(&self) -> usize {
+        self.pending_max
+    }
+
     /// Whether messages are still delivered.
     #[inline]
     pub fn is_open(&self) -> bool {

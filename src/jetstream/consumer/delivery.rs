@@ -13,8 +13,10 @@ use super::config::{AckPolicy, PriorityPolicy};
 use super::decimal;
 use super::engine::{Consumer, Desk, Home, Outcome, Progress, Reception};
 use super::pending::NEVER;
+use super::push::Question;
 use super::status::Status;
 use crate::Outlet;
+use crate::outlet::{Way, is_held_back};
 use crate::wire_time::WireTime;
 
 /// Messages that one consumer delivers in a turn at most: some tens of microseconds, so that
@@ -58,6 +60,9 @@ enum Receiver {
 impl Consumer {
     /// Delivers what can be delivered, up to a turn's worth.
     pub(crate) fn deliver(&mut self, home: &Home, desk: &mut Desk<'_>) -> Outcome {
+        if is_held_back(&mut self.congested, desk.outlet) {
+            return Outcome::Busy;
+        }
         if self.cursor.pending > 0 || self.pending.queued() > 0 {
             self.listen(home, desk);
         }
@@ -68,7 +73,7 @@ impl Consumer {
                 Step::Again => {}
                 Step::Stop => return Outcome::Idle,
             }
-            if bytes > BYTES_PER_TURN {
+            if bytes > BYTES_PER_TURN || !self.congested.is_empty() {
                 break;
             }
         }
@@ -108,7 +113,8 @@ impl Consumer {
             self.say(&request.reply, &status, home, desk.outlet);
             return Step::Again;
         }
-        self.send(receiver, &message, home, desk.outlet);
+        let way = self.send(receiver, &message, home, desk.outlet);
+        self.congested = way.congested();
         self.note(next, &delivery, home, desk.now);
         self.account(receiver, size as u64, home, desk);
         Step::Sent(size as u64)
@@ -191,7 +197,7 @@ impl Consumer {
         message: &Message<'_>,
         home: &Home,
         outlet: &mut dyn Outlet,
-    ) {
+    ) -> Way {
         let (to, pin) = match (receiver, &mut self.reception) {
             (Receiver::Request(at), Reception::Pull(waiting)) => {
                 let request = waiting.at(at);
@@ -215,7 +221,7 @@ impl Consumer {
             headers: (!headers.is_empty()).then_some(headers),
             payload,
         };
-        outlet.publish_to(home.account, to, &parts);
+        outlet.publish_to(home.account, to, &parts)
     }
 
     /// Notes that a message is under way.
@@ -284,12 +290,15 @@ impl Consumer {
                 }
             }
             (_, Reception::Push(push)) => {
-                let ask = push.sent(size, now_ns);
+                let question = push.sent(size, now_ns);
                 if let Some(rate) = &mut self.rate {
                     rate.sent(size, now_ns);
                 }
-                if ask || self.wants_answer() {
-                    self.ask(home, desk);
+                match question {
+                    Some(Question::Flow) => self.ask(home, desk),
+                    Some(Question::Backlog) => self.ask_backlog(home, desk),
+                    None if self.wants_answer() => self.ask(home, desk),
+                    None => {}
                 }
             }
             _ => {}

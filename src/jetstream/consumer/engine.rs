@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use base::{AccountId, Now};
+use base::{AccountId, Now, ShardSet};
 use protocol::MessageParts;
 use storage::{Filter, Mark, Seq, Storage, StreamId, Waiter};
 
@@ -23,6 +23,7 @@ use super::request::Subject;
 use super::status::Status;
 use super::waiting::Waiting;
 use crate::Outlet;
+use crate::outlet::is_held_back;
 use crate::stream_config::Retention;
 use crate::wire_time::WireTime;
 
@@ -114,6 +115,10 @@ pub struct Consumer {
     pub(crate) paused_until_ns: Option<u64>,
     /// A body is being fetched; nothing is delivered before it arrives.
     pub(crate) reading: bool,
+    /// Shards whose rings were full when something was delivered there; empty when there is room.
+    pub(crate) congested: ShardSet,
+    /// The same of confirmations.
+    confirmed_to: ShardSet,
     /// Messages were purged or filters changed: counts are wrong until counted again.
     pub(crate) recount: bool,
     /// When it was last of use to somebody.
@@ -188,6 +193,8 @@ impl Consumer {
             pending: Pending::default(),
             paused_until_ns: None,
             reading: false,
+            congested: ShardSet::EMPTY,
+            confirmed_to: ShardSet::EMPTY,
             recount: false,
             used_at_ns: now.mono_ns,
             settled: Vec::new(),
@@ -428,7 +435,7 @@ impl Consumer {
     pub(crate) fn confirm(&mut self, reply: &[u8], home: &Home, desk: &mut Desk<'_>) {
         match self.persistence {
             Persistence::Memory => {
-                desk.outlet.publish(home.account, &headers_only(reply, None, b""))
+                desk.outlet.publish(home.account, &headers_only(reply, None, b""));
             }
             Persistence::Log => {
                 self.changed(desk.now);
@@ -464,12 +471,19 @@ impl Consumer {
 
     /// Confirms the acknowledgements that are safe by now.
     pub(crate) fn confirm_durable(&mut self, durable: Mark, home: &Home, outlet: &mut dyn Outlet) {
-        while let Some((mark, _)) = self.unconfirmed.front()
+        while !is_held_back(&mut self.confirmed_to, outlet)
+            && let Some((mark, _)) = self.unconfirmed.front()
             && *mark <= durable
             && let Some((_, reply)) = self.unconfirmed.pop_front()
         {
-            outlet.publish(home.account, &headers_only(&reply, None, b""));
+            let way = outlet.publish(home.account, &headers_only(&reply, None, b""));
+            self.confirmed_to = way.congested();
         }
+    }
+
+    /// Whether confirmations that are safe wait for room in a ring.
+    pub(crate) fn is_confirming(&self) -> bool {
+        !self.confirmed_to.is_empty()
     }
 
     /// Whether confirmations wait for the log.

@@ -3,13 +3,20 @@
 //! Source: spec/jetstream.md §8, §9. Flow control bounds the bytes under way: when half of the
 //! window is out, the receiver is asked to answer; what it answers for is not under way any more,
 //! and the window doubles. With the window full the consumer is stalled, and heartbeats say so.
+//!
+//! Without flow control the receiver's connection bounds what is under way: a receiver that reads
+//! slower than the storage delivers is waited for, not cut off. What waits for a connection of
+//! this core is seen; other cores are asked after every [`limits::PUSH_LEAD_BYTES`].
 
-use base::Now;
+use base::{Now, ShardSet};
+use config::limits;
+use shard::{Audience, Backlog, Presence};
 
 use super::config::{AckPolicy, ConsumerConfig};
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
 use super::pending::NEVER;
 use super::status::Status;
+use crate::Token;
 
 /// Bytes that may be under way at first.
 const WINDOW_MIN: u64 = 256 << 10;
@@ -19,6 +26,8 @@ const WINDOW_MAX: u64 = 32 << 20;
 const LISTENED_EVERY_NS: u64 = 1_000_000_000;
 /// How often it is asked whether somebody listens now.
 const UNHEARD_EVERY_NS: u64 = 100_000_000;
+/// How often it is asked whether a receiver has caught up.
+const BEHIND_EVERY_NS: u64 = 1_000_000;
 /// Random letters at the end of a flow-control subject.
 const FLOW_ID_LEN: usize = 4;
 
@@ -30,7 +39,43 @@ pub(crate) struct Push {
     ask_at_ns: u64,
     heartbeat_ns: u64,
     beat_at_ns: u64,
+    /// With flow control.
     flow: Option<Flow>,
+    /// Without.
+    lead: Lead,
+}
+
+/// What has to be asked before more is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The receiver, to answer.
+    Flow,
+    /// Other cores, whether the receivers there keep up.
+    Backlog,
+}
+
+/// How far it is ahead of receivers on other cores.
+#[derive(Debug)]
+struct Lead {
+    /// What waits for receivers on this core.
+    here: Backlog,
+    /// Where others listen.
+    elsewhere: ShardSet,
+    /// Bytes sent since those cores last said that receivers keep up.
+    ahead: u64,
+    /// Names the question that was asked last.
+    number: u64,
+    asked: Option<AskedCores>,
+    /// When a receiver that lagged may be asked about again, monotonic nanoseconds.
+    again_ns: u64,
+}
+
+/// A question to other cores that not all have answered.
+#[derive(Debug)]
+struct AskedCores {
+    ahead: u64,
+    missing: usize,
+    worst: Backlog,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +111,7 @@ impl Push {
             heartbeat_ns,
             beat_at_ns: NEVER,
             flow: config.flow_control.then(Flow::new),
+            lead: Lead::new(),
         }
     }
 
@@ -78,20 +124,34 @@ impl Push {
     /// Whether another message may be under way.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.is_active() && self.flow.as_ref().is_none_or(|flow| flow.out < flow.window)
+        self.is_active()
+            && match &self.flow {
+                Some(flow) => flow.out < flow.window,
+                None => self.lead.is_open(),
+            }
     }
 
     pub(crate) fn due_ns(&self) -> u64 {
         self.ask_at_ns.min(self.beat_at_ns)
     }
 
-    /// A message went out. Whether the receiver is to be asked.
+    /// A message went out. What is to be asked, if it is time to.
     #[inline]
-    pub(crate) fn sent(&mut self, bytes: u64, now_ns: u64) -> bool {
+    pub(crate) fn sent(&mut self, bytes: u64, now_ns: u64) -> Option<Question> {
         self.put_off_beat(now_ns);
-        let Some(flow) = &mut self.flow else { return false };
+        let Some(flow) = &mut self.flow else {
+            return self.lead.sent(bytes, now_ns).then_some(Question::Backlog);
+        };
         flow.out += bytes;
-        flow.asked.is_none() && flow.out >= flow.window / 2
+        (flow.asked.is_none() && flow.out >= flow.window / 2).then_some(Question::Flow)
+    }
+
+    /// Other cores said whether those who listen there keep up.
+    pub(crate) fn backlog_told(&mut self, number: u64, backlog: Backlog, now_ns: u64) {
+        if self.lead.told(number, backlog) == Backlog::Deep {
+            self.lead.again_ns = now_ns + BEHIND_EVERY_NS;
+            self.ask_at_ns = self.ask_at_ns.min(self.lead.again_ns);
+        }
     }
 
     fn put_off_beat(&mut self, now_ns: u64) {
@@ -106,9 +166,18 @@ impl Push {
         flow.asked.as_ref().map(|asked| &asked.subject[..])
     }
 
-    /// Somebody came or went.
-    fn heard(&mut self, listened: Listened, now_ns: u64) {
-        let pause = if listened == Listened::Yes { LISTENED_EVERY_NS } else { UNHEARD_EVERY_NS };
+    /// Who listens now.
+    fn heard(&mut self, audience: &Audience, now_ns: u64) {
+        let listened = match audience.presence {
+            Presence::Somebody => Listened::Yes,
+            Presence::Nobody => Listened::No,
+        };
+        self.lead.heard(audience);
+        let pause = match (listened, &self.flow) {
+            (Listened::No, _) => UNHEARD_EVERY_NS,
+            (Listened::Yes, None) if self.lead.is_behind() => BEHIND_EVERY_NS,
+            (Listened::Yes, _) => LISTENED_EVERY_NS,
+        };
         self.ask_at_ns = now_ns + pause;
         if self.listened == listened {
             return;
@@ -124,6 +193,75 @@ impl Push {
     }
 }
 
+impl Lead {
+    fn new() -> Lead {
+        let here = Backlog::Shallow;
+        Lead { here, elsewhere: ShardSet::EMPTY, ahead: 0, number: 0, asked: None, again_ns: 0 }
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.here == Backlog::Shallow && self.ahead < 2 * limits::PUSH_LEAD_BYTES
+    }
+
+    /// Whether a receiver is known to lag: to be asked about again soon.
+    fn is_behind(&self) -> bool {
+        self.here == Backlog::Deep || self.wants_question(u64::MAX)
+    }
+
+    /// Counts a message. Whether other cores are to be asked.
+    #[inline]
+    fn sent(&mut self, bytes: u64, now_ns: u64) -> bool {
+        if self.elsewhere.is_empty() {
+            return false;
+        }
+        self.ahead += bytes;
+        self.wants_question(now_ns)
+    }
+
+    fn wants_question(&self, now_ns: u64) -> bool {
+        self.asked.is_none() && self.ahead >= limits::PUSH_LEAD_BYTES && self.again_ns <= now_ns
+    }
+
+    fn heard(&mut self, audience: &Audience) {
+        self.here = audience.backlog;
+        if audience.elsewhere == self.elsewhere {
+            return;
+        }
+        self.elsewhere = audience.elsewhere;
+        self.asked = None;
+        if self.elsewhere.is_empty() {
+            self.ahead = 0;
+        }
+    }
+
+    /// Notes that all cores where somebody listens are asked; the question's number.
+    fn ask(&mut self) -> u64 {
+        self.number += 1;
+        let missing = self.elsewhere.len();
+        self.asked = Some(AskedCores { ahead: self.ahead, missing, worst: Backlog::Shallow });
+        self.number
+    }
+
+    /// One core answered. Deep when all have and one of them lags: to be asked again.
+    fn told(&mut self, number: u64, backlog: Backlog) -> Backlog {
+        let Some(asked) = self.asked.as_mut().filter(|_| number == self.number) else {
+            return Backlog::Shallow;
+        };
+        asked.worst = asked.worst.max(backlog);
+        asked.missing -= 1;
+        if asked.missing > 0 {
+            return Backlog::Shallow;
+        }
+        let (worst, ahead) = (asked.worst, asked.ahead);
+        self.asked = None;
+        if worst == Backlog::Shallow {
+            self.ahead -= ahead;
+        }
+        worst
+    }
+}
+
 impl Flow {
     fn new() -> Flow {
         Flow { window: WINDOW_MIN, out: 0, asked: None }
@@ -136,14 +274,23 @@ impl Consumer {
         let Reception::Push(push) = &mut self.reception else { return };
         let now_ns = desk.now.mono_ns;
         let subject = self.config.deliver_subject.as_bytes();
-        let listened = match desk.outlet.has_interest(home.account, subject) {
-            true => Listened::Yes,
-            false => Listened::No,
-        };
-        push.heard(listened, now_ns);
-        if listened == Listened::Yes {
+        let audience = desk.outlet.audience(home.account, subject);
+        push.heard(&audience, now_ns);
+        let asks = push.flow.is_none() && push.lead.wants_question(now_ns);
+        if push.is_active() {
             self.used_at_ns = now_ns;
         }
+        if asks {
+            self.ask_backlog(home, desk);
+        }
+    }
+
+    /// Asks the other cores whether the receivers there keep up.
+    pub(crate) fn ask_backlog(&mut self, home: &Home, desk: &mut Desk<'_>) {
+        let Reception::Push(push) = &mut self.reception else { return };
+        let (shards, number) = (push.lead.elsewhere, push.lead.ask());
+        let asker = (Token(self.waiter.0), number);
+        desk.outlet.ask_backlog(shards, home.account, &self.config.deliver_subject, asker);
     }
 
     /// Sends a push consumer's heartbeat if nothing was sent for so long.

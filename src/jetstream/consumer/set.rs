@@ -9,11 +9,12 @@ use std::collections::BinaryHeap;
 
 use base::Now;
 use hashbrown::HashMap;
+use shard::Backlog;
 use storage::Waiter;
 
 use super::advisory::Event;
 use super::config::ConsumerConfig;
-use super::engine::{Birth, Consumer, Desk, Home, Outcome};
+use super::engine::{Birth, Consumer, Desk, Home, Outcome, Reception};
 use super::info::ConsumerInfo;
 use super::pending::NEVER;
 use super::status::Status;
@@ -253,6 +254,15 @@ impl Consumers {
         self.wake(place);
     }
 
+    /// The services of other cores said whether a consumer's receivers there keep up.
+    pub fn backlog_told(&mut self, place: ConsumerPlace, number: u64, backlog: Backlog, now: Now) {
+        let Ok((_, consumer)) = self.at(place) else { return };
+        if let Reception::Push(push) = &mut consumer.reception {
+            push.backlog_told(number, backlog, now.mono_ns);
+        }
+        self.wake(place);
+    }
+
     /// The body that a consumer waited for can be read now.
     pub fn arrived(&mut self, waiter: Waiter) {
         let place = ConsumerPlace(Token(waiter.0).index());
@@ -392,7 +402,9 @@ impl Consumers {
     /// Whether a consumer has something to do that no event will announce.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.ready.is_empty()
+        let confirming =
+            |&place: &ConsumerPlace| self.get(place).is_some_and(Consumer::is_confirming);
+        !self.ready.is_empty() || self.awaiting.iter().any(confirming)
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.

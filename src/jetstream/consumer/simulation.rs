@@ -1,8 +1,9 @@
 //! A stream, its consumers and a recorder in place of the server, for tests: what a test does is
 //! what the service does, with a clock that the test moves.
 
-use base::{AccountId, Now};
+use base::{AccountId, Now, ShardSet};
 use protocol::{MessageParts, headers};
+use shard::{Audience, Backlog, Presence};
 use storage::{Erase, Incoming, Kind, Place, Purge, Seq, Storage};
 
 use super::ConsumerInfo;
@@ -12,7 +13,7 @@ use super::create::{CreateRequest, Made};
 use super::engine::{Desk, Home, Persistence};
 use super::rules::Setting;
 use super::set::{ConsumerPlace, Consumers};
-use crate::outlet::{Outlet, Token};
+use crate::outlet::{Outlet, Token, Way};
 use crate::stream::Readers;
 use crate::stream_config::Retention;
 
@@ -57,9 +58,23 @@ impl Sent {
 pub(super) struct Recorder {
     pub(super) sent: Vec<Sent>,
     pub(super) deaf: Vec<String>,
+    /// The shards whose rings are full.
+    pub(super) congested: ShardSet,
+    /// How much waits for receivers here, and where others are.
+    pub(super) backlog: Option<Backlog>,
+    pub(super) elsewhere: ShardSet,
+    /// Numbers of the questions to other cores.
+    pub(super) asked: Vec<u64>,
 }
 
 impl Recorder {
+    fn way(&self) -> Way {
+        match self.congested.is_empty() {
+            true => Way::Clear,
+            false => Way::Congested(self.congested),
+        }
+    }
+
     fn record(&mut self, to: &[u8], message: &MessageParts<'_>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.sent.push(Sent {
@@ -73,12 +88,31 @@ impl Recorder {
 }
 
 impl Outlet for Recorder {
-    fn publish(&mut self, _: AccountId, message: &MessageParts<'_>) {
+    fn publish(&mut self, _: AccountId, message: &MessageParts<'_>) -> Way {
         self.record(message.subject, message);
+        self.way()
     }
 
-    fn publish_to(&mut self, _: AccountId, to: &[u8], message: &MessageParts<'_>) {
+    fn publish_to(&mut self, _: AccountId, to: &[u8], message: &MessageParts<'_>) -> Way {
         self.record(to, message);
+        self.way()
+    }
+
+    fn is_congested(&self, shards: ShardSet) -> bool {
+        self.congested.meets(shards)
+    }
+
+    fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience {
+        let presence = match self.has_interest(account, subject) {
+            true => Presence::Somebody,
+            false => Presence::Nobody,
+        };
+        let backlog = self.backlog.unwrap_or(Backlog::Shallow);
+        Audience { presence, backlog, elsewhere: self.elsewhere }
+    }
+
+    fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, (_, number): (Token, u64)) {
+        self.asked.push(number);
     }
 
     fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
@@ -210,6 +244,12 @@ impl Bench {
     pub(super) fn turn(&mut self) -> Vec<Sent> {
         let sent = self.turn_with_events().into_iter();
         sent.filter(|sent| !sent.to.starts_with("$JS.EVENT.")).collect()
+    }
+
+    /// Turns once, whatever is left to do.
+    pub(super) fn step(&mut self) -> Vec<Sent> {
+        self.with(|consumers, desk| consumers.turn(desk));
+        std::mem::take(&mut self.recorder.sent)
     }
 
     /// What was sent, advisories included.

@@ -105,6 +105,11 @@ impl Held {
         }
         self.consumers.write_states(&mut means.of_consumers());
         self.release(means);
+        self.has_work()
+    }
+
+    /// Whether it wants another turn at once.
+    pub(crate) fn has_work(&self) -> bool {
         self.stream.has_work() || self.consumers.has_work()
     }
 

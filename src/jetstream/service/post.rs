@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
-use base::{AccountId, ServiceId, SubKey};
+use base::{AccountId, ServiceId, ShardSet, SubKey};
 use protocol::{MessageParts, canonical};
-use shard::{Message, Shard};
+use shard::{Audience, Message, Published, Shard};
 use smallvec::SmallVec;
 
+use crate::note::{self, Note};
+use crate::outlet::Way;
 use crate::{Outlet, Token};
 
 /// A service's subscriptions, by what it asked them for.
@@ -23,19 +25,46 @@ pub(crate) struct Post<'a> {
 }
 
 impl Outlet for Post<'_> {
-    fn publish(&mut self, account: AccountId, message: &MessageParts<'_>) {
+    fn publish(&mut self, account: AccountId, message: &MessageParts<'_>) -> Way {
         let publish = canonical(*message, self.wire);
-        self.shard.publish_for(self.service, account, &mut Message::borrowed(&publish));
+        let mut message = Message::borrowed(&publish);
+        way(self.shard.publish_for(self.service, account, &mut message))
     }
 
-    fn publish_to(&mut self, account: AccountId, to: &[u8], message: &MessageParts<'_>) {
+    fn publish_to(&mut self, account: AccountId, to: &[u8], message: &MessageParts<'_>) -> Way {
         let publish = canonical(*message, self.wire);
         let mut message = Message::borrowed(&publish).addressed_to(to);
-        self.shard.publish_for(self.service, account, &mut message);
+        way(self.shard.publish_for(self.service, account, &mut message))
+    }
+
+    fn is_congested(&self, shards: ShardSet) -> bool {
+        self.shard.is_congested(shards)
     }
 
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
         self.shard.has_interest(account, subject)
+    }
+
+    fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience {
+        self.shard.audience(account, subject)
+    }
+
+    fn ask_backlog(
+        &mut self,
+        shards: ShardSet,
+        account: AccountId,
+        subject: &str,
+        (token, number): (Token, u64),
+    ) {
+        let (account, subject) = (account.0, subject.to_owned());
+        let asker = self.shard.id().0;
+        let question = Note::Backlog { asker, account, subject, token: token.0, number }.write();
+        for shard in shards {
+            let subject = note::subject(shard);
+            let payload = &question;
+            let parts = MessageParts { subject: &subject, reply: None, headers: None, payload };
+            self.publish(AccountId::SYSTEM, &parts);
+        }
     }
 
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token) {
@@ -49,5 +78,13 @@ impl Outlet for Post<'_> {
         for key in self.subscribed.remove(&token).unwrap_or_default() {
             self.shard.unsubscribe_service(key);
         }
+    }
+}
+
+#[inline]
+fn way(published: Published) -> Way {
+    match published.congested.is_empty() {
+        true => Way::Clear,
+        false => Way::Congested(published.congested),
     }
 }

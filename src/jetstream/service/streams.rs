@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use base::{AccountId, Level, Now, ShardId};
 use runtime::Disk;
-use shard::Letter;
+use shard::{Backlog, Letter};
 use storage::log::Trouble;
 use storage::{Mark, Storage, Waiter};
 
@@ -228,6 +228,10 @@ impl Streams {
             let Some(Some(held)) = self.held.get_mut(place as usize) else { return false };
             let means = &mut self.ground.means(held.stream.config().storage, now, out);
             held.release(means);
+            if held.has_work() && !held.is_touched {
+                held.is_touched = true;
+                self.touched.push(place);
+            }
             held.is_awaiting = held.awaits_disk();
             held.is_awaiting
         });
@@ -343,9 +347,26 @@ impl Streams {
                 let described = Vec::new();
                 desk.send(REGISTRY, &Note::Part { ticket, usage, errors, described });
             }
+            Note::Backlog { asker, account, subject, token, number } => {
+                let audience = desk.out.audience(AccountId(account), subject.as_bytes());
+                let deep = audience.backlog == Backlog::Deep;
+                desk.send(ShardId(asker), &Note::Backlogged { token, number, deep });
+            }
+            Note::Backlogged { token, number, deep } => {
+                let backlog = if deep { Backlog::Deep } else { Backlog::Shallow };
+                self.backlog_told(Token(token), number, backlog, now);
+            }
             Note::Done { .. } | Note::Part { .. } | Note::Recovered { .. } => {}
         }
         None
+    }
+
+    /// Another core says whether a consumer's receivers there keep up.
+    fn backlog_told(&mut self, token: Token, number: u64, backlog: Backlog, now: Now) {
+        if let Some(Some(held)) = self.held.get_mut(token.stream() as usize) {
+            held.consumers.backlog_told(ConsumerPlace(token.index()), number, backlog, now);
+        }
+        self.touch(token.stream());
     }
 
     fn answer(&mut self, question: &Question, now: Now, desk: &mut Desk<'_>) -> Option<Unseen> {

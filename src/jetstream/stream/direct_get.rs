@@ -10,6 +10,7 @@ use storage::{Filter, Read, Seq, Waiter};
 
 use super::publication::Asked;
 use super::{Stream, Turn, header_block};
+use crate::outlet::is_held_back;
 use crate::request_json::{Strictness, decode};
 use crate::{Purpose, Token, WireTime, stream_config};
 
@@ -200,9 +201,12 @@ impl Stream {
     /// Goes on with the requests that wait, as far as the disk lets them.
     pub(super) fn run_gets(&mut self, turn: &mut Turn<'_>) {
         let mut left = PER_TURN_MAX;
+        if is_held_back(&mut self.congested, turn.outlet) {
+            return;
+        }
         while let Some(mut get) = self.gets.pop_front() {
             loop {
-                if left == 0 {
+                if left == 0 || !self.congested.is_empty() {
                     return self.gets.push_front(get);
                 }
                 left -= 1;
@@ -263,7 +267,7 @@ impl Stream {
         let headers = (get.headers == Headers::With).then_some(&block[..]);
         let payload = message.payload;
         let answer = MessageParts { subject: &get.reply, reply: None, headers, payload };
-        turn.outlet.publish(self.account, &answer);
+        self.congested = turn.outlet.publish(self.account, &answer).congested();
         self.header_buffer = block;
         get.plan.advance(seq)
     }

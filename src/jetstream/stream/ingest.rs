@@ -18,6 +18,7 @@ use super::publication::{Asked, OwnedPublication, Publication};
 use super::rules::Ttl;
 use super::store::{Entry, Rollup};
 use super::{Stream, Turn, counter, header_block, schedule};
+use crate::outlet::Way;
 use crate::{ApiError, ErrorCode};
 
 /// What becomes of a message that may be stored.
@@ -366,7 +367,12 @@ pub(super) enum Taken {
 
 /// Publishes a bare payload.
 #[inline]
-pub(super) fn send(account: base::AccountId, to: &[u8], payload: &[u8], turn: &mut Turn<'_>) {
+pub(super) fn send(
+    account: base::AccountId,
+    to: &[u8],
+    payload: &[u8],
+    turn: &mut Turn<'_>,
+) -> Way {
     let message = protocol::MessageParts { subject: to, reply: None, headers: None, payload };
-    turn.outlet.publish(account, &message);
+    turn.outlet.publish(account, &message)
 }

@@ -10,6 +10,7 @@ use std::io::Write as _;
 use storage::Mark;
 
 use crate::ApiError;
+use crate::outlet::Way;
 
 /// What an acknowledgement says beyond stream and sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,13 +125,21 @@ impl AckQueue {
         self.waiting.push_back(Waiting { mark, reply_len, text_len });
     }
 
-    /// Hands out reply and text of each that `durable` has reached, in order.
-    pub(super) fn release(&mut self, durable: Mark, mut send: impl FnMut(&[u8], &[u8])) {
-        while let Some(next) = self.waiting.front().filter(|next| next.mark <= durable).copied() {
+    /// Hands out reply and text of each that `durable` has reached, in order, until the way of one
+    /// is congested.
+    pub(super) fn release(
+        &mut self,
+        durable: Mark,
+        mut send: impl FnMut(&[u8], &[u8]) -> Way,
+    ) -> Way {
+        let mut way = Way::Clear;
+        while way == Way::Clear
+            && let Some(next) = self.waiting.front().filter(|next| next.mark <= durable).copied()
+        {
             self.waiting.pop_front();
             let text_at = self.released + next.reply_len as usize;
             let end = text_at + next.text_len as usize;
-            send(&self.bytes[self.released..text_at], &self.bytes[text_at..end]);
+            way = send(&self.bytes[self.released..text_at], &self.bytes[text_at..end]);
             self.released = end;
         }
         if self.waiting.is_empty() {
@@ -140,11 +149,14 @@ impl AckQueue {
             self.bytes.drain(..self.released);
             self.released = 0;
         }
+        way
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base::{ShardId, ShardSet};
+
     use super::*;
     use crate::ErrorCode;
 
@@ -183,10 +195,12 @@ mod tests {
         }
         let mut sent = Vec::new();
         let mut release = |queue: &mut AckQueue, durable| {
-            queue.release(Mark(durable), |reply, text| {
+            let way = queue.release(Mark(durable), |reply, text| {
                 assert_eq!(reply, b"reply");
                 sent.push(String::from_utf8(text.to_vec()).unwrap());
+                Way::Clear
             });
+            assert_eq!(way, Way::Clear);
             sent.len()
         };
         assert_eq!(release(&mut queue, 0), 0);
@@ -195,5 +209,25 @@ mod tests {
         assert_eq!(release(&mut queue, 9), 6);
         assert!(queue.is_empty() && queue.bytes.is_empty());
         assert_eq!(sent, ["1", "2", "3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn they_wait_while_the_way_is_congested() {
+        let mut queue = AckQueue::default();
+        for number in 1..=3 {
+            queue.push(Mark(1), b"reply", number.to_string().as_bytes());
+        }
+        let mut one = ShardSet::EMPTY;
+        one.insert(ShardId(1));
+        let full = Way::Congested(one);
+        let mut sent = Vec::new();
+        for (way, sent_by_then) in [(full, 1), (full, 2), (Way::Clear, 3)] {
+            let after = queue.release(Mark(1), |_, text| {
+                sent.push(text.to_vec());
+                way
+            });
+            assert_eq!((after, sent.len()), (way, sent_by_then));
+        }
+        assert_eq!(sent, [b"1", b"2", b"3"]);
     }
 }

@@ -1,10 +1,12 @@
 //! A stream over a storage in memory, with a recorder where the way out is.
 
-use base::{AccountId, Now};
+use base::{AccountId, Now, ShardSet};
 use protocol::MessageParts;
+use shard::Audience;
 use storage::{Kind, Seq, Storage};
 
 use super::*;
+use crate::outlet::Way;
 use crate::request_json::Strictness;
 use crate::stream_config::{ServerLimits, Storage as Kept, decode_request, for_create};
 use crate::{Outlet, Token, WireTime};
@@ -33,10 +35,12 @@ pub(super) struct Recorder {
     pub(super) subscribed: Vec<(String, Token)>,
     /// The payloads of what was sent, as bytes.
     pub(super) raw: Vec<Vec<u8>>,
+    /// The shards whose rings are full.
+    pub(super) congested: ShardSet,
 }
 
 impl Outlet for Recorder {
-    fn publish(&mut self, _: AccountId, message: &MessageParts<'_>) {
+    fn publish(&mut self, _: AccountId, message: &MessageParts<'_>) -> Way {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.raw.push(message.payload.to_vec());
         self.sent.push(Sent {
@@ -45,10 +49,26 @@ impl Outlet for Recorder {
             headers: text(message.headers.unwrap_or_default()),
             payload: text(message.payload),
         });
+        match self.congested.is_empty() {
+            true => Way::Clear,
+            false => Way::Congested(self.congested),
+        }
     }
 
-    fn publish_to(&mut self, _: AccountId, _: &[u8], _: &MessageParts<'_>) {
+    fn publish_to(&mut self, _: AccountId, _: &[u8], _: &MessageParts<'_>) -> Way {
         panic!("a stream delivers nothing itself");
+    }
+
+    fn is_congested(&self, shards: ShardSet) -> bool {
+        self.congested.meets(shards)
+    }
+
+    fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
+        panic!("a stream has no audience of its own");
+    }
+
+    fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, _: (Token, u64)) {
+        panic!("a stream asks nobody");
     }
 
     fn has_interest(&mut self, _: AccountId, _: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 mod allocation;
 mod lifetime;
 mod model;
+mod pacing;
 mod pulling;
 mod pushing;
 mod redelivery;

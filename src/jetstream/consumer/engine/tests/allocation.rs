@@ -1,11 +1,12 @@
 //! The steady path allocates nothing: a batch is asked for, delivered and acknowledged.
 
-use base::AccountId;
+use base::{AccountId, ShardSet};
 use protocol::MessageParts;
+use shard::{Audience, Backlog, Presence};
 
 use super::super::Desk;
 use super::*;
-use crate::outlet::{Outlet, Token};
+use crate::outlet::{Outlet, Token, Way};
 
 /// Counts what leaves and keeps nothing.
 #[derive(Default)]
@@ -14,11 +15,25 @@ struct Counting {
 }
 
 impl Outlet for Counting {
-    fn publish(&mut self, _: AccountId, _: &MessageParts<'_>) {}
-
-    fn publish_to(&mut self, _: AccountId, _: &[u8], _: &MessageParts<'_>) {
-        self.delivered += 1;
+    fn publish(&mut self, _: AccountId, _: &MessageParts<'_>) -> Way {
+        Way::Clear
     }
+
+    fn publish_to(&mut self, _: AccountId, _: &[u8], _: &MessageParts<'_>) -> Way {
+        self.delivered += 1;
+        Way::Clear
+    }
+
+    fn is_congested(&self, _: ShardSet) -> bool {
+        false
+    }
+
+    fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
+        let (presence, backlog) = (Presence::Somebody, Backlog::Shallow);
+        Audience { presence, backlog, elsewhere: ShardSet::EMPTY }
+    }
+
+    fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, _: (Token, u64)) {}
 
     fn has_interest(&mut self, _: AccountId, _: &[u8]) -> bool {
         true

@@ -1,0 +1,93 @@
+//! Who listens on a subject, and whether they keep up: for services that send much unasked.
+//!
+//! Beside the hot path: a service asks once for many messages. What waits for connections here is
+//! known; of other shards it is only known that somebody listens there. They are asked.
+
+use base::{AccountId, ShardSet, SubKey};
+use config::limits;
+
+use crate::outbox::Outbox;
+use crate::shard::Shard;
+
+/// Those whom a message would reach now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// Whether there is anybody.
+    pub presence: Presence,
+    /// The worst of the connections here.
+    pub backlog: Backlog,
+    /// The other shards where somebody listens.
+    pub elsewhere: ShardSet,
+}
+
+/// Whether anybody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody, on any shard.
+    Nobody,
+    /// Somebody, here or elsewhere.
+    Somebody,
+}
+
+/// How much waits for a connection to take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Backlog {
+    /// Little.
+    Shallow,
+    /// So much that whoever sends unasked should wait.
+    Deep,
+}
+
+impl Shard {
+    /// Whom a message on `subject` would reach.
+    pub fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience {
+        let plan = self.interest(account).plan(subject);
+        let mut elsewhere = plan.shards;
+        let remotes = plan.queues.iter().flat_map(|group| &group.remotes);
+        remotes.for_each(|remote| elsewhere.insert(remote.shard));
+        let members = plan.queues.iter().flat_map(|group| &group.locals);
+        let locals = plan.locals.iter().chain(members);
+        let backlog = locals.map(|&key| self.backlog_of(key)).max().unwrap_or(Backlog::Shallow);
+        let presence = if plan.is_empty() { Presence::Nobody } else { Presence::Somebody };
+        Audience { presence, backlog, elsewhere }
+    }
+
+    fn backlog_of(&self, key: SubKey) -> Backlog {
+        let slot = self.subscriptions.get(key).map(|sub| sub.connection);
+        let outbox = slot.and_then(|slot| self.outboxes.get(slot.index())?.as_ref());
+        outbox.map_or(Backlog::Shallow, Outbox::backlog)
+    }
+}
+
+impl Outbox {
+    /// How much waits here.
+    fn backlog(&self) -> Backlog {
+        let share = self.pending_max() / 100 * limits::PUSH_BACKLOG_PERCENT;
+        match self.pending_bytes() > share.min(limits::PUSH_BACKLOG_BYTES) {
+            true => Backlog::Deep,
+            false => Backlog::Shallow,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::ClientId;
+
+    use super::*;
+
+    #[test]
+    fn a_backlog_is_deep_above_its_share_or_its_bytes() {
+        let mut small = Outbox::new(ClientId(1), 1000);
+        assert_eq!(small.backlog(), Backlog::Shallow);
+        small.append(&[0; 250]);
+        assert_eq!(small.backlog(), Backlog::Shallow, "a quarter of what it may hold");
+        small.append(&[0; 1]);
+        assert_eq!(small.backlog(), Backlog::Deep);
+        let mut large = Outbox::new(ClientId(2), limits::PENDING_MAX);
+        large.append(&vec![0; limits::PUSH_BACKLOG_BYTES]);
+        assert_eq!(large.backlog(), Backlog::Shallow);
+        large.append(&[0; 1]);
+        assert_eq!(large.backlog(), Backlog::Deep);
+    }
+}
