@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::Level;
 use config::options::ConnectionKinds;
-use connection::{Context, Pause};
+use connection::{Context, Link, Pause};
 use protocol::{CloseReason, ErrorText};
 use security::{Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Ticket};
 
@@ -34,7 +34,8 @@ impl Client {
     /// Finds out who the client is, by its CONNECT.
     pub(crate) fn log_in(&mut self, context: &mut Context<'_>) -> Flow {
         let directory = Arc::clone(&self.settings.directory);
-        let credentials = self.credentials();
+        self.warn_of_ignored_user(context);
+        let credentials = self.credentials(context.link);
         if directory.effort(&credentials) == Effort::Slow
             && let Some(desk) = &self.settings.desk
         {
@@ -54,6 +55,16 @@ impl Client {
         }
         let session = directory.login(&credentials);
         self.logged_in(context, session)
+    }
+
+    /// spec/security.md §8: where certificates say who clients are, CONNECT does not.
+    fn warn_of_ignored_user(&self, context: &Context<'_>) {
+        let certificate = context.link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref());
+        let said = self.connect.user.as_str();
+        if certificate.is_some() && !said.is_empty() {
+            let text = format!("User {said:?} found in connect proto, but user required from cert");
+            self.say(context, Level::Warn, &text);
+        }
     }
 
     /// Goes on with what the login led to.
@@ -126,6 +137,11 @@ impl Client {
     fn denied(&mut self, context: &mut Context<'_>) -> Flow {
         self.error(context, ErrorText::AuthorizationViolation);
         let connect = &self.connect;
+        let certificate = context.link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref());
+        if let Some(certificate) = certificate {
+            let text = format!("User in cert [{:?}], not found", certificate.described());
+            self.say(context, Level::Debug, &text);
+        }
         let who = match (connect.nkey.as_str(), connect.user.as_str()) {
             ("", "") => String::new(),
             ("", user) => format!(" - User {:?}", user),
@@ -135,8 +151,9 @@ impl Client {
         Flow::Close(CloseReason::AuthenticationFailure)
     }
 
-    fn credentials(&self) -> Credentials<'_> {
+    fn credentials<'a>(&'a self, link: &'a Link) -> Credentials<'a> {
         Credentials {
+            certificate: link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref()),
             user: &self.connect.user,
             pass: &self.connect.pass,
             token: &self.connect.auth_token,

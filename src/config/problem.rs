@@ -366,6 +366,9 @@ pub enum Conflict {
     /// A certificate without key, or a key without certificate.
     #[error("missing '{0}' in TLS configuration")]
     TlsIncomplete(&'static str),
+    /// Two ways to name certificates.
+    #[error("tls.certs and tls.cert_file, tls.key_file exclude each other")]
+    CertificatesTwice,
     /// Nobody to vouch for clients.
     #[error("tls.verify needs tls.ca_file: the certificate authority of the clients")]
     TlsVerifyWithoutCa,

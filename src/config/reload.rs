@@ -270,7 +270,8 @@ impl Show for Duration {
 impl Show for Tls {
     /// Only what tells one from another; nothing is secret but the key itself.
     fn show(&self) -> String {
-        self.cert_file.display().to_string()
+        let files = self.pairs().into_iter().map(|pair| pair.cert_file.display().to_string());
+        files.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -7,19 +7,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Kind, Off};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::limits;
 use crate::options::Options;
 use crate::problem::{Conflict, Diagnostics, ValueError};
+use crate::tree::Tree;
+use crate::value::Entry;
 
 /// TLS of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// The server's certificate and what vouches for it, PEM.
+    /// The server's certificate and what vouches for it, PEM; empty where [`Tls::pairs`] has it.
     pub cert_file: PathBuf,
     /// Its key, PEM.
     pub key_file: PathBuf,
+    /// `certs`: certificates of which each client gets the first that suits it.
+    pub certs: Vec<CertificateFiles>,
     /// Who may vouch for clients, PEM.
     pub ca_file: Option<PathBuf>,
     /// Whether clients must show a certificate.
@@ -40,6 +44,26 @@ pub struct Tls {
     pub connections_per_second: Option<u32>,
 }
 
+impl Tls {
+    /// All certificates, by whichever keys they are written.
+    pub fn pairs(&self) -> Vec<CertificateFiles> {
+        if !self.certs.is_empty() {
+            return self.certs.clone();
+        }
+        let (cert_file, key_file) = (self.cert_file.clone(), self.key_file.clone());
+        vec![CertificateFiles { cert_file, key_file }]
+    }
+}
+
+/// A certificate and its key, PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate and what vouches for it.
+    pub cert_file: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
+}
+
 /// Whether clients must show a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
@@ -48,6 +72,8 @@ pub enum Verify {
     No,
     /// One that `ca_file` vouches for.
     Certificate,
+    /// The same, and it says which user they are: `verify_and_map`.
+    User,
 }
 
 /// A version of TLS.
@@ -77,6 +103,7 @@ impl Default for Tls {
         Tls {
             cert_file: PathBuf::new(),
             key_file: PathBuf::new(),
+            certs: Vec::new(),
             ca_file: None,
             verify: Verify::No,
             timeout: limits::TLS_TIMEOUT,
@@ -163,19 +190,41 @@ pub static TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    not_built("certs", Off::Empty, "Several certificates, chosen by the name that a client asks")
-        .or(&["certificates"]),
+    built(
+        "certs",
+        "",
+        "Several certificates; each client gets the first that suits it",
+        Kind::Tree("a list of blocks", Inside::List(CERTIFICATE_KEYS), |d, tree, entry| {
+            of(d).certs = read_certificates(entry, tree);
+        }),
+    )
+    .or(&["certificates"]),
     built(
         "verify",
         "false",
         "Enable TLS, verify client certificates",
-        Kind::Switch(|d, on| of(d).verify = if on { Verify::Certificate } else { Verify::No }),
+        // A block's keys come in any order; `verify_and_map` asks for more.
+        Kind::Switch(|d, on| match (on, of(d).verify) {
+            (true, Verify::No) => of(d).verify = Verify::Certificate,
+            (false, Verify::Certificate) => of(d).verify = Verify::No,
+            (_, Verify::No | Verify::Certificate | Verify::User) => {}
+        }),
     ),
-    not_built("verify_and_map", Off::False, "Users by their certificates"),
+    built(
+        "verify_and_map",
+        "false",
+        "Verify client certificates, and take users by the names in them",
+        Kind::Switch(|d, on| {
+            if on {
+                of(d).verify = Verify::User;
+            }
+        }),
+    ),
+    // spec/cli-and-config.md §7.9: clients have no URLs that would be known.
     not_built(
         "verify_cert_and_check_known_urls",
         Off::False,
-        "Routes and gateways by their certificates",
+        "Routes and gateways by their certificates; not for clients",
     ),
     not_built("insecure", Off::False, "Connect to servers with any certificate"),
     built(
@@ -251,6 +300,28 @@ pub static TLS: &[Declaration] = &[
     not_built("ca_certs_match", Off::Empty, "Windows' certificate store"),
 ];
 
+const CERTIFICATE_KEYS: &[Known] = &[
+    Known::read(&["cert_file"], "text", "Server certificate file"),
+    Known::read(&["key_file"], "text", "Private key for server certificate"),
+];
+
+fn read_certificates(entry: &Entry, tree: &mut Tree<'_>) -> Vec<CertificateFiles> {
+    let mut pairs = Vec::new();
+    for node in tree.list("certs", &entry.node) {
+        let Some(map) = tree.map("certs", node) else { continue };
+        let mut pair = CertificateFiles::default();
+        tree.block(map, CERTIFICATE_KEYS, |tree, key, entry| {
+            let path = tree.text(key, &entry.node).unwrap_or_default().into();
+            match key {
+                "cert_file" => pair.cert_file = path,
+                _ => pair.key_file = path,
+            }
+        });
+        pairs.push(pair);
+    }
+    pairs
+}
+
 /// What the block must have. spec/cli-and-config.md §9
 pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
     if let (Some(http), Some(https)) = (options.http_port, options.https_port) {
@@ -263,11 +334,17 @@ pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
         }
         return;
     };
-    let missing = [(&tls.cert_file, "cert_file"), (&tls.key_file, "key_file")];
-    for (_, key) in missing.iter().filter(|(path, _)| path.as_os_str().is_empty()) {
-        found.note(None, Conflict::TlsIncomplete(key));
+    let single = !(tls.cert_file.as_os_str().is_empty() && tls.key_file.as_os_str().is_empty());
+    if single && !tls.certs.is_empty() {
+        found.note(None, Conflict::CertificatesTwice);
     }
-    if tls.verify == Verify::Certificate && tls.ca_file.is_none() {
+    for pair in tls.pairs() {
+        let missing = [(&pair.cert_file, "cert_file"), (&pair.key_file, "key_file")];
+        for (_, key) in missing.iter().filter(|(path, _)| path.as_os_str().is_empty()) {
+            found.note(None, Conflict::TlsIncomplete(key));
+        }
+    }
+    if tls.verify != Verify::No && tls.ca_file.is_none() {
         found.note(None, Conflict::TlsVerifyWithoutCa);
     }
     if !tls.pinned_certs.is_empty() && tls.verify == Verify::No {

@@ -6,6 +6,7 @@ use base::AccountId;
 use config::options::ConnectionKinds;
 
 use crate::permissions::Permissions;
+use crate::tls::ClientCertificate;
 
 /// What a client says about itself in CONNECT, and what is known of its connection.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Credentials<'a> {
     pub sig: &'a str,
     /// What it was to sign; empty when it was sent none.
     pub nonce: &'a str,
+    /// The certificate that it showed, where users are told by it.
+    pub certificate: Option<&'a ClientCertificate>,
     /// How it came.
     pub kind: ConnectionKinds,
 }
@@ -38,6 +41,7 @@ impl Default for Credentials<'_> {
             jwt: "",
             sig: "",
             nonce: "",
+            certificate: None,
             kind: ConnectionKinds::STANDARD,
         }
     }
@@ -88,6 +92,8 @@ impl KeptCredentials {
             jwt: &self.jwt,
             sig: &self.sig,
             nonce: &self.nonce,
+            // What a certificate says is found out at once, see `Directory::effort`.
+            certificate: None,
             kind: self.kind,
         }
     }

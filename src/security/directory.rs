@@ -8,14 +8,17 @@ use base::AccountId;
 use config::Options;
 use config::accounts::{GLOBAL, Mapping, SYSTEM};
 use config::options::{Auth, ConnectionKinds, Login, Secret, User};
+use config::tls::Verify;
 
 use crate::account::Accounts;
 use crate::credentials::{Credentials, Denied, Session};
+use crate::distinguished_name::{AnyOrder, DistinguishedName};
 use crate::exchange::{self, ImportError, Way};
 use crate::mapping::Mappings;
 use crate::nkey;
 use crate::password;
 use crate::permissions::Permissions;
+use crate::tls::ClientCertificate;
 
 /// Everything about who may connect and do what.
 #[derive(Clone, Debug)]
@@ -43,6 +46,20 @@ enum Rules {
 struct Users {
     by_name: HashMap<String, Arc<Known>>,
     by_key: HashMap<String, Arc<Known>>,
+    /// Those whose names are such as certificates have for their owners.
+    by_subject: HashMap<AnyOrder, Vec<(DistinguishedName, Arc<Known>)>>,
+    /// Whether certificates say who clients are.
+    certificates: Certificates,
+}
+
+/// Whether certificates say who clients are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Certificates {
+    /// They do not.
+    #[default]
+    Ignored,
+    /// They do, on some listener: `verify_and_map`.
+    Name,
 }
 
 /// A user that is known.
@@ -88,7 +105,7 @@ impl Directory {
         };
         accounts.clear();
         accounts.set_system(!config.no_system);
-        let mut users = Users::default();
+        let mut users = Users { certificates: certificates(options), ..Users::default() };
         let default = config.default_permissions.as_ref();
         for user in options.auth.users() {
             users.add(user, AccountId::GLOBAL, default);
@@ -145,7 +162,9 @@ impl Directory {
     pub fn effort(&self, credentials: &Credentials<'_>) -> Effort {
         match &self.rules {
             Rules::Open => Effort::Quick,
-            _ if !credentials.nkey.is_empty() || self.hashes => Effort::Slow,
+            _ if !credentials.nkey.is_empty() => Effort::Slow,
+            Rules::Users(users) if users.are_told_by(credentials) => Effort::Quick,
+            _ if self.hashes => Effort::Slow,
             _ => Effort::Quick,
         }
     }
@@ -163,6 +182,7 @@ impl Directory {
             Rules::Token(_) => Err(Denied),
             Rules::Users(users) => {
                 if credentials.are_empty()
+                    && !users.are_told_by(credentials)
                     && let Some(session) = self.nobody()
                 {
                     return session.map(|known| known.session()).ok_or(Denied);
@@ -252,6 +272,15 @@ fn open_ways(
     Ok(())
 }
 
+/// spec/security.md §1, step 5: certificates stand for users of a list, not for a single one.
+fn certificates(options: &Options) -> Certificates {
+    let map = options.tls.as_ref().is_some_and(|tls| tls.verify == Verify::User);
+    match (map, &options.auth) {
+        (true, Auth::None | Auth::Users(_)) => Certificates::Name,
+        (false, _) | (true, Auth::Token(_) | Auth::User(_)) => Certificates::Ignored,
+    }
+}
+
 /// spec/cli-and-config.md §7.3: `$SYS` alone, and no block `authorization`.
 fn only_the_system_has_users(options: &Options) -> bool {
     let config = &options.accounts;
@@ -312,9 +341,34 @@ impl Users {
             connections: user.connections,
         });
         match &user.login {
-            Login::Password { name, .. } => self.by_name.insert(name.clone(), known),
+            Login::Password { name, .. } => {
+                if self.certificates == Certificates::Name
+                    && let Some(subject) = DistinguishedName::parse(name)
+                {
+                    let same = self.by_subject.entry(subject.any_order()).or_default();
+                    same.push((subject, Arc::clone(&known)));
+                }
+                self.by_name.insert(name.clone(), known)
+            }
             Login::Nkey(key) => self.by_key.insert(key.clone(), known),
         };
+    }
+
+    /// Whether the certificate says who it is, and nothing else does.
+    fn are_told_by(&self, credentials: &Credentials<'_>) -> bool {
+        self.certificates == Certificates::Name
+            && credentials.certificate.is_some()
+            && credentials.nkey.is_empty()
+    }
+
+    /// spec/security.md §8, `verify_and_map`
+    fn named_by(&self, certificate: &ClientCertificate) -> Option<&Arc<Known>> {
+        let by_subject = |subject: &DistinguishedName, any_order: &AnyOrder| {
+            let same = self.by_subject.get(any_order)?;
+            let exact = same.iter().find(|(known, _)| known == subject);
+            exact.or(same.first()).map(|(_, known)| known)
+        };
+        certificate.first(|name| self.by_name.get(name), by_subject)
     }
 
     fn find(&self, session: &Session) -> Option<&Arc<Known>> {
@@ -326,6 +380,13 @@ impl Users {
 
     // spec/security.md §1, steps 4 to 7
     fn login(&self, credentials: &Credentials<'_>, hashes: bool) -> Result<Session, Denied> {
+        if let Some(certificate) = credentials.certificate
+            && self.are_told_by(credentials)
+        {
+            let known = self.named_by(certificate).ok_or(Denied)?;
+            let may = known.connections.contains(credentials.kind);
+            return if may { Ok(known.session()) } else { Err(Denied) };
+        }
         let found = match credentials.nkey {
             "" => self.by_name.get(credentials.user),
             key => Some(self.by_key.get(key).ok_or(Denied)?),
@@ -339,6 +400,12 @@ impl Users {
             };
         };
         let proven = match &known.login {
+            // spec/security.md §8: who has no password has a certificate, and needs it.
+            Login::Password { password, .. }
+                if self.certificates == Certificates::Name && password.expose().is_empty() =>
+            {
+                false
+            }
             Login::Password { password, .. } => password::matches(password, credentials.pass),
             Login::Nkey(key) => nkey::is_signed(key, credentials.nonce, credentials.sig),
         };

@@ -15,6 +15,9 @@
 //! | `password.rs`, `nkey.rs` | how it proves that |
 //! | `desk.rs` | where logins are checked that take long |
 //! | `tls.rs` | how a listener speaks TLS |
+//! | `tls/pairs.rs` | its certificates, and which of them a client gets |
+//! | `tls/certificate.rs` | whom a client's certificate names |
+//! | `distinguished_name.rs` | names in certificates, compared part by part |
 //! | `permissions.rs` | what it may publish and subscribe to |
 //! | `exchange.rs` | what accounts have of each other, as ways that messages take |
 //! | `mapping.rs` | what an account's subjects become when they are published |
@@ -26,6 +29,7 @@ mod account;
 mod credentials;
 mod desk;
 mod directory;
+mod distinguished_name;
 mod exchange;
 mod gate;
 pub mod jwt;
@@ -44,4 +48,4 @@ pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
 pub use gate::PublishGate;
 pub use mapping::{MappedTo, Mappings};
 pub use permissions::{MaySubscribe, Permissions, Responses};
-pub use tls::{Agreed, ListenerTls, Plain, TlsError};
+pub use tls::{Agreed, ClientCertificate, ListenerTls, Plain, TlsError};

@@ -8,11 +8,17 @@ use std::time::Duration;
 
 use config::tls::{First, Tls, Verify, Version};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite};
 use sha2::{Digest, Sha256};
+
+pub use self::certificate::ClientCertificate;
+use self::pairs::Pairs;
+
+mod certificate;
+mod pairs;
 
 /// How one listener speaks TLS. Immutable; a reload makes another.
 #[derive(Clone)]
@@ -25,6 +31,7 @@ pub struct ListenerTls {
     /// Whether clients may do without TLS.
     pub plain: Plain,
     pinned: std::collections::BTreeSet<String>,
+    verify: Verify,
 }
 
 /// Whether clients may do without TLS.
@@ -45,6 +52,8 @@ pub struct Agreed {
     pub version: &'static str,
     /// The cipher suite, by the name that Go has for it.
     pub cipher_suite: String,
+    /// The certificate that it showed, where users are told by it.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// Why a listener cannot speak TLS, or not to this client.
@@ -75,6 +84,16 @@ pub enum TlsError {
         name: String,
         /// Those that can be had.
         known: String,
+    },
+    /// A certificate and a key that do not go together.
+    #[error("tls: certificate {} and key {}: {reason}", certificate.display(), key.display())]
+    Pair {
+        /// Where the certificate is.
+        certificate: PathBuf,
+        /// Where the key is.
+        key: PathBuf,
+        /// Why not.
+        reason: rustls::Error,
     },
     /// The parts do not go together.
     #[error("tls: {0}")]
@@ -108,22 +127,22 @@ impl ListenerTls {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(versions)?;
         let builder = match (tls.verify, &tls.ca_file) {
-            (Verify::Certificate, Some(path)) => {
+            (Verify::Certificate | Verify::User, Some(path)) => {
                 let roots = Arc::new(authorities(path)?);
+                let provider = Arc::clone(&provider);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 builder.with_client_cert_verifier(verifier.build()?)
             }
             _ => builder.with_no_client_auth(),
         };
-        let certificates = certificates(&tls.cert_file, "certificate")?;
-        let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-            .map_err(|error| unreadable("key", &tls.key_file, &error))?;
+        let pairs = Pairs::read(&tls.pairs(), &provider)?;
         Ok(ListenerTls {
-            config: Arc::new(builder.with_single_cert(certificates, key)?),
+            config: Arc::new(builder.with_cert_resolver(Arc::new(pairs))),
             timeout: tls.timeout,
             first: tls.first,
             plain,
             pinned: tls.pinned_certs.clone(),
+            verify: tls.verify,
         })
     }
 
@@ -149,8 +168,9 @@ impl ListenerTls {
     /// # Errors
     /// [`TlsError::NotPinned`] when its key is not one of those that were pinned.
     pub fn admit(&self, session: &ServerConnection, first: bool) -> Result<Agreed, TlsError> {
+        let shown = session.peer_certificates().and_then(|chain| chain.first());
         if !self.pinned.is_empty() {
-            let shown = session.peer_certificates().and_then(|chain| key_hash(chain.first()?));
+            let shown = shown.and_then(key_hash);
             if !shown.is_some_and(|hash| self.pinned.contains(&hash)) {
                 return Err(TlsError::NotPinned);
             }
@@ -160,7 +180,11 @@ impl ListenerTls {
             _ => "1.3",
         };
         let cipher_suite = session.negotiated_cipher_suite().map(name_of).unwrap_or_default();
-        Ok(Agreed { first, version, cipher_suite })
+        let certificate = match self.verify {
+            Verify::User => shown.and_then(|shown| ClientCertificate::new(shown)),
+            Verify::No | Verify::Certificate => None,
+        };
+        Ok(Agreed { first, version, cipher_suite, certificate })
     }
 }
 

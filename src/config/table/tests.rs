@@ -60,7 +60,8 @@ authorization {
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
 tls {
-  cert_file: "/c", key_file: "/k", ca_file: "/a", verify: true, timeout: 0.25, min_version: "1.3"
+  cert_file: "/c", key_file: "/k", ca_file: "/a", verify: true
+  verify_and_map: false, certs: [], timeout: 0.25, min_version: "1.3"
   cipher_suites: [TLS_AES_128_GCM_SHA256], curve_preferences: X25519, handshake_first: 70ms
   connection_rate_limit: 19
   pinned_certs: ["A000000000000000000000000000000000000000000000000000000000000001"]
@@ -98,6 +99,7 @@ fn every_option_that_is_built_is_set() {
         tls: Some(Tls {
             cert_file: "/c".into(),
             key_file: "/k".into(),
+            certs: Vec::new(),
             ca_file: Some("/a".into()),
             verify: Verify::Certificate,
             timeout: Duration::from_millis(250),

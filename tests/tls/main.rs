@@ -3,66 +3,18 @@
 //! nats-server where `COREWIRE_BIN` names one.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use async_nats::ConnectOptions;
 use futures_util::StreamExt;
-use harness::{Folder, Server, Signal, get, until};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use harness::{Server, Signal, get, until};
+use rcgen::ExtendedKeyUsagePurpose;
 
-/// A certificate authority, a server's certificate, and one for clients, as files.
-struct Papers {
-    folder: Folder,
-    issuer: Issuer<'static, KeyPair>,
-}
+mod certificates;
+mod papers;
+mod users;
 
-impl Papers {
-    fn new() -> Papers {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec![]).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Its name must not be that of the certificates, or those would look self-signed.
-        params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
-        let folder = Folder::new();
-        folder.write("ca.pem", &params.self_signed(&key).expect("signed").pem());
-        let papers = Papers { folder, issuer: Issuer::new(params, key) };
-        papers.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
-        papers.issue("client", ExtendedKeyUsagePurpose::ClientAuth);
-        papers
-    }
-
-    /// Writes `<name>.pem` and `<name>.key`; says the SHA-256 of the public key, as openssl has it.
-    fn issue(&self, name: &str, purpose: ExtendedKeyUsagePurpose) {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).expect("names");
-        params.extended_key_usages.push(purpose);
-        let key = KeyPair::generate().expect("a key");
-        let signed = params.signed_by(&key, &self.issuer).expect("signed");
-        self.folder.write(&format!("{name}.pem"), &signed.pem());
-        self.folder.write(&format!("{name}.key"), &key.serialize_pem());
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The block `tls` with the server's papers and whatever else.
-    fn block(&self, more: &str) -> String {
-        let path = |name| self.path(name).display().to_string();
-        let (cert, key, ca) = (path("server.pem"), path("server.key"), path("ca.pem"));
-        format!("tls {{ cert_file: \"{cert}\", key_file: \"{key}\", ca_file: \"{ca}\"\n{more} }}\n")
-    }
-
-    fn options(&self) -> ConnectOptions {
-        ConnectOptions::new().require_tls(true).add_root_certificates(self.path("ca.pem"))
-    }
-
-    fn options_with_certificate(&self) -> ConnectOptions {
-        self.options().add_client_certificate(self.path("client.pem"), self.path("client.key"))
-    }
-}
+use papers::Papers;
 
 fn url(server: &Server) -> String {
     format!("tls://localhost:{}", server.client().port())
