@@ -5,6 +5,7 @@ use crate::account_block::Declared;
 use crate::accounts;
 use crate::duration;
 use crate::limits;
+use crate::operator;
 use crate::options::{Auth, Options, Secret, User};
 use crate::place::Place;
 use crate::problem::{Conflict, Diagnostics, Warning};
@@ -44,6 +45,7 @@ impl Draft {
         options.auth = auth.finish(found);
         options.accounts.declared = declared.into_iter().map(Declared::finish).collect();
         check_accounts(&options, found);
+        operator::check(&options, found);
         check_sizes(&options, found);
         check_lame_duck(&options, found);
         tls::check(&options, found);
@@ -108,7 +110,7 @@ fn check_duplicate_users(auth: &AuthDraft, declared: &[Declared], found: &mut Di
 fn check_accounts(options: &Options, found: &mut Diagnostics) {
     let accounts = &options.accounts;
     let is_known = |name: &str| accounts.declared.iter().any(|account| account.name == name);
-    if let Some(name) = &accounts.no_auth_user {
+    if let Some(name) = accounts.no_auth_user.as_ref().filter(|_| !options.operator.is_on()) {
         let declared = accounts.declared.iter().flat_map(|account| &account.users);
         if !options.auth.users().iter().chain(declared).any(|user| user.name() == name) {
             found.note(None, Conflict::NoAuthUserUnknown(name.clone()));
@@ -118,7 +120,7 @@ fn check_accounts(options: &Options, found: &mut Diagnostics) {
         if accounts.no_system {
             found.note(None, Conflict::SystemAccountTwice);
         }
-        if name != accounts::SYSTEM && !is_known(name) {
+        if name != accounts::SYSTEM && !is_known(name) && !options.operator.is_on() {
             found.note(None, Conflict::SystemAccountUnknown(name.clone()));
         }
     }

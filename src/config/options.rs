@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::accounts::{Account, Accounts};
 use crate::cores::CoreList;
 use crate::limits;
+use crate::operator::Operators;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
 use crate::resolver::{Resolver, ResolverTls};
@@ -76,6 +77,8 @@ pub struct Options {
     /// Accounts, their users, and what they have of each other.
     pub accounts: Accounts,
 
+    /// Whose word is taken for accounts, in operator mode.
+    pub operator: Operators,
     /// Where account JWTs come from.
     pub resolver: Option<Resolver>,
     /// TLS towards that.
@@ -305,7 +308,9 @@ impl Options {
     /// Whether a client must authenticate. spec/security.md §1
     pub fn is_auth_required(&self) -> bool {
         let has_users = |account: &Account| !account.users.is_empty();
-        self.auth != Auth::None || self.accounts.declared.iter().any(has_users)
+        self.auth != Auth::None
+            || self.operator.is_on()
+            || self.accounts.declared.iter().any(has_users)
     }
 }
 
@@ -480,6 +485,7 @@ impl Default for Options {
             auth: Auth::None,
             auth_timeout: limits::AUTH_TIMEOUT,
             accounts: Accounts::default(),
+            operator: Operators::default(),
             resolver: None,
             resolver_tls: None,
             resolver_pinned: BTreeSet::new(),

@@ -241,6 +241,9 @@ pub enum ValueError {
     /// Not a SHA-256.
     #[error("\"{0}\" is no SHA-256 in hex, which has 64 digits")]
     PinnedCertificate(String),
+    /// Not a public key of an operator.
+    #[error("trusted key \"{0}\" is required to be a valid public operator nkey")]
+    OperatorKey(String),
     /// Not a resolver.
     #[error("\"{0}\" is no resolver; use MEMORY, URL(http://…) or a block with type full or cache")]
     Resolver(String),
@@ -363,6 +366,24 @@ pub enum Conflict {
     /// Named, and not wanted.
     #[error("system_account and no_system_account can not both be set")]
     SystemAccountTwice,
+    /// Operators, and nowhere to get their accounts from.
+    #[error("operators require an account resolver to be configured")]
+    OperatorNeedsResolver,
+    /// Accounts are those of the operators.
+    #[error("operators do not allow Accounts to be configured directly")]
+    OperatorAndAccounts,
+    /// Users are those of the operators' accounts.
+    #[error("operators do not allow users to be configured directly")]
+    OperatorAndUsers,
+    /// Who brings no token is nobody.
+    #[error("no_auth_user not compatible with Trusted Operator")]
+    OperatorAndNoAuthUser,
+    /// Two ways to say whom to trust.
+    #[error("conflicting options for 'TrustedKeys' and 'TrustedOperators'")]
+    OperatorAndTrustedKeys,
+    /// A token that nobody could have signed.
+    #[error("default sentinel requires operators and accounts")]
+    SentinelWithoutOperator,
     /// A certificate without key, or a key without certificate.
     #[error("missing '{0}' in TLS configuration")]
     TlsIncomplete(&'static str),

@@ -147,6 +147,10 @@ static FIELDS: &[Field] = &[
         accounts.default_permissions,
         "authorization default permissions"
     ),
+    field!("operator", "TrustedOperators", operator.tokens, "operator"),
+    field!("trusted", "TrustedKeys", operator.trusted_keys),
+    field!("resolver_preload", "resolverPreloads", operator.preload, "resolver_preload"),
+    field!("default_sentinel", "DefaultSentinel", operator.sentinel, "default_sentinel"),
     Field {
         // spec/cli-and-config.md §7.3: within the same kind.
         allowed: |old, new| match (&old.resolver, &new.resolver) {

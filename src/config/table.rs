@@ -15,6 +15,7 @@ use crate::jetstream;
 use crate::known;
 use crate::limits;
 use crate::mapping;
+use crate::operator;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
 use crate::profile::ProfileName;
@@ -576,15 +577,32 @@ pub static TOP_LEVEL: &[Declaration] = &[
         Kind::Switch(|d, on| d.options.accounts.no_system = on),
     )
     .or(&["no_system", "no_sys_acc"]),
-    not_built("default_sentinel", Off::Never, "User JWT of clients without one"),
-    not_built("operator", Off::Never, "Operator JWT").or(&[
-        "operators",
-        "root",
-        "roots",
-        "root_operator",
-        "root_operators",
-    ]),
-    not_built("trusted", Off::Empty, "Trusted operator keys").or(&["trusted_keys"]),
+    built(
+        "default_sentinel",
+        "",
+        Applies,
+        "User JWT of clients without one, a bearer token",
+        Kind::Text(|d, text| {
+            d.options.operator.sentinel = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        }),
+    ),
+    built(
+        "operator",
+        "",
+        NeedsRestart,
+        "JWTs of those whose word is taken for accounts, or the files that they are in",
+        Kind::TextList(operator::set_tokens),
+    )
+    .or(&["operators", "root", "roots", "root_operator", "root_operators"]),
+    built(
+        "trusted",
+        "",
+        NeedsRestart,
+        "Public keys of those whose word is taken for accounts",
+        Kind::TextList(operator::set_trusted_keys),
+    )
+    .or(&["trusted_keys"]),
     built(
         "resolver",
         "",
@@ -600,7 +618,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "TLS towards the resolver",
         Kind::Block(resolver::RESOLVER_TLS),
     ),
-    not_built("resolver_preload", Off::Empty, "Account JWTs known from the start"),
+    built(
+        "resolver_preload",
+        "",
+        Applies,
+        "Account JWTs known from the start, by the account's public key",
+        Kind::TextMap(|d, tokens| d.options.operator.preload = tokens),
+    ),
     built(
         "resolver_pinned_accounts",
         "",

@@ -5,6 +5,7 @@ use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
 use crate::declaration::{Inside, Known, Status};
 use crate::jetstream::{JETSTREAM, LIMITS};
+use crate::operator::Operators;
 use crate::options::User;
 use crate::options::{Advertise, Auth, Corewire, Flush, JetStream, Options, Port};
 use crate::parser::{self, Files};
@@ -80,6 +81,58 @@ jetstream {
 }
 "#;
 
+/// What excludes the users and accounts of [`EVERYTHING`].
+const OPERATOR_MODE: &str = r#"
+operator: ["/o.jwt", " eyJ.x.y\n"], resolver: MEMORY, resolver_preload: { A: "eyJ.a.b" }
+default_sentinel: eyJ.s.t
+"#;
+
+const TRUSTED: &str = "trusted_keys: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2UZVB";
+
+#[test]
+fn every_option_of_operator_mode_is_set() {
+    let (draft, mut found) = read(OPERATOR_MODE);
+    let options = draft.finish(&mut found);
+    assert_eq!((found.errors, found.warnings), (vec![], vec![]));
+    let expected = Operators {
+        tokens: vec!["/o.jwt".into(), "eyJ.x.y".into()],
+        trusted_keys: vec![],
+        preload: [("A".into(), "eyJ.a.b".into())].into(),
+        sentinel: Some("eyJ.s.t".into()),
+    };
+    assert_eq!(options.operator, expected);
+    assert!(options.is_auth_required());
+    let (draft, mut found) = read(&format!("{TRUSTED}\nresolver: MEMORY"));
+    assert_eq!(draft.finish(&mut found).operator.trusted_keys.len(), 1);
+    assert_eq!(found.errors, []);
+}
+
+#[test]
+fn operators_leave_no_room_for_accounts_and_users_of_others() {
+    let told = |more: &str| {
+        let (draft, mut found) = read(more);
+        draft.finish(&mut found);
+        found.errors.iter().map(|found| found.problem.to_string()).collect::<Vec<_>>().join("; ")
+    };
+    let table = [
+        ("operator: o, resolver: MEMORY", ""),
+        ("operator: o, resolver: MEMORY, system_account: A", ""),
+        ("operator: o, resolver: MEMORY, accounts { A {} }", "operators do not allow Accounts"),
+        ("operator: o, authorization { users: [{user: a, password: b}] }", "do not allow users"),
+        ("operator: o, authorization { token: t }", "do not allow users"),
+        ("operator: o, no_auth_user: a", "no_auth_user not compatible with Trusted Operator"),
+        ("default_sentinel: a", "default sentinel requires operators"),
+        (TRUSTED, "operators require an account resolver"),
+        ("trusted: x, resolver: MEMORY", "valid public operator nkey"),
+    ];
+    for (config, expected) in table {
+        let said = told(config);
+        assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
+    }
+    let both = told(&format!("operator: o\n{TRUSTED}"));
+    assert!(both.contains("conflicting options for 'TrustedKeys'"), "{both}");
+}
+
 #[test]
 fn every_option_that_is_built_is_set() {
     let (draft, mut found) = read(EVERYTHING);
@@ -110,6 +163,7 @@ fn every_option_that_is_built_is_set() {
             first: First::HandshakeWithin(Duration::from_millis(70)),
             connections_per_second: Some(19),
         }),
+        operator: Operators::default(),
         resolver: Some(Resolver::Folder(JwtFolder {
             dir: "/jwt".into(),
             keeps: Keeps::WhatIsUsed { ttl: Some(Duration::from_secs(3600)) },
@@ -202,7 +256,8 @@ fn every_option_that_is_built_is_set() {
 
 #[test]
 fn the_file_of_everything_names_every_option() {
-    let (lower, all) = (EVERYTHING.to_lowercase(), TOP_LEVEL.iter());
+    let lower = [EVERYTHING, OPERATOR_MODE, TRUSTED].concat().to_lowercase();
+    let all = TOP_LEVEL.iter();
     let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(TLS);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);

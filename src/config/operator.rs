@@ -1,0 +1,69 @@
+//! Operator mode: whose word is taken for accounts, and which accounts are known from the start
+//! (spec/security.md §3). Here stands what was written; room `security` reads the tokens.
+
+use std::collections::BTreeMap;
+
+use crate::draft::Draft;
+use crate::options::{Auth, Options};
+use crate::problem::{Conflict, Diagnostics, ValueError};
+use crate::users::is_public_key;
+
+/// Whose word is taken for accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operators {
+    /// `operator`: tokens, or the files that they are in.
+    pub tokens: Vec<String>,
+    /// `trusted_keys`: public keys of operators.
+    pub trusted_keys: Vec<String>,
+    /// `resolver_preload`: account tokens, by the account's public key.
+    pub preload: BTreeMap<String, String>,
+    /// `default_sentinel`: the token of clients that bring none.
+    pub sentinel: Option<String>,
+}
+
+impl Operators {
+    /// Whether accounts and users are those of operators, and no others.
+    pub fn is_on(&self) -> bool {
+        !self.tokens.is_empty() || !self.trusted_keys.is_empty()
+    }
+}
+
+/// Sets `operator`.
+pub(crate) fn set_tokens(draft: &mut Draft, tokens: Vec<String>) -> Result<(), ValueError> {
+    let tokens = tokens.into_iter().map(|text| text.trim().to_owned());
+    draft.options.operator.tokens = tokens.filter(|text| !text.is_empty()).collect();
+    Ok(())
+}
+
+/// Sets `trusted_keys`.
+pub(crate) fn set_trusted_keys(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
+    if let Some(other) = keys.iter().find(|key| !is_public_key(key, nkeys::KeyPairType::Operator)) {
+        return Err(ValueError::OperatorKey(other.clone()));
+    }
+    draft.options.operator.trusted_keys = keys;
+    Ok(())
+}
+
+// spec/cli-and-config.md §9, server/opts.go rules of operators
+pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
+    let operator = &options.operator;
+    if !operator.is_on() {
+        if operator.sentinel.is_some() {
+            found.note(None, Conflict::SentinelWithoutOperator);
+        }
+        return;
+    }
+    let rules = [
+        (options.resolver.is_none() && operator.tokens.is_empty(), Conflict::OperatorNeedsResolver),
+        (!options.accounts.declared.is_empty(), Conflict::OperatorAndAccounts),
+        (options.auth != Auth::None, Conflict::OperatorAndUsers),
+        (options.accounts.no_auth_user.is_some(), Conflict::OperatorAndNoAuthUser),
+        (
+            !operator.tokens.is_empty() && !operator.trusted_keys.is_empty(),
+            Conflict::OperatorAndTrustedKeys,
+        ),
+    ];
+    for (_, conflict) in rules.into_iter().filter(|(broken, _)| *broken) {
+        found.note(None, conflict);
+    }
+}
