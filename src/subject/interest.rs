@@ -11,6 +11,7 @@ use base::{QueueId, ShardId, SubKey};
 use smallvec::SmallVec;
 
 use crate::cache::PlanCache;
+use crate::door::Door;
 use crate::generation::Generations;
 use crate::group::{Group, Groups};
 use crate::members::{Link, Members, Owner};
@@ -116,7 +117,8 @@ pub struct Interest {
     remotes: RemoteSets,
     generations: Generations,
     cache: PlanCache,
-    /// The plan made last while the cache is off: its memory serves the next one.
+    door: Door,
+    /// The plan made last that the cache does not keep: its memory serves the next one.
     spare: Option<Rc<Plan>>,
     space: PlanSpace,
     removed: Removed,
@@ -141,6 +143,7 @@ impl Interest {
             remotes: RemoteSets::new(),
             generations: Generations::new(hasher.clone()),
             cache: PlanCache::new(plans),
+            door: Door::new(),
             spare: None,
             space: PlanSpace::default(),
             removed: Removed::default(),
@@ -336,7 +339,7 @@ impl Interest {
                 + self.remotes.bytes()
                 + self.generations.bytes(),
             cache_plans: self.cache.len(),
-            cache_bytes: self.cache.bytes(),
+            cache_bytes: self.cache.bytes() + self.door.bytes(),
             inserts: self.tally.inserts,
             removes: self.tally.removes,
             plans: self.tally.plans,
@@ -353,7 +356,9 @@ impl Interest {
     /// Builds the plan of `subject`, in the memory of an old one where nobody else holds it.
     #[cold]
     fn plan_anew(&mut self, subject: &[u8], hash: u64) -> Rc<Plan> {
-        let (seat, old) = match self.cache.vacate(hash, subject) {
+        let comes_again = self.cache.get(hash, subject).is_some() || self.door.was_here(hash);
+        let seat = if comes_again { self.cache.vacate(hash, subject) } else { None };
+        let (seat, old) = match seat {
             Some((seat, old)) => (Some(seat), old),
             None => (None, self.spare.take()),
         };

@@ -14,6 +14,7 @@
 //! | `interest.rs` | the index's door: insert, remove, other shards' interest, plan |
 //! | `plan.rs` | the plan of one published subject |
 //! | `cache.rs` | plans by subject, bounded |
+//! | `door.rs` | which subjects are worth a place there |
 //! | `generation.rs` | whether a plan is still current |
 //! | `pattern.rs` | the patterns: literal ones by hash, wildcard ones by trie |
 //! | `trie.rs` | wildcard patterns by token |
@@ -25,6 +26,7 @@
 //! | `oracle.rs`, `fuzz.rs` | the naive twin and the fuzz entry; no server calls them |
 
 mod cache;
+mod door;
 #[doc(hidden)]
 pub mod fuzz;
 mod generation;
