@@ -94,7 +94,18 @@ const JWT_PIECES: [&[u8]; 14] = [
     b"1e999",
 ];
 
-const ENTRIES: [Entry; 7] = [
+const PROXY_PIECES: [&[u8]; 8] = [
+    b"PROXY ",
+    b"TCP4 ",
+    b"TCP6 ",
+    b"UNKNOWN",
+    b"192.0.2.7 ",
+    b"\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n",
+    b"\x21\x11\x00\x0c",
+];
+
+const ENTRIES: [Entry; 8] = [
     Entry {
         name: "protocol::fuzz_parse",
         run: protocol::fuzz::fuzz_parse,
@@ -106,6 +117,12 @@ const ENTRIES: [Entry; 7] = [
         run: protocol::fuzz::fuzz_connect,
         folders: &["src/protocol/corpus/connect"],
         pieces: &CONNECT_PIECES,
+    },
+    Entry {
+        name: "protocol::fuzz_proxy",
+        run: protocol::fuzz::fuzz_proxy,
+        folders: &["src/protocol/corpus/proxy"],
+        pieces: &PROXY_PIECES,
     },
     Entry {
         name: "subject::fuzz_index",

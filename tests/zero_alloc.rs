@@ -398,6 +398,7 @@ fn core(
         write_deadline: limits::WRITE_DEADLINE,
         write_timeout: WriteTimeout::Close,
         pending_max: limits::PENDING_MAX,
+        proxy_protocol: false,
     };
     let info = protocol::Info { headers: true, ..protocol::Info::default() };
     let clients = client::Settings {

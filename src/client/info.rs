@@ -13,7 +13,10 @@ impl Client {
         info.client_id = context.link.cid.0;
         info.auth_required = self.settings.directory.is_auth_required();
         info.nonce.clone_from(&self.nonce);
-        info.client_ip = context.link.peer.ip().to_canonical().to_string();
+        // spec/client-protocol.md §13: not before a proxy had its say.
+        if context.link.peer_is_known {
+            info.client_ip = context.link.peer.ip().to_canonical().to_string();
+        }
         change(&mut info);
         let mut line = Vec::with_capacity(512);
         info.write_to(&mut line);

@@ -79,6 +79,10 @@ pub const RESOLVER_CACHED_MAX: usize = 1000;
 /// Bytes of one account JWT. Above it: refused.
 pub const ACCOUNT_JWT_BYTES_MAX: usize = MIB;
 
+/// Time between accept and the end of a PROXY header, or the first byte of who has none
+/// (`proxy_protocol`). Over it: close.
+pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Time between accept and the end of a TLS handshake (`tls.timeout`). Over it:
 /// `-ERR 'Secure Connection - TLS Required'` and close.
 pub const TLS_TIMEOUT: Duration = Duration::from_secs(2);

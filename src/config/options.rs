@@ -90,6 +90,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Clients without TLS may connect too.
     pub allow_non_tls: bool,
+    /// Clients may begin with a PROXY header.
+    pub proxy_protocol: bool,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -491,6 +493,7 @@ impl Default for Options {
             resolver_pinned: BTreeSet::new(),
             tls: None,
             allow_non_tls: false,
+            proxy_protocol: false,
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,

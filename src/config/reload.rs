@@ -193,6 +193,7 @@ static FIELDS: &[Field] = &[
         ..field!("tls", "TLSConfig", tls, "tls")
     },
     field!("allow_non_tls", "AllowNonTLS", allow_non_tls),
+    field!("proxy_protocol", "ProxyProtocol", proxy_protocol),
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),

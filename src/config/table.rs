@@ -458,7 +458,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         Kind::Switch(|d, on| d.options.disable_sublist_cache = on),
     )
     .or(&["no_sublist_cache"]),
-    not_built("proxy_protocol", Off::False, "Accept PROXY protocol headers"),
+    built(
+        "proxy_protocol",
+        "false",
+        NeedsRestart,
+        "Let proxies say whose connection they pass on, by a PROXY header (version 1 or 2)",
+        Kind::Switch(|d, on| d.options.proxy_protocol = on),
+    ),
     not_built("proxies", Off::Empty, "Trusted proxies").with(known::PROXIES),
     built(
         "http",

@@ -12,6 +12,7 @@ use base::ClientId;
 use runtime::network::ReceiveEnd;
 use security::Agreed;
 
+use crate::announced::Announced;
 use crate::dialect::{Dialect, Pause};
 use crate::events::ToldLogin;
 use crate::liveness::Liveness;
@@ -23,8 +24,10 @@ use crate::waiting::Waiting;
 pub struct Link {
     /// Its id for the whole server.
     pub cid: ClientId,
-    /// The other end.
+    /// The other end; behind a proxy, what that says it is.
     pub peer: SocketAddr,
+    /// No proxy's header may still say otherwise.
+    pub peer_is_known: bool,
     /// When it was accepted, nanoseconds since the Unix epoch.
     pub start_ns: u64,
     /// PING, PONG and activity.
@@ -60,6 +63,8 @@ pub(crate) enum State {
 pub(crate) struct Connection {
     pub link: Link,
     pub dialect: Box<dyn Dialect>,
+    /// A proxy's header that is to come, where the listener lets proxies say whose it is.
+    pub announced: Option<Box<Announced>>,
     /// TLS, where the listener has it.
     pub secure: Option<Box<Secure>>,
     pub state: State,
@@ -78,6 +83,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whether what arrives is not for the dialect as it is.
+    #[inline]
+    pub fn is_wrapped(&self) -> bool {
+        self.secure.is_some() || self.announced.is_some()
+    }
+
     /// Keeps bytes that the dialect cannot have now.
     pub fn keep(&mut self, now_ns: u64, bytes: &[u8]) {
         if !bytes.is_empty() {

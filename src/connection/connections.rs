@@ -12,6 +12,7 @@ use runtime::network::{Network, ReceiveEnd, Socket};
 use security::ListenerTls;
 use shard::Shard;
 
+use crate::announced::Announced;
 use crate::connection::{Connection, Link, State, WriteState};
 use crate::deadlines::Deadlines;
 use crate::dialect::{Context, Dialect};
@@ -37,6 +38,8 @@ pub struct Limits {
     pub write_timeout: WriteTimeout,
     /// Bytes queued towards one connection; for the log line of a slow consumer.
     pub pending_max: usize,
+    /// Whether connections may begin with a proxy's header.
+    pub proxy_protocol: bool,
 }
 
 /// What a turn works with.
@@ -145,10 +148,12 @@ impl Connections {
         // A configuration that was accepted makes sessions.
         let secure = secure.expect("a listener's TLS makes sessions");
         let greets = secure.as_ref().is_none_or(Secure::may_greet);
+        let announced = self.limits.proxy_protocol.then(|| Box::new(Announced::new(turn.now)));
         turn.shard.attach(slot, cid);
         let link = Link {
             cid,
             peer,
+            peer_is_known: announced.is_none(),
             start_ns: turn.now.wall_ns,
             liveness: Liveness::new(turn.now),
             in_msgs: 0,
@@ -162,6 +167,7 @@ impl Connections {
         self.slots[slot.index()] = Some(Connection {
             link,
             dialect: dialect(),
+            announced,
             secure: secure.map(Box::new),
             state: State::Open,
             partial: Partial::default(),
@@ -344,7 +350,7 @@ impl Connections {
     }
 
     fn check<N: Network>(&mut self, turn: &mut Turn<'_, N>, slot: ConnSlot) {
-        if self.check_secure(turn, slot) {
+        if self.check_announced(turn, slot) || self.check_secure(turn, slot) {
             return;
         }
         let Some(connection) = self.slots[slot.index()].as_mut() else { return };
@@ -385,7 +391,9 @@ impl Connections {
         let ping = connection.link.liveness.due_ns().unwrap_or(u64::MAX);
         let secure = connection.secure.as_ref().and_then(|secure| secure.due_ns());
         let secure = secure.unwrap_or(u64::MAX);
-        let at_ns = write.min(login).min(ping).min(secure).max(now.mono_ns + 1);
+        let header = connection.announced.as_ref().map_or(u64::MAX, |header| header.due_ns());
+        let own = write.min(login).min(ping);
+        let at_ns = own.min(secure).min(header).max(now.mono_ns + 1);
         if at_ns < connection.look_at_ns {
             connection.look_at_ns = at_ns;
             self.deadlines.push(at_ns, slot);

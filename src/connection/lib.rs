@@ -17,12 +17,14 @@
 //! | `reading.rs` | bytes in: the dialect's appetite, partial operations, pauses |
 //! | `partial.rs` | the bytes of an operation that is not complete |
 //! | `waiting.rs` | when the bytes came that a paused connection keeps |
+//! | `announced.rs` | the header of a proxy before everything else |
 //! | `secure.rs` | TLS between the network's bytes and the dialect's |
 //! | `writing.rs` | bytes out: one send a connection a turn, deadlines, slow consumers |
 //! | `liveness.rs` | PING, PONG and when a connection is stale |
 //! | `reconfigure.rs` | open connections obey new settings |
 //! | `deadlines.rs` | which connection to look at next |
 
+mod announced;
 mod connection;
 mod connections;
 mod deadlines;

@@ -41,8 +41,8 @@ impl Connections {
         slot: ConnSlot,
         chunk: runtime::ReadChunk,
     ) {
-        if self.slots[slot.index()].as_ref().is_some_and(|connection| connection.secure.is_some()) {
-            return self.on_sealed(net, shard, now, slot, chunk);
+        if self.slots[slot.index()].as_ref().is_some_and(Connection::is_wrapped) {
+            return self.on_wrapped(net, shard, now, slot, chunk);
         }
         let (then, len) = {
             let bytes = net.bytes(&chunk);

@@ -261,40 +261,71 @@ impl Connections {
         chunk: runtime::ReadChunk,
     ) {
         let mut opened = std::mem::take(&mut self.opened_bytes);
-        let outcome = match self.slots[slot.index()].as_mut() {
+        let outcome = self.open_sealed(now, slot, net.bytes(&chunk), &mut opened);
+        net.recycle(chunk);
+        self.after_opening(&mut Turn { net, shard, now }, slot, outcome, opened);
+    }
+
+    /// The same for bytes that are the network's no more.
+    pub(crate) fn on_sealed_bytes<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        slot: ConnSlot,
+        bytes: &[u8],
+    ) {
+        let mut opened = std::mem::take(&mut self.opened_bytes);
+        let outcome = self.open_sealed(turn.now, slot, bytes, &mut opened);
+        self.after_opening(turn, slot, outcome, opened);
+    }
+
+    /// What a session makes of these bytes, and whether its dialect had said hello before.
+    fn open_sealed(
+        &mut self,
+        now: Now,
+        slot: ConnSlot,
+        bytes: &[u8],
+        opened: &mut Vec<u8>,
+    ) -> Result<(Handshake, bool), Broken> {
+        match self.slots[slot.index()].as_mut() {
             Some(Connection {
                 state: State::Open | State::Paused(_),
                 secure: Some(secure),
                 ..
             }) => {
                 let greeted = secure.may_greet();
-                let outcome = secure.open(now, net.bytes(&chunk), &mut opened);
-                outcome.map(|handshake| (handshake, greeted))
+                secure.open(now, bytes, opened).map(|handshake| (handshake, greeted))
             }
             _ => Ok((Handshake::Unchanged, true)),
-        };
-        net.recycle(chunk);
-        let mut turn = Turn { net, shard, now };
+        }
+    }
+
+    fn after_opening<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        slot: ConnSlot,
+        outcome: Result<(Handshake, bool), Broken>,
+        mut opened: Vec<u8>,
+    ) {
         // A handshake, its alert and tickets are sent when the turn ends.
         self.unsent.push(slot);
         match outcome {
             Ok((handshake, greeted)) => {
                 if !greeted {
-                    self.with(&mut turn, slot, |dialect, context| dialect.opened(context));
+                    self.with(turn, slot, |dialect, context| dialect.opened(context));
                 }
                 if handshake == Handshake::Finished {
-                    self.handshake_over(&mut turn, slot);
+                    self.handshake_over(turn, slot);
                 }
                 if !opened.is_empty() {
-                    self.on_opened(&mut turn, slot, &opened);
+                    self.on_opened(turn, slot, &opened);
                 }
             }
             Err(Broken::Session) => {
-                self.close(&mut turn, slot, CloseReason::ReadError, Rest::Sent);
+                self.close(turn, slot, CloseReason::ReadError, Rest::Sent);
             }
             Err(Broken::Handshake(reason)) => {
                 self.say(slot, Level::Error, &format!("TLS handshake error: {reason}"));
-                self.close(&mut turn, slot, CloseReason::TlsHandshakeFailure, Rest::Sent);
+                self.close(turn, slot, CloseReason::TlsHandshakeFailure, Rest::Sent);
             }
         }
         opened.clear();

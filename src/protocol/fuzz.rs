@@ -4,6 +4,7 @@
 use crate::connect::{self, Connect};
 use crate::encode::{Delivery, HeaderSupport};
 use crate::parse::{Op, ParseLimits, Parsed, parse};
+use crate::proxy::{self, Found, Header};
 use crate::publish::{Publish, canonical};
 use crate::violation::Violation;
 
@@ -89,6 +90,24 @@ pub fn fuzz_connect(input: &[u8]) {
             (&logged.proxy_sig, &connect.proxy_sig),
         ] {
             assert!(secret.is_empty() || shown == "[REDACTED]");
+        }
+    }
+}
+
+/// Looks for a PROXY header in the bytes, whole and as they would come byte by byte.
+pub fn fuzz_proxy(input: &[u8]) {
+    let whole = proxy::read(input);
+    for end in 0..input.len() {
+        match proxy::read(&input[..end]) {
+            Ok(Found::Part) => assert!(end < 107, "a part is short"),
+            Ok(Found::Absent) => assert_eq!(whole, Ok(Found::Absent)),
+            Err(early) => assert_eq!(whole, Err(early)),
+            // The same header, however much of what is skipped has come.
+            Ok(Found::Header(Header { len, skip, source })) => {
+                let Ok(Found::Header(later)) = whole else { panic!("a header stays one") };
+                assert!(len <= end && (skip == 0 || len == end));
+                assert_eq!((later.len + later.skip, later.source), (len + skip, source));
+            }
         }
     }
 }

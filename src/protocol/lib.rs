@@ -24,6 +24,7 @@
 //! | `info.rs` | INFO to clients, and the check of an INFO that a client sends |
 //! | `connect.rs` | CONNECT decoded over defaults, and redacted for the log |
 //! | `headers.rs` | look-ups in a header block; the 503 block |
+//! | `proxy.rs` | the header by which a proxy says whose connection it passes on |
 //! | `fuzz.rs` | fuzz entries with their corpus in `corpus/` |
 
 mod arguments;
@@ -36,6 +37,7 @@ pub mod fuzz;
 pub mod headers;
 pub mod info;
 pub mod parse;
+pub mod proxy;
 pub mod publish;
 pub mod violation;
 

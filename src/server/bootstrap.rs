@@ -223,6 +223,9 @@ async fn start(
         let how = if options.is_tls_required() { "required" } else { "available" };
         log.say(Level::Info, format!("TLS {how} for client connections"));
     }
+    if options.proxy_protocol {
+        log.say(Level::Info, "PROXY protocol enabled for client connections");
+    }
     log.say(Level::Info, "Server is ready");
     let cores = Arc::new(Cores::new(handles));
     if let Err(error) = logins::start(&logins_waiting, &cores) {

@@ -64,6 +64,7 @@ fn of_connections(options: &Options) -> Limits {
         write_deadline: options.write_deadline,
         write_timeout: options.write_timeout,
         pending_max: options.max_pending,
+        proxy_protocol: options.proxy_protocol,
     }
 }
 

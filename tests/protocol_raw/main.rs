@@ -10,6 +10,7 @@ mod keep_alive;
 mod lame_duck;
 mod limits;
 mod login;
+mod proxy;
 mod publish;
 mod queue;
 mod slow;

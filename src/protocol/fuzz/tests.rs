@@ -18,6 +18,7 @@ fn replay(folder: &str, entry: fn(&[u8])) {
 fn the_corpus_holds() {
     replay("parse", fuzz_parse);
     replay("connect", fuzz_connect);
+    replay("proxy", fuzz_proxy);
 }
 
 /// Pieces of JSON that a CONNECT may hold, in any order, and stray bytes.
