@@ -1,6 +1,7 @@
 //! Immutable pictures that a shard hands to the control thread when monitoring asks.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::{ClientId, ShardId};
 
@@ -45,6 +46,8 @@ pub struct ConnectionSnapshot {
     pub authorized_user: String,
     /// Its account's name.
     pub account: String,
+    /// The public key of the trusted proxy that passed it on.
+    pub proxy: Option<Arc<str>>,
     /// Its subscriptions, when asked for.
     pub subscriptions_list: Vec<SubscriptionSnapshot>,
 }

@@ -337,6 +337,7 @@ impl Dialect for Client {
         snapshot.version.clone_from(&self.connect.version);
         snapshot.authorized_user.clone_from(&self.session.user);
         snapshot.account = self.account_name.as_ref().to_owned();
+        snapshot.proxy.clone_from(&self.session.proxy);
     }
 
     fn user(&self) -> UserSnapshot {

@@ -44,7 +44,7 @@ impl Client {
             let request = LoginRequest { ticket, credentials: credentials.keep(), directory };
             if !desk.submit(request) {
                 self.say(context, Level::Error, "too many logins wait to be checked");
-                return self.denied(context);
+                return self.denied(context, Denied::Credentials);
             }
             let until_ns = match self.login {
                 Login::Expected { until_ns } => until_ns,
@@ -74,7 +74,7 @@ impl Client {
         session: Result<Session, Denied>,
     ) -> Flow {
         match session {
-            Err(Denied) => self.denied(context),
+            Err(denied) => self.denied(context, denied),
             Ok(session) => match self.enter(context, session) {
                 Some(reason) => Flow::Close(reason),
                 None => {
@@ -134,7 +134,7 @@ impl Client {
         self.say_who_asks(context);
     }
 
-    fn denied(&mut self, context: &mut Context<'_>) -> Flow {
+    fn denied(&mut self, context: &mut Context<'_>, denied: Denied) -> Flow {
         self.error(context, ErrorText::AuthorizationViolation);
         let connect = &self.connect;
         let certificate = context.link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref());
@@ -147,8 +147,13 @@ impl Client {
             ("", user) => format!(" - User {:?}", user),
             (nkey, _) => format!(" - Nkey {:?}", nkey),
         };
-        self.say(context, Level::Error, &format!("authentication error{who}"));
-        Flow::Close(CloseReason::AuthenticationFailure)
+        let reason = reason_for(denied);
+        let why = match denied {
+            Denied::Credentials => String::new(),
+            Denied::ProxyNotTrusted | Denied::ProxyRequired => format!(": {reason}"),
+        };
+        self.say(context, Level::Error, &format!("authentication error{who}{why}"));
+        Flow::Close(reason)
     }
 
     fn credentials<'a>(&'a self, link: &'a Link) -> Credentials<'a> {
@@ -160,6 +165,7 @@ impl Client {
             nkey: &self.connect.nkey,
             jwt: &self.connect.jwt,
             sig: &self.connect.sig,
+            proxy_sig: &self.connect.proxy_sig,
             nonce: &self.nonce,
             kind: ConnectionKinds::STANDARD,
         }
@@ -186,6 +192,15 @@ impl Client {
             (None, "") => String::from("User \"N/A\""),
             (None, user) => format!("User {user:?}"),
         }
+    }
+}
+
+/// What the end of a connection is called that is not let in. spec/security.md §9
+pub(crate) fn reason_for(denied: Denied) -> CloseReason {
+    match denied {
+        Denied::Credentials => CloseReason::AuthenticationFailure,
+        Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
+        Denied::ProxyRequired => CloseReason::ProxyRequired,
     }
 }
 

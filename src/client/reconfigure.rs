@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use base::Level;
 use connection::{Context, Reconfigured};
-use protocol::{CloseReason, ErrorText};
+use protocol::ErrorText;
 use security::{Directory, Permissions, Standing};
 use shard::Revoked;
 
 use crate::client::{Client, Login, STRANGER_PAYLOAD_MAX};
-use crate::login::gate;
+use crate::login::{gate, reason_for};
 
 impl Client {
     pub(crate) fn take_new_settings(&mut self, context: &mut Context<'_>) -> Reconfigured {
@@ -34,10 +34,10 @@ impl Client {
                 self.change_permissions(context, permissions);
                 Reconfigured::Stays
             }
-            Standing::Gone => {
+            Standing::Gone(denied) => {
                 self.error(context, ErrorText::AuthorizationViolation);
                 self.say(context, Level::Error, "authentication error");
-                Reconfigured::Closes(CloseReason::AuthenticationFailure)
+                Reconfigured::Closes(reason_for(denied))
             }
         }
     }

@@ -86,5 +86,10 @@ pub static AUTHORIZATION: &[Declaration] = &[
     not_built("auth_callout", Off::Empty, "Authentication by a service")
         .or(&["auth_hook"])
         .with(known::AUTH_CALLOUT),
-    not_built("proxy_required", Off::False, "Refuse connections without a trusted proxy"),
+    built(
+        "proxy_required",
+        "false",
+        "Refuse connections without a trusted proxy",
+        Kind::Switch(|d, on| d.options.proxies.required = on),
+    ),
 ];

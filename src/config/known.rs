@@ -248,6 +248,3 @@ pub const OCSP_CACHE: Inside = Inside::Block(&[
     key(&["preserve_revoked"]),
     key(&["save_interval"]),
 ]);
-
-/// §7.1 `proxies`
-pub const PROXIES: Inside = Inside::Block(&[list(&["trusted"], &[key(&["key", "public_key"])])]);

@@ -32,6 +32,7 @@
 //! | `table.rs` | every option, declared once |
 //! | `authorization.rs` | the options inside `authorization` |
 //! | `tree.rs` | reading blocks that are too deep for a table |
+//! | `proxies.rs` | proxies that are trusted |
 //! | `users.rs`, `permissions.rs` | users, and what they may do |
 //! | `accounts.rs` | accounts, imports and exports as plain data |
 //! | `account_block.rs`, `exchange.rs`, `mapping.rs` | reading them |
@@ -86,6 +87,7 @@ pub mod permissions;
 pub mod place;
 pub mod problem;
 pub mod profile;
+pub mod proxies;
 pub mod reference;
 pub mod reload;
 pub mod resolver;

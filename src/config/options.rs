@@ -12,6 +12,7 @@ use crate::limits;
 use crate::operator::Operators;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
+use crate::proxies::Proxies;
 use crate::resolver::{Resolver, ResolverTls};
 use crate::tls::{Tls, Verify};
 
@@ -92,6 +93,8 @@ pub struct Options {
     pub allow_non_tls: bool,
     /// Clients may begin with a PROXY header.
     pub proxy_protocol: bool,
+    /// Proxies that are trusted.
+    pub proxies: Proxies,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -325,6 +328,8 @@ pub struct User {
     pub permissions: Option<Box<Permissions>>,
     /// How it may connect.
     pub connections: ConnectionKinds,
+    /// Only by a trusted proxy.
+    pub proxy_required: bool,
 }
 
 /// Who a user is and how it proves it.
@@ -345,7 +350,7 @@ impl User {
     /// A user with a password that may do everything.
     pub fn with_password(name: impl Into<String>, password: impl Into<String>) -> User {
         let login = Login::Password { name: name.into(), password: Secret::new(password) };
-        User { login, permissions: None, connections: ConnectionKinds::ANY }
+        User { login, permissions: None, connections: ConnectionKinds::ANY, proxy_required: false }
     }
 
     /// Its name or public key.
@@ -494,6 +499,7 @@ impl Default for Options {
             tls: None,
             allow_non_tls: false,
             proxy_protocol: false,
+            proxies: Proxies::default(),
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,

@@ -202,6 +202,9 @@ pub enum ValueError {
     /// Not the public key of a user.
     #[error("Not a valid public nkey for a user")]
     UserKey,
+    /// No public key at all.
+    #[error("Not a valid public nkey")]
+    PublicKey,
     /// Not the public key of an account.
     #[error("Not a valid public nkey for an account")]
     AccountKey,

@@ -194,6 +194,8 @@ static FIELDS: &[Field] = &[
     },
     field!("allow_non_tls", "AllowNonTLS", allow_non_tls),
     field!("proxy_protocol", "ProxyProtocol", proxy_protocol),
+    field!("proxies", "Proxies", proxies.trusted, "proxies"),
+    field!("authorization.proxy_required", "ProxyRequired", proxies.required),
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),

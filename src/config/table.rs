@@ -19,6 +19,7 @@ use crate::operator;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
 use crate::profile::ProfileName;
+use crate::proxies;
 use crate::resolver;
 use crate::tls;
 
@@ -465,7 +466,15 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "Let proxies say whose connection they pass on, by a PROXY header (version 1 or 2)",
         Kind::Switch(|d, on| d.options.proxy_protocol = on),
     ),
-    not_built("proxies", Off::Empty, "Trusted proxies").with(known::PROXIES),
+    built(
+        "proxies",
+        "",
+        Applies,
+        "Trusted proxies",
+        Kind::Tree("a block", Inside::Block(proxies::KEYS), |draft, tree, entry| {
+            draft.options.proxies.trusted = proxies::read(entry, tree);
+        }),
+    ),
     built(
         "http",
         "",

@@ -24,7 +24,7 @@ pub(crate) const KEYS: &[Known] = &[
         "text or a list of text",
         "How the user may connect, such as STANDARD or WEBSOCKET; in any way when unset",
     ),
-    Known::refused(&["proxy_required"], Inside::Anything),
+    Known::read(&["proxy_required"], "a boolean", "Only by a trusted proxy"),
 ];
 
 /// How a connection may come; the words of the configuration and of JWTs.
@@ -49,17 +49,14 @@ fn read_user(node: &Node, tree: &mut Tree<'_>) -> Option<User> {
     let map = tree.map("users", node)?;
     let (mut name, mut password, mut nkey) = (String::new(), String::new(), None);
     let (mut permissions, mut connections) = (None, ConnectionKinds::ANY);
+    let mut proxy_required = false;
     tree.block(map, KEYS, |tree, key, entry| match key {
         "user" => name = tree.text(key, &entry.node).unwrap_or_default().to_owned(),
         "password" => password = tree.text(key, &entry.node).unwrap_or_default().to_owned(),
         "nkey" => nkey = tree.text(key, &entry.node).map(str::to_owned),
         "permissions" => permissions = Permissions::read(entry, tree).map(Box::new),
         "allowed_connection_types" => connections = read_kinds(&entry.node, tree),
-        _ => {
-            if tree.switch(key, &entry.node) == Some(true) {
-                tree.not_built(key, entry);
-            }
-        }
+        _ => proxy_required = tree.switch(key, &entry.node) == Some(true),
     });
     let login = match nkey {
         Some(_) if !name.is_empty() || !password.is_empty() => {
@@ -77,7 +74,7 @@ fn read_user(node: &Node, tree: &mut Tree<'_>) -> Option<User> {
         }
         None => Login::Password { name, password: Secret::new(password) },
     };
-    Some(User { login, permissions, connections })
+    Some(User { login, permissions, connections, proxy_required })
 }
 
 fn read_kinds(node: &Node, tree: &mut Tree<'_>) -> ConnectionKinds {

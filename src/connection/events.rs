@@ -59,9 +59,12 @@ impl Context<'_> {
 pub(crate) fn end_of(login: ToldLogin, reason: CloseReason) -> Option<Happening> {
     match (login, reason) {
         (ToldLogin::Yes, _) => Some(Happening::Disconnected(reason.as_str())),
-        (ToldLogin::No, CloseReason::AuthenticationFailure) => {
-            Some(Happening::LoginFailed(reason.as_str()))
-        }
+        (
+            ToldLogin::No,
+            CloseReason::AuthenticationFailure
+            | CloseReason::ProxyNotTrusted
+            | CloseReason::ProxyRequired,
+        ) => Some(Happening::LoginFailed(reason.as_str())),
         (ToldLogin::No, _) => None,
     }
 }
@@ -152,6 +155,7 @@ pub(crate) fn snapshot(
         version: String::new(),
         authorized_user: String::new(),
         account: String::new(),
+        proxy: None,
         subscriptions_list: Vec::new(),
     };
     dialect.describe(&mut snapshot);

@@ -348,6 +348,12 @@ impl<'a> Connz<'a> {
     }
 }
 
+/// A trusted proxy, in `/connz` and `/varz`.
+#[derive(Serialize)]
+pub(crate) struct Proxy<'a> {
+    pub(crate) key: &'a str,
+}
+
 #[derive(Serialize)]
 struct ConnInfo<'a> {
     cid: u64,
@@ -393,6 +399,8 @@ struct ConnInfo<'a> {
     subscriptions_list: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list_detail: Vec<SubDetail<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<Proxy<'a>>,
 }
 
 impl<'a> ConnInfo<'a> {
@@ -446,6 +454,7 @@ impl<'a> ConnInfo<'a> {
             account,
             subscriptions_list: subjects,
             subscriptions_list_detail: details,
+            proxy: connection.proxy.as_deref().map(|key| Proxy { key }),
         }
     }
 }

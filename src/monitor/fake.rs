@@ -181,6 +181,7 @@ fn full_facts() -> ServerFacts {
         write_timeout: "retry".into(),
         config_digest: "sha256:00".into(),
         tags: vec!["t".into()],
+        proxies: vec!["NPROXY".into()],
         metadata: [("k".into(), "v".into())].into(),
         system_account: Some("$SYS".into()),
         ..facts()
@@ -211,6 +212,7 @@ fn full_connection(cid: u64) -> ConnectionSnapshot {
         in_bytes: 70,
         out_msgs: 9,
         out_bytes: 90,
+        proxy: Some("NPROXY".into()),
         ..connection(cid)
     }
 }
@@ -250,6 +252,7 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         version: String::new(),
         authorized_user: String::new(),
         account: "$G".into(),
+        proxy: None,
         subscriptions_list: Vec::new(),
     }
 }

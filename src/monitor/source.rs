@@ -82,6 +82,8 @@ pub struct ServerFacts {
     pub tls_required: bool,
     /// Whether clients must show a certificate.
     pub tls_verify: bool,
+    /// Public keys of trusted proxies.
+    pub proxies: Vec<String>,
     /// Time for CONNECT to arrive.
     pub auth_timeout: Duration,
     /// Time for a TLS handshake.

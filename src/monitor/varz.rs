@@ -6,6 +6,7 @@ use base::Counter;
 use serde::Serialize;
 
 use crate::answer::Scene;
+use crate::connz::Proxy;
 use crate::jsz;
 use crate::reply::Reply;
 use crate::source::{JetStreamFigures, ServerFacts, Source};
@@ -32,6 +33,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         slow_consumer_stats,
         stale_connection_stats,
         disk_io_wait_stats: DiskIoWaits::default(),
+        proxies: Proxies::of(&facts),
     })
 }
 
@@ -61,6 +63,21 @@ struct Varz<'a> {
     #[serde(skip_serializing_if = "ByKind::is_zero")]
     stale_connection_stats: ByKind,
     disk_io_wait_stats: DiskIoWaits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxies: Option<Proxies<'a>>,
+}
+
+/// Proxies that are trusted, when there are any.
+#[derive(Serialize)]
+struct Proxies<'a> {
+    trusted: Vec<Proxy<'a>>,
+}
+
+impl<'a> Proxies<'a> {
+    fn of(facts: &'a ServerFacts) -> Option<Proxies<'a>> {
+        let trusted: Vec<Proxy<'a>> = facts.proxies.iter().map(|key| Proxy { key }).collect();
+        (!trusted.is_empty()).then_some(Proxies { trusted })
+    }
 }
 
 /// Who the server is and where clients find it.

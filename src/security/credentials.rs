@@ -6,6 +6,7 @@ use base::AccountId;
 use config::options::ConnectionKinds;
 
 use crate::permissions::Permissions;
+use crate::proxies::ProxyUse;
 use crate::tls::ClientCertificate;
 
 /// What a client says about itself in CONNECT, and what is known of its connection.
@@ -23,6 +24,8 @@ pub struct Credentials<'a> {
     pub jwt: &'a str,
     /// `sig`
     pub sig: &'a str,
+    /// `proxy_sig`: by which a proxy says that it passes the client on.
+    pub proxy_sig: &'a str,
     /// What it was to sign; empty when it was sent none.
     pub nonce: &'a str,
     /// The certificate that it showed, where users are told by it.
@@ -40,6 +43,7 @@ impl Default for Credentials<'_> {
             nkey: "",
             jwt: "",
             sig: "",
+            proxy_sig: "",
             nonce: "",
             certificate: None,
             kind: ConnectionKinds::STANDARD,
@@ -63,7 +67,9 @@ impl Credentials<'_> {
             nkey: self.nkey.to_owned(),
             jwt: self.jwt.to_owned(),
             sig: self.sig.to_owned(),
+            proxy_sig: self.proxy_sig.to_owned(),
             nonce: self.nonce.to_owned(),
+            certificate: self.certificate.cloned(),
             kind: self.kind,
         }
     }
@@ -77,7 +83,9 @@ pub struct KeptCredentials {
     nkey: String,
     jwt: String,
     sig: String,
+    proxy_sig: String,
     nonce: String,
+    certificate: Option<ClientCertificate>,
     kind: ConnectionKinds,
 }
 
@@ -91,9 +99,9 @@ impl KeptCredentials {
             nkey: &self.nkey,
             jwt: &self.jwt,
             sig: &self.sig,
+            proxy_sig: &self.proxy_sig,
             nonce: &self.nonce,
-            // What a certificate says is found out at once, see `Directory::effort`.
-            certificate: None,
+            certificate: self.certificate.as_ref(),
             kind: self.kind,
         }
     }
@@ -116,8 +124,19 @@ pub struct Session {
     pub subscriptions_max: Option<u32>,
     /// When it must leave, nanoseconds since the Unix epoch.
     pub expires_ns: Option<u64>,
+    /// The public key of the trusted proxy that passed it on.
+    pub proxy: Option<Arc<str>>,
+    /// Whether one must have.
+    pub proxy_use: ProxyUse,
 }
 
-/// The credentials are not good; never says why.
+/// A client is not let in. What it is told is the same for all of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denied;
+pub enum Denied {
+    /// Its credentials are not good; never says why.
+    Credentials,
+    /// It says that a proxy passed it on, and no trusted one signed that.
+    ProxyNotTrusted,
+    /// It came without a proxy.
+    ProxyRequired,
+}

@@ -18,6 +18,7 @@ use crate::mapping::Mappings;
 use crate::nkey;
 use crate::password;
 use crate::permissions::Permissions;
+use crate::proxies::{ProxyUse, TrustedProxies};
 use crate::tls::ClientCertificate;
 
 /// Everything about who may connect and do what.
@@ -29,6 +30,8 @@ pub struct Directory {
     nobody: Nobody,
     /// Whether some password is a bcrypt hash.
     hashes: bool,
+    /// Who may pass clients on.
+    proxies: TrustedProxies,
 }
 
 /// How clients prove who they are.
@@ -69,6 +72,7 @@ struct Known {
     account: AccountId,
     permissions: Option<Arc<Permissions>>,
     connections: ConnectionKinds,
+    proxy: ProxyUse,
 }
 
 /// How clients without credentials are let in.
@@ -135,7 +139,8 @@ impl Directory {
             None => Nobody::Refused,
         };
         let hashes = rules.has_hashes();
-        Ok(Directory { accounts, rules, nobody, hashes })
+        let proxies = TrustedProxies::new(&options.proxies);
+        Ok(Directory { accounts, rules, nobody, hashes, proxies })
     }
 
     /// All accounts.
@@ -145,22 +150,25 @@ impl Directory {
 
     /// Whether a client must say who it is: INFO's `auth_required`.
     pub fn is_auth_required(&self) -> bool {
-        !matches!(self.rules, Rules::Open) && self.nobody == Nobody::Refused
+        let by_rules = !matches!(self.rules, Rules::Open) && self.nobody == Nobody::Refused;
+        by_rules || self.proxies.for_all() == ProxyUse::Required
     }
 
     /// Whether nobody has to say who it is, whatever is said.
     pub fn is_open(&self) -> bool {
-        matches!(self.rules, Rules::Open)
+        matches!(self.rules, Rules::Open) && self.proxies.for_all() == ProxyUse::Optional
     }
 
     /// Whether INFO carries a nonce for clients to sign.
     pub fn wants_nonce(&self) -> bool {
-        matches!(&self.rules, Rules::Users(users) if !users.by_key.is_empty())
+        let keys = matches!(&self.rules, Rules::Users(users) if !users.by_key.is_empty());
+        keys || !self.proxies.are_none()
     }
 
     /// How long [`Directory::login`] will take.
     pub fn effort(&self, credentials: &Credentials<'_>) -> Effort {
         match &self.rules {
+            _ if self.proxies.must_verify(credentials) => Effort::Slow,
             Rules::Open => Effort::Quick,
             _ if !credentials.nkey.is_empty() => Effort::Slow,
             Rules::Users(users) if users.are_told_by(credentials) => Effort::Quick,
@@ -172,20 +180,29 @@ impl Directory {
     /// Lets a client in or not.
     ///
     /// # Errors
-    /// [`Denied`], whatever was wrong.
+    /// [`Denied`]; of credentials it never says what was wrong.
     pub fn login(&self, credentials: &Credentials<'_>) -> Result<Session, Denied> {
+        // spec/security.md §1, step 1
+        let proxy = self.proxies.verify(credentials)?;
+        let session = Session { proxy, ..self.identify(credentials)? };
+        self.proxies.check(&session)?;
+        Ok(session)
+    }
+
+    /// Who a client is, however it came.
+    fn identify(&self, credentials: &Credentials<'_>) -> Result<Session, Denied> {
         match &self.rules {
             Rules::Open => Ok(Session { user: credentials.user.to_owned(), ..Session::default() }),
             Rules::Token(token) if password::matches(token, credentials.token) => {
                 Ok(Session { user: "[REDACTED]".to_owned(), ..Session::default() })
             }
-            Rules::Token(_) => Err(Denied),
+            Rules::Token(_) => Err(Denied::Credentials),
             Rules::Users(users) => {
                 if credentials.are_empty()
                     && !users.are_told_by(credentials)
                     && let Some(session) = self.nobody()
                 {
-                    return session.map(|known| known.session()).ok_or(Denied);
+                    return session.map(|known| known.session()).ok_or(Denied::Credentials);
                 }
                 users.login(credentials, self.hashes)
             }
@@ -207,6 +224,10 @@ impl Directory {
             Rules::Users(users) => users.find(session).cloned(),
             _ => None,
         };
+        // spec/security.md §9: a key that is removed closes what came by it.
+        if let Err(denied) = self.proxies.check(session) {
+            return Standing::Gone(denied);
+        }
         match (&self.rules, &before.rules) {
             (Rules::Open, Rules::Open) => Standing::Same,
             (Rules::Open, _) if session.account == AccountId::GLOBAL => Standing::Changed(None),
@@ -216,13 +237,16 @@ impl Directory {
                 (Some(now), Some(then))
                     if now.login == then.login && now.account == then.account =>
                 {
-                    Standing::Changed(now.permissions.clone())
+                    match (now.proxy, &session.proxy) {
+                        (ProxyUse::Required, None) => Standing::Gone(Denied::ProxyRequired),
+                        _ => Standing::Changed(now.permissions.clone()),
+                    }
                 }
                 // Clients without a user of their own.
                 (None, None) if self.nobody == before.nobody => Standing::Same,
-                _ => Standing::Gone,
+                _ => Standing::Gone(Denied::Credentials),
             },
-            _ => Standing::Gone,
+            _ => Standing::Gone(Denied::Credentials),
         }
     }
 
@@ -245,8 +269,8 @@ pub enum Standing {
     Same,
     /// It may publish and subscribe to something else now.
     Changed(Option<Arc<Permissions>>),
-    /// It must log in again.
-    Gone,
+    /// It must log in again, or come in another way.
+    Gone(Denied),
 }
 
 fn mappings(account: &str, config: &[Mapping]) -> Result<Option<Arc<Mappings>>, ImportError> {
@@ -308,6 +332,7 @@ impl Known {
             account: AccountId::GLOBAL,
             permissions: None,
             connections: ConnectionKinds::ANY,
+            proxy: ProxyUse::Optional,
         }
     }
 
@@ -321,6 +346,7 @@ impl Known {
             nkey,
             account: self.account,
             permissions: self.permissions.clone(),
+            proxy_use: self.proxy,
             ..Session::default()
         }
     }
@@ -339,6 +365,7 @@ impl Users {
             account,
             permissions: permissions.map(|config| Arc::new(Permissions::new(config))),
             connections: user.connections,
+            proxy: ProxyUse::of(user.proxy_required),
         });
         match &user.login {
             Login::Password { name, .. } => {
@@ -383,20 +410,20 @@ impl Users {
         if let Some(certificate) = credentials.certificate
             && self.are_told_by(credentials)
         {
-            let known = self.named_by(certificate).ok_or(Denied)?;
+            let known = self.named_by(certificate).ok_or(Denied::Credentials)?;
             let may = known.connections.contains(credentials.kind);
-            return if may { Ok(known.session()) } else { Err(Denied) };
+            return if may { Ok(known.session()) } else { Err(Denied::Credentials) };
         }
         let found = match credentials.nkey {
             "" => self.by_name.get(credentials.user),
-            key => Some(self.by_key.get(key).ok_or(Denied)?),
+            key => Some(self.by_key.get(key).ok_or(Denied::Credentials)?),
         };
         let Some(known) = found else {
             // Whether there is such a user is nobody's business.
             return if hashes && password::matches_nobody(credentials.pass) {
                 Ok(Session::default())
             } else {
-                Err(Denied)
+                Err(Denied::Credentials)
             };
         };
         let proven = match &known.login {
@@ -411,7 +438,7 @@ impl Users {
         };
         match proven && known.connections.contains(credentials.kind) {
             true => Ok(known.session()),
-            false => Err(Denied),
+            false => Err(Denied::Credentials),
         }
     }
 }

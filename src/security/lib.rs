@@ -13,6 +13,7 @@
 //! | `account.rs` | accounts: names to numbers that stay |
 //! | `credentials.rs` | what a client says, and who it turns out to be |
 //! | `password.rs`, `nkey.rs` | how it proves that |
+//! | `proxies.rs` | whose word counts that it passes a client on |
 //! | `desk.rs` | where logins are checked that take long |
 //! | `tls.rs` | how a listener speaks TLS |
 //! | `tls/pairs.rs` | its certificates, and which of them a client gets |
@@ -37,6 +38,7 @@ mod mapping;
 mod nkey;
 mod password;
 mod permissions;
+mod proxies;
 pub mod resolver;
 mod tls;
 
@@ -48,4 +50,5 @@ pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
 pub use gate::PublishGate;
 pub use mapping::{MappedTo, Mappings};
 pub use permissions::{MaySubscribe, Permissions, Responses};
+pub use proxies::ProxyUse;
 pub use tls::{Agreed, ClientCertificate, ListenerTls, Plain, TlsError};

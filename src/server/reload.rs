@@ -56,7 +56,8 @@ impl Reloadable {
     /// The accounts and users that the new options say, if they say others.
     fn directory(&self, new: &Options) -> Result<Option<Directory>, ImportError> {
         let old = &self.options;
-        if new.auth == old.auth && new.accounts == old.accounts {
+        let same_proxies = new.proxies == old.proxies;
+        if new.auth == old.auth && new.accounts == old.accounts && same_proxies {
             return Ok(None);
         }
         Directory::new(new, Some(&self.access.directory)).map(Some)

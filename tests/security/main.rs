@@ -6,5 +6,6 @@ mod advisories;
 mod async_nats_client;
 mod login;
 mod permissions;
+mod proxies;
 mod verdicts;
 mod visitor;

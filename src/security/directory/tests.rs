@@ -20,19 +20,19 @@ fn user(name: &str, password: &str) -> User {
 fn each_kind_takes_its_own_and_nothing_else() {
     let token = with(Auth::Token(Secret::new("t0k")));
     assert!(token.login(&says("", "", "t0k")).is_ok());
-    assert_eq!(token.login(&says("t0k", "t0k", "")), Err(Denied));
-    assert_eq!(token.login(&says("", "", "t0k2")), Err(Denied));
+    assert_eq!(token.login(&says("t0k", "t0k", "")), Err(Denied::Credentials));
+    assert_eq!(token.login(&says("", "", "t0k2")), Err(Denied::Credentials));
 
     let one = with(Auth::User(user("ann", "pw")));
     assert_eq!(one.login(&says("ann", "pw", "")).unwrap().user, "ann");
-    assert_eq!(one.login(&says("ann", "", "pw")), Err(Denied));
-    assert_eq!(one.login(&says("", "pw", "")), Err(Denied));
+    assert_eq!(one.login(&says("ann", "", "pw")), Err(Denied::Credentials));
+    assert_eq!(one.login(&says("", "pw", "")), Err(Denied::Credentials));
 
     let many = with(Auth::Users(vec![user("ann", "a"), user("bob", "b")]));
     assert_eq!(many.login(&says("bob", "b", "")).unwrap().user, "bob");
-    assert_eq!(many.login(&says("bob", "a", "")), Err(Denied));
+    assert_eq!(many.login(&says("bob", "a", "")), Err(Denied::Credentials));
     assert!(with(Auth::None).login(&says("", "", "")).is_ok());
-    assert_eq!(with(Auth::Users(vec![])).login(&says("", "", "")), Err(Denied));
+    assert_eq!(with(Auth::Users(vec![])).login(&says("", "", "")), Err(Denied::Credentials));
 }
 
 #[test]
@@ -41,15 +41,19 @@ fn hashes_are_compared_off_the_core() {
     let hashed = with(Auth::User(user("ann", &hash)));
     assert_eq!(hashed.effort(&says("ann", "pw", "")), Effort::Slow);
     assert!(hashed.login(&says("ann", "pw", "")).is_ok());
-    assert_eq!(hashed.login(&says("ann", "wp", "")), Err(Denied));
-    assert_eq!(hashed.login(&says("ann", &hash, "")), Err(Denied), "the hash is no password");
-    assert_eq!(hashed.login(&says("bob", "pw", "")), Err(Denied));
+    assert_eq!(hashed.login(&says("ann", "wp", "")), Err(Denied::Credentials));
+    assert_eq!(
+        hashed.login(&says("ann", &hash, "")),
+        Err(Denied::Credentials),
+        "the hash is no password"
+    );
+    assert_eq!(hashed.login(&says("bob", "pw", "")), Err(Denied::Credentials));
     let plain = with(Auth::User(user("ann", "pw")));
     assert_eq!(plain.effort(&says("ann", "pw", "")), Effort::Quick);
     let token = with(Auth::Token(Secret::new(&hash)));
     assert_eq!(token.effort(&says("", "", "pw")), Effort::Slow);
     assert!(token.login(&says("", "", "pw")).is_ok());
-    assert_eq!(token.login(&says("", "", &hash)), Err(Denied));
+    assert_eq!(token.login(&says("", "", &hash)), Err(Denied::Credentials));
 }
 
 #[test]
@@ -60,6 +64,7 @@ fn a_key_signs_the_nonce_and_nothing_else() {
         login: Login::Nkey(key.clone()),
         permissions: None,
         connections: ConnectionKinds::ANY,
+        proxy_required: false,
     }]));
     assert!(keyed.wants_nonce());
     let sig = data_encoding::BASE64URL_NOPAD.encode(&pair.sign(b"nonce").expect("signs"));
@@ -78,7 +83,7 @@ fn a_key_signs_the_nonce_and_nothing_else() {
         Credentials { nkey: "U", ..good },
         Credentials { nkey: "", ..good },
     ] {
-        assert_eq!(keyed.login(&bad), Err(Denied), "{bad:?}");
+        assert_eq!(keyed.login(&bad), Err(Denied::Credentials), "{bad:?}");
     }
 }
 
@@ -97,7 +102,7 @@ fn users_are_in_their_account_and_numbers_stay() {
     let second = Directory::new(&options, Some(&first)).expect("valid");
     assert_eq!(second.login(&says("bob", "b", "")).unwrap().account, bob.account);
     assert_eq!(second.still_allows(&first, &bob), Standing::Same);
-    assert_eq!(second.still_allows(&first, &ann), Standing::Gone);
+    assert_eq!(second.still_allows(&first, &ann), Standing::Gone(Denied::Credentials));
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn no_auth_user_stands_for_those_who_say_nothing() {
     assert_eq!(directory.login(&says("", "", "")).unwrap().user, "bob");
     assert_eq!(directory.login_nobody(ConnectionKinds::STANDARD).unwrap().user, "bob");
     for wrong in [says("ann", "", ""), says("", "b", ""), says("", "", "t"), says("bob", "", "")] {
-        assert_eq!(directory.login(&wrong), Err(Denied), "{wrong:?}");
+        assert_eq!(directory.login(&wrong), Err(Denied::Credentials), "{wrong:?}");
     }
 }
 
@@ -125,7 +130,7 @@ fn with_users_of_the_system_account_alone_all_others_are_in_the_global_one() {
     assert!(!directory.is_auth_required());
     assert_eq!(directory.login(&says("", "", "")).unwrap().account, AccountId::GLOBAL);
     assert_eq!(directory.login(&says("sys", "s", "")).unwrap().account, AccountId::SYSTEM);
-    assert_eq!(directory.login(&says("sys", "", "")), Err(Denied));
+    assert_eq!(directory.login(&says("sys", "", "")), Err(Denied::Credentials));
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn a_user_connects_only_in_the_ways_it_is_allowed() {
     let only_mqtt = User { connections: ConnectionKinds::MQTT, ..user("ann", "a") };
     let directory = with(Auth::Users(vec![only_mqtt]));
     let standard = says("ann", "a", "");
-    assert_eq!(directory.login(&standard), Err(Denied));
+    assert_eq!(directory.login(&standard), Err(Denied::Credentials));
     assert!(directory.login(&Credentials { kind: ConnectionKinds::MQTT, ..standard }).is_ok());
 }
 
@@ -151,6 +156,6 @@ fn a_changed_user_is_told_from_one_that_is_gone() {
     assert!(matches!(changed, Standing::Changed(Some(now)) if now.may_publish(b"x")));
     assert_eq!(one.still_allows(&one, &session), Standing::Same);
     let password = with(Auth::Users(vec![user("ann", "other")]));
-    assert_eq!(password.still_allows(&one, &session), Standing::Gone);
+    assert_eq!(password.still_allows(&one, &session), Standing::Gone(Denied::Credentials));
     assert_eq!(with(Auth::None).still_allows(&one, &session), Standing::Changed(None));
 }

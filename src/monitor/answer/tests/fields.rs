@@ -106,7 +106,7 @@ pub const VARZ: &[Field] = &[
     ("slow_consumer_stats", Object, Always),
     ("stale_connection_stats", Object, IfSet),
     ("disk_io_wait_stats", Object, Always),
-    ("proxies", Object, NotYet),
+    ("proxies", Object, IfSet),
     ("tls_cert_not_after", Time, NotYet),
 ];
 
@@ -173,7 +173,7 @@ pub const CONN_INFO: &[Field] = &[
     ("name_tag", Text, NotYet),
     ("tags", Texts, NotYet),
     ("mqtt_client", Text, NotYet),
-    ("proxy", Object, NotYet),
+    ("proxy", Object, IfSet),
 ];
 
 pub const SUB_DETAIL: &[Field] = &[
