@@ -12,6 +12,7 @@ use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
+use crate::proxies::Proxies;
 use crate::resolver::{JwtFolder, Keeps, Resolver, ResolverTls};
 use crate::tls::{First, TLS, Tls, Verify, Version};
 use std::io;
@@ -57,6 +58,7 @@ https: 0, https_port: 0, http: "localhost:8222", http_base_path: "nats/"
 server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
 authorization {
   users: [{user: a, password: b}, {username: c}], timeout: 0.5, default_permissions: { publish: p }
+  proxy_required: true
 }
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
@@ -70,7 +72,8 @@ tls {
 resolver { type: cache, dir: "/jwt", limit: 8, ttl: "1h", timeout: "3s" }
 resolver_tls { cert_file: "/rc", key_file: "/rk", ca_file: "/ra" }
 resolver_pinned_accounts: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-allow_non_tls: true
+allow_non_tls: true, proxy_protocol: true
+proxies { trusted: [{ key: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2UZVB }] }
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
@@ -177,6 +180,11 @@ fn every_option_that_is_built_is_set() {
         }),
         resolver_pinned: ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into()].into(),
         allow_non_tls: true,
+        proxy_protocol: true,
+        proxies: Proxies {
+            trusted: vec!["OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2UZVB".into()],
+            required: true,
+        },
         http_base_path: "/nats".into(),
         debug: true,
         trace: true,
