@@ -3,12 +3,14 @@
 //! What stands behind `--` belongs to the spawned server, or, for `compare`, is the mode.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
+use crate::channel::Trust;
 use crate::compare::{Comparison, Rules, Servers};
 use crate::cores::{self, Placement};
 use crate::error::BenchError;
@@ -44,6 +46,8 @@ Examples:
   corewire-bench pub --spawn nats-server -- -D
   corewire-bench compare nats-server ./corewire -- fanout --subs 4
   corewire-bench suite nats-server ./corewire
+  corewire-bench suite nats-server ./corewire --only js
+  corewire-bench js-pub --spawn nats-server
   corewire-bench limits
 CPU per million counts messages published; with N subscribers it includes all N deliveries.";
 
@@ -59,6 +63,9 @@ struct Target {
     /// A program to start on a free port and to stop at the end; its flags go behind --
     #[arg(long, global = true)]
     spawn: Option<String>,
+    /// Log in over TLS; the certificates that may have signed the server's (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
     /// Cores of the load, e.g. 0,2-5 [default: not pinned]
     #[arg(long, global = true)]
     cores: Option<String>,
@@ -79,13 +86,13 @@ enum Command {
         #[command(flatten)]
         rules: RuleFlags,
     },
-    /// The core broker's table of goals over several servers
+    /// The tables of goals over several servers; the core broker's unless others are named
     Suite {
         /// Servers: the first is what the others are compared with
         #[arg(required = true, num_args = 1..)]
         servers: Vec<String>,
-        /// Only these rows, separated by commas: publish, one-one, one-four, one-four-128,
-        /// unbatched, wildcard, request, idle, stalled, start
+        /// Tables and rows, separated by commas: core, js, operate, secure, tls, and the names of
+        /// rows, which a wrong one lists
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// Length of each measured window
@@ -138,12 +145,29 @@ impl Target {
         Ok(Placement { load: list(&self.cores)?, server: list(&self.server_cores)? })
     }
 
+    fn trust(&self) -> Result<Option<Trust>, BenchError> {
+        self.tls_ca.as_deref().map(Trust::from_file).transpose()
+    }
+
+    /// The servers of a comparison.
+    fn specs(&self, servers: &[String]) -> Result<Vec<ServerSpec>, BenchError> {
+        let trust = self.trust()?;
+        let spec =
+            |text: &String| Ok(ServerSpec { trust: trust.clone(), ..ServerSpec::parse(text)? });
+        servers.iter().map(spec).collect()
+    }
+
     fn spec(&self, flags: &[String]) -> Result<ServerSpec, BenchError> {
+        let spec = self.plain_spec(flags)?;
+        Ok(ServerSpec { trust: self.trust()?, ..spec })
+    }
+
+    fn plain_spec(&self, flags: &[String]) -> Result<ServerSpec, BenchError> {
         match (&self.server, &self.spawn) {
             (Some(url), _) if flags.is_empty() => {
                 let endpoint = Endpoint::parse(url)?;
                 let label = endpoint.address.clone();
-                Ok(ServerSpec { label, origin: Origin::Running { endpoint, pid: self.pid } })
+                Ok(ServerSpec::new(label, Origin::Running { endpoint, pid: self.pid }))
             }
             (Some(_), _) => Err(BenchError::Usage("flags behind -- belong to --spawn".to_string())),
             (None, Some(program)) => {
@@ -186,11 +210,11 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError>
         Command::Mode(mode) => one(mode, &cli, &tail, &placement),
         Command::Compare { servers, rules } => {
             let workload = mode_behind(&tail)?;
-            compare(servers, &workload, &rules.rules(placement)?, &cli.output)
+            compare(&cli.target.specs(servers)?, &workload, &rules.rules(placement)?, &cli.output)
         }
         Command::Suite { servers, only, duration, rules } => {
             quantity::duration(duration).map_err(|error| BenchError::Usage(error.to_string()))?;
-            suite(servers, only, duration, rules.rules(placement)?, &cli.output)
+            suite(&cli.target.specs(servers)?, only, duration, rules.rules(placement)?, &cli.output)
         }
         Command::Limits { size, duration } => {
             limits(&LimitsPlan { size: *size, time: *duration }, &placement, &cli.output)
@@ -215,10 +239,6 @@ fn mode_behind(tail: &[String]) -> Result<Workload, BenchError> {
     let line =
         ModeBehind::try_parse_from(tail).map_err(|error| BenchError::Usage(error.to_string()))?;
     line.mode.workload()
-}
-
-fn specs(servers: &[String]) -> Result<Vec<ServerSpec>, BenchError> {
-    servers.iter().map(|text| ServerSpec::parse(text)).collect()
 }
 
 /// Results that are whole end with 0, partial ones with 1.
@@ -283,13 +303,13 @@ fn show_sample(label: &str, workload: &Workload, sample: &Sample, placement: &Pl
 }
 
 fn compare(
-    servers: &[String],
+    servers: &[ServerSpec],
     workload: &Workload,
     rules: &Rules,
     output: &Output,
 ) -> Result<ExitCode, BenchError> {
     let fingerprint = Fingerprint::take(&rules.placement);
-    let comparison = Comparison::run(&specs(servers)?, workload, rules)?;
+    let comparison = Comparison::run(servers, workload, rules)?;
     let text = if output.json {
         let mut value = comparison.to_json();
         value["machine"] = fingerprint.to_json();
@@ -303,7 +323,7 @@ fn compare(
 }
 
 fn suite(
-    servers: &[String],
+    servers: &[ServerSpec],
     only: &[String],
     duration: &str,
     rules: Rules,
@@ -311,7 +331,7 @@ fn suite(
 ) -> Result<ExitCode, BenchError> {
     let fingerprint = Fingerprint::take(&rules.placement);
     let begun = Instant::now();
-    let suite = Suite::run(&specs(servers)?, only, duration, rules.clone(), |comparison| {
+    let suite = Suite::run(servers, only, duration, rules.clone(), |comparison| {
         eprintln!("{:>4} s: {}", begun.elapsed().as_secs(), comparison.title);
     })?;
     let (rounds, cores) = (rules.rounds, rules.placement.describe());
@@ -325,7 +345,7 @@ fn suite(
         table.clone()
     };
     let comparisons: Vec<&Comparison> = suite.comparisons().collect();
-    let title = "Core broker: servers compared";
+    let title = "Servers compared";
     output.write(&text, title, &comparisons, Some(&table), &rules, &fingerprint)?;
     Ok(exit(suite.failed()))
 }

@@ -13,7 +13,7 @@ use crate::measure::{Measure, Sample};
 use crate::server::{Server, ServerSpec};
 use crate::stats::Stats;
 use crate::table::Table;
-use crate::workload::{Work, Workload};
+use crate::workload::Workload;
 
 /// Whether each round starts its own servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -168,9 +168,9 @@ impl Comparison {
         let columns = specs.iter().map(empty).collect();
         let mut comparison = Comparison { title: workload.title.clone(), columns };
         let mut kept = Vec::new();
-        if rules.servers == Servers::Kept && !matches!(workload.work, Work::Start(_)) {
+        if rules.servers == Servers::Kept && !workload.work.starts_servers() {
             for spec in specs {
-                kept.push(Server::start(spec, &rules.placement)?);
+                kept.push(Server::start(&spec.fitted(workload.work.outfit()), &rules.placement)?);
             }
         }
         for round in 0..rules.rounds {

@@ -2,7 +2,7 @@
 //! server greets.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::error::{BenchError, Role};
 use crate::interrupt;
 use crate::measure::{Measure, Sample, Tally, latency_histogram};
 use crate::process::ProcessProbe;
-use crate::server::{Origin, Server, ServerSpec};
+use crate::server::{Origin, Server, ServerSpec, free_port};
 use crate::session::{Endpoint, Session};
 use crate::traffic::allow_files;
 
@@ -38,12 +38,11 @@ impl ConnectPlan {
     /// # Errors
     /// Any connection that fails ends it.
     pub fn run(&self, server: &mut Server, placement: &Placement) -> Result<Sample, BenchError> {
-        allow_files(self.connections)?;
         let probe = server.probe();
         let memory_before = probe.map(settled_bytes).transpose()?;
         let cpu_before = probe.map(|probe| probe.cpu()).transpose()?;
         let begun = Instant::now();
-        let sessions = self.open(&server.endpoint, placement);
+        let sessions = self.open_all(&server.endpoint, placement);
         let seconds = begun.elapsed().as_secs_f64();
         server.check_alive()?;
         let sessions = sessions?;
@@ -66,7 +65,16 @@ impl ConnectPlan {
         Ok(sample)
     }
 
-    fn open(&self, endpoint: &Endpoint, placement: &Placement) -> Result<Vec<Session>, BenchError> {
+    /// Opens all connections, in the order in which the threads get to it.
+    ///
+    /// # Errors
+    /// Any connection that fails ends it.
+    pub fn open_all(
+        &self,
+        endpoint: &Endpoint,
+        placement: &Placement,
+    ) -> Result<Vec<Session>, BenchError> {
+        allow_files(self.connections)?;
         let share = self.connections.div_ceil(self.threads);
         thread::scope(|scope| {
             let part = |index: usize| {
@@ -94,7 +102,7 @@ impl ConnectPlan {
 }
 
 /// Resident memory once it has stopped growing.
-fn settled_bytes(probe: ProcessProbe) -> Result<u64, BenchError> {
+pub fn settled_bytes(probe: ProcessProbe) -> Result<u64, BenchError> {
     let begun = Instant::now();
     let mut largest = (probe.resident_bytes()?, Instant::now());
     while largest.1.elapsed() < SETTLED && begun.elapsed() < SETTLE_WAIT {
@@ -123,7 +131,7 @@ impl StartPlan {
     pub fn run(&self, spec: &ServerSpec, placement: &Placement) -> Result<Sample, BenchError> {
         let Origin::Program { path, flags } = &spec.origin else {
             return Err(BenchError::Usage(format!(
-                "{}: only a program can be started",
+                "{}: this mode starts its own server: use --spawn",
                 spec.label
             )));
         };
@@ -136,7 +144,7 @@ impl StartPlan {
             let mut flags = flags.clone();
             flags.extend(["-a", "127.0.0.1", "-p", &port].map(str::to_string));
             let origin = Origin::Program { path: path.clone(), flags };
-            let spec = ServerSpec { label: spec.label.clone(), origin };
+            let spec = ServerSpec { origin, ..spec.clone() };
             let started = Instant::now();
             let mut server = Server::launch(&spec, placement)?;
             first_byte(&format!("127.0.0.1:{port}"), &mut server)?;
@@ -150,11 +158,6 @@ impl StartPlan {
         sample.put(Measure::Resident, resident as f64);
         Ok(sample)
     }
-}
-
-/// A port that nobody listens on. Another process may take it meanwhile; the start fails then.
-fn free_port() -> Result<u16, BenchError> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Waits until the server has sent the first byte of INFO.

@@ -33,9 +33,31 @@ pub enum BenchError {
         /// The `-ERR` text.
         text: String,
     },
-    /// The server wants TLS, which the generator does not speak.
-    #[error("{0} requires TLS; corewire-bench measures plain TCP only")]
+    /// The server wants TLS, and nothing says whom to trust.
+    #[error("{0} requires TLS: give --tls-ca FILE")]
     TlsRequired(String),
+    /// TLS was asked for, and the server offers none.
+    #[error("{0} offers no TLS; without --tls-ca the load is plain")]
+    NoTls(String),
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {address} failed: {source}")]
+    Handshake {
+        /// `host:port`.
+        address: String,
+        /// What rustls or the system said.
+        source: io::Error,
+    },
+    /// Nobody answers the JetStream API.
+    #[error("{0} has no JetStream (a spawned server gets -js by itself, others need it)")]
+    NoJetStream(String),
+    /// The JetStream API, or a publish into a stream, was answered with an error.
+    #[error("{subject} was answered with {text}")]
+    Refused {
+        /// Where the request went.
+        subject: String,
+        /// The answer, cut short.
+        text: String,
+    },
     /// The server sent `-ERR`.
     #[error("the server answered -ERR {text} to a {role}")]
     ServerSaid {
@@ -152,6 +174,10 @@ pub enum Role {
     Responder,
     /// Opened by the `connect` mode.
     Idler,
+    /// Takes what a JetStream consumer delivers.
+    Consumer,
+    /// Asks the JetStream API before and after the window.
+    Asker,
 }
 
 impl std::fmt::Display for Role {
@@ -162,6 +188,8 @@ impl std::fmt::Display for Role {
             Role::Requester => "requester",
             Role::Responder => "responder",
             Role::Idler => "idle connection",
+            Role::Consumer => "consumer",
+            Role::Asker => "asker of the JetStream API",
         })
     }
 }
@@ -194,6 +222,32 @@ pub enum VerifyError {
         got: usize,
         /// Bytes sent.
         expected: usize,
+    },
+    /// A stream holds more or fewer messages than were acknowledged.
+    #[error("the streams stored {received} messages, {expected} were acknowledged")]
+    Stored {
+        /// What the streams say.
+        received: u64,
+        /// Acknowledgements counted.
+        expected: u64,
+    },
+    /// A consumer delivered a stream's messages in the wrong order, twice, or not at all.
+    #[error("stream {stream}: sequence {got} was delivered where {expected} was due")]
+    Sequence {
+        /// The stream.
+        stream: String,
+        /// The lowest sequence that was due.
+        expected: u64,
+        /// The sequence that came.
+        got: u64,
+    },
+    /// Acknowledgements that the server has not taken.
+    #[error("stream {stream}: {left} messages are not acknowledged after the last one was")]
+    Unacknowledged {
+        /// The stream.
+        stream: String,
+        /// Messages delivered and not acknowledged, or not delivered.
+        left: u64,
     },
     /// A subscriber received more or fewer messages than were sent to it.
     #[error("{} received {received} messages, {expected} were due", who(*subscriber))]

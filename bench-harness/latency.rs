@@ -17,12 +17,13 @@ use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
-use crate::cores::Placement;
+use crate::cores::{self, Placement};
 use crate::crew::{Crew, Sender};
 use crate::error::{BenchError, Role};
 use crate::interrupt;
 use crate::measure::{Measure, Sample, latency_histogram};
 use crate::payload;
+use crate::plans::positive;
 use crate::progress::Progress;
 use crate::server::Server;
 use crate::session::{Inbox, Session, Sink, Turn};
@@ -101,6 +102,25 @@ struct Record {
 }
 
 impl LatencyPlan {
+    /// Steady traffic, paced as the machine allows.
+    ///
+    /// # Errors
+    /// [`BenchError::Usage`] for a message without room for its stamp, or none at all.
+    pub fn steady(rate: u64, size: usize, subscribers: usize) -> Result<LatencyPlan, BenchError> {
+        if size < STAMP_BYTES {
+            let text = format!("--size must be at least {STAMP_BYTES}: it carries a time stamp");
+            return Err(BenchError::Usage(text));
+        }
+        Ok(LatencyPlan {
+            schedule: Schedule::Steady { rate: positive("--rate", rate as usize)? as f64 },
+            pace: if cores::usable() >= 4 { Pace::Spin } else { Pace::Sleep },
+            size,
+            subscribers: positive("--subs", subscribers)?,
+            duration: Duration::from_secs(2),
+            warmup: Duration::from_millis(300),
+        })
+    }
+
     /// Runs it once. A window that ended early comes back as a partial sample.
     ///
     /// # Errors
@@ -127,7 +147,7 @@ impl LatencyPlan {
             crew.closers.push(session.closer()?);
             let counter = Arc::new(Counter::default());
             crew.receivers.push(Arc::clone(&counter));
-            let inbox = Inbox::new(session.into_stream(), Role::Subscriber, self.size + 4096);
+            let inbox = Inbox::new(session.into_channel(), Role::Subscriber, self.size + 4096);
             readers.push((inbox, counter));
         }
         let session = Session::open(&server.endpoint, Role::Publisher)?;
@@ -250,7 +270,7 @@ fn read_until_closed(
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(std::io::Error::from)?;
     for (index, (inbox, _)) in readers.iter().enumerate() {
         let data = epoll::EventData::new_u64(index as u64);
-        epoll::add(&poll, inbox.stream(), data, epoll::EventFlags::IN)
+        epoll::add(&poll, inbox.socket(), data, epoll::EventFlags::IN)
             .map_err(std::io::Error::from)?;
     }
     let mut events = Vec::with_capacity(readers.len());

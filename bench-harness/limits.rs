@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::channel::Channel;
 use crate::cores::Placement;
 use crate::error::{BenchError, Role};
 use crate::payload;
@@ -85,7 +86,7 @@ impl LimitsPlan {
         placement.pin_load(0)?;
         let stage = Stage::new();
         let counter = Arc::new(Counter::default());
-        let inbox = Inbox::new(ours, Role::Subscriber, self.size + 64);
+        let inbox = Inbox::new(Channel::Plain(ours), Role::Subscriber, self.size + 64);
         let mut subscriber =
             Subscriber { inbox, counter: Arc::clone(&counter), check: Check::Count };
         let begun = Instant::now();

@@ -5,21 +5,31 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `cli.rs`, `modes.rs`, `quantity.rs` | flags, the plan each mode stands for, units |
-//! | `server.rs`, `process.rs`, `cores.rs` | start and stop a server, its CPU and memory, pinning |
-//! | `session.rs`, `wire.rs`, `payload.rs` | one connection, the frame counter, message bodies |
+//! | `cli.rs`, `modes.rs`, `plans.rs`, `quantity.rs` | flags, the plan each mode stands for, units |
+//! | `server.rs`, `program.rs`, `process.rs`, `cores.rs` | a server, its program, CPU, memory, cores |
+//! | `session.rs`, `channel.rs` | one connection, plain or TLS |
+//! | `wire.rs`, `lines.rs`, `payload.rs` | the frame counter, PUB lines, message bodies |
 //! | `lead.rs` | how far publishers may be ahead of subscribers |
 //! | `stage.rs`, `crew.rs` | what threads share, the measured window |
 //! | `publish.rs`, `subscribe.rs`, `traffic.rs` | both ends of traffic, and their plan |
 //! | `request.rs`, `latency.rs` | round trips, open-loop latency |
-//! | `connect.rs`, `limits.rs` | connections and process start, the generator alone |
+//! | `connect.rs`, `accounts.rs`, `limits.rs` | connections and process start, the generator alone |
+//! | `js_api.rs`, `js_publish.rs`, `js_consume.rs` | JetStream: its API, acknowledged publishes, consumers |
+//! | `js_sub.rs`, `js_kv.rs`, `js_recover.rs` | streams read, buckets, start after kill -9 |
+//! | `beside.rs` | live traffic without and with something else: |
+//! | `js_replay.rs`, `scrape.rs`, `handshakes.rs`, `reload.rs` | a replay, monitoring, TLS handshakes, reloads |
+//! | `guarded.rs` | what permissions and imports cost |
 //! | `measure.rs`, `stats.rs` | quantities, one window's sample, median and spread |
-//! | `workload.rs`, `compare.rs`, `suite.rs` | one work, several servers, the table of goals |
+//! | `workload.rs`, `compare.rs` | one work, several servers |
+//! | `suite.rs`, `goals.rs` | the tables of goals |
 //! | `smoke.rs` | every mode briefly, for CI |
 //! | `output.rs`, `report.rs`, `plot.rs`, `hgrm.rs` | where results go |
 //! | `fingerprint.rs` | the machine |
 //! | `table.rs`, `progress.rs`, `interrupt.rs`, `error.rs` | terminal, Ctrl-C, failures |
 
+mod accounts;
+mod beside;
+mod channel;
 mod cli;
 mod compare;
 mod connect;
@@ -27,22 +37,37 @@ mod cores;
 mod crew;
 mod error;
 mod fingerprint;
+mod goals;
+mod guarded;
+mod handshakes;
 mod hgrm;
 mod interrupt;
+mod js_api;
+mod js_consume;
+mod js_kv;
+mod js_publish;
+mod js_recover;
+mod js_replay;
+mod js_sub;
 mod latency;
 mod lead;
 mod limits;
+mod lines;
 mod measure;
 mod modes;
 mod output;
 mod payload;
+mod plans;
 mod plot;
 mod process;
+mod program;
 mod progress;
 mod publish;
 mod quantity;
+mod reload;
 mod report;
 mod request;
+mod scrape;
 mod server;
 mod session;
 mod smoke;

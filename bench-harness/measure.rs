@@ -44,6 +44,8 @@ pub enum Measure {
     Resident,
     /// Server's resident memory before the connections of `connect`, bytes.
     ResidentBefore,
+    /// Server's resident memory when the streams were full, before it was killed, bytes.
+    ResidentFilled,
     /// Growth per idle connection, bytes.
     ResidentPerConnection,
     /// Process start to the first byte of INFO, nanoseconds.
@@ -52,6 +54,28 @@ pub enum Measure {
     StalledShare,
     /// Highest rate that held the latency asked for, messages a second.
     HeldRate,
+    /// Payload bytes a second.
+    ByteRate,
+    /// From starting a killed server to the answer of a stream that holds everything, nanoseconds.
+    RecoverTime,
+    /// Server CPU from the start to that answer, nanoseconds.
+    CpuToRecover,
+    /// From SIGHUP until a user that the new file adds can log in, nanoseconds.
+    ReloadTime,
+    /// 99th percentile with a disturbance as a share of that without.
+    P99Share,
+    /// Rate with something in the way as a share of the rate without.
+    RateShare,
+    /// Server CPU per message with something in the way as a share of that without.
+    CpuShare,
+    /// Largest latency of the runs without a disturbance, nanoseconds.
+    MaxWithout,
+    /// Scrapes of monitoring endpoints a second.
+    ScrapeRate,
+    /// TLS handshakes with login a second.
+    HandshakeRate,
+    /// Messages replayed a second.
+    ReplayRate,
 }
 
 /// Which way is good.
@@ -85,10 +109,22 @@ impl Measure {
             Measure::OversleepP99 => "sender_oversleep_p99_ns",
             Measure::Resident => "resident_bytes",
             Measure::ResidentBefore => "resident_before_bytes",
+            Measure::ResidentFilled => "resident_filled_bytes",
             Measure::ResidentPerConnection => "resident_per_connection_bytes",
             Measure::StartToInfo => "start_to_info_ns",
             Measure::StalledShare => "stalled_share",
             Measure::HeldRate => "held_rate_per_s",
+            Measure::ByteRate => "payload_bytes_per_s",
+            Measure::RecoverTime => "start_to_all_messages_ns",
+            Measure::CpuToRecover => "server_cpu_to_all_messages_ns",
+            Measure::ReloadTime => "reload_to_in_force_ns",
+            Measure::P99Share => "p99_with_over_without",
+            Measure::RateShare => "rate_with_over_without",
+            Measure::CpuShare => "cpu_with_over_without",
+            Measure::MaxWithout => "max_without_ns",
+            Measure::ScrapeRate => "scrapes_per_s",
+            Measure::HandshakeRate => "handshakes_per_s",
+            Measure::ReplayRate => "replayed_per_s",
         }
     }
 
@@ -113,10 +149,22 @@ impl Measure {
             Measure::OversleepP99 => "sender woke late p99",
             Measure::Resident => "server memory",
             Measure::ResidentBefore => "server memory, no client",
+            Measure::ResidentFilled => "server memory, filled",
             Measure::ResidentPerConnection => "memory / connection",
             Measure::StartToInfo => "start to INFO",
             Measure::StalledShare => "rate with stalled / without",
             Measure::HeldRate => "highest rate held",
+            Measure::ByteRate => "payload",
+            Measure::RecoverTime => "start to all messages",
+            Measure::CpuToRecover => "server CPU until then",
+            Measure::ReloadTime => "reload to in force",
+            Measure::P99Share => "p99 with / without",
+            Measure::RateShare => "rate with / without",
+            Measure::CpuShare => "server CPU with / without",
+            Measure::MaxWithout => "max without",
+            Measure::ScrapeRate => "scrapes",
+            Measure::HandshakeRate => "handshakes",
+            Measure::ReplayRate => "replayed",
         }
     }
 
@@ -134,6 +182,12 @@ impl Measure {
                 | Measure::StartToInfo
                 | Measure::StalledShare
                 | Measure::HeldRate
+                | Measure::ByteRate
+                | Measure::RecoverTime
+                | Measure::ReloadTime
+                | Measure::P99Share
+                | Measure::RateShare
+                | Measure::CpuShare
         )
     }
 
@@ -145,7 +199,12 @@ impl Measure {
             | Measure::RequestRate
             | Measure::ConnectRate
             | Measure::StalledShare
-            | Measure::HeldRate => Better::Higher,
+            | Measure::HeldRate
+            | Measure::ByteRate
+            | Measure::RateShare
+            | Measure::ScrapeRate
+            | Measure::HandshakeRate
+            | Measure::ReplayRate => Better::Higher,
             _ => Better::Lower,
         }
     }
@@ -154,10 +213,14 @@ impl Measure {
     pub fn show(self, value: f64) -> String {
         match self {
             Measure::CpuPerMillion | Measure::CpuPerThousandConnects => format!("{value:.3} s"),
-            Measure::StalledShare => format!("{value:.3}"),
-            Measure::Resident | Measure::ResidentBefore | Measure::ResidentPerConnection => {
-                show_bytes(value)
+            Measure::StalledShare | Measure::P99Share | Measure::RateShare | Measure::CpuShare => {
+                format!("{value:.3}")
             }
+            Measure::ByteRate => format!("{}/s", show_bytes(value)),
+            Measure::Resident
+            | Measure::ResidentBefore
+            | Measure::ResidentFilled
+            | Measure::ResidentPerConnection => show_bytes(value),
             _ if self.better() == Better::Higher => format!("{}/s", show_count(value)),
             _ => show_nanos(value),
         }
@@ -256,6 +319,7 @@ impl Sample {
             | Measure::DeliverRate
             | Measure::RequestRate
             | Measure::ConnectRate
+            | Measure::ByteRate
             | Measure::HeldRate => self.load_busy >= SATURATED,
             Measure::P50
             | Measure::P90

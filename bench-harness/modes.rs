@@ -4,16 +4,25 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::accounts::AccountsFlags;
 use crate::connect::{ConnectPlan, StartPlan};
-use crate::cores;
 use crate::error::BenchError;
-use crate::latency::{LatencyPlan, Pace, STAMP_BYTES, Schedule, SweepPlan};
-use crate::payload::{VERIFIED_BYTES_MIN, Verify};
+use crate::guarded::GuardedFlags;
+use crate::handshakes::HandshakeFlags;
+use crate::js_kv::JsKvFlags;
+use crate::js_publish::JsPubFlags;
+use crate::js_recover::JsRecoverFlags;
+use crate::js_replay::JsReplayFlags;
+use crate::js_sub::JsSubFlags;
+use crate::latency::{LatencyPlan, Pace, Schedule, SweepPlan};
+use crate::payload::Verify;
+use crate::plans::{
+    positive, publishers, pubsub, queue, request, stalling, traffic, unbatched, wildcard,
+};
 use crate::publish::Amount;
 use crate::quantity;
-use crate::request::RequestPlan;
-use crate::subscribe::Share;
-use crate::traffic::{Conduct, Interest, PublisherPlan, SubscriberPlan, TrafficPlan};
+use crate::reload::ReloadFlags;
+use crate::scrape::ScrapeFlags;
 use crate::workload::{Work, Workload};
 
 /// How much is sent, and how.
@@ -170,6 +179,26 @@ pub enum Mode {
         #[arg(long, default_value_t = 10)]
         starts: usize,
     },
+    /// Start and memory with many accounts (with --spawn)
+    Accounts(AccountsFlags),
+    /// Publishes into JetStream streams, each acknowledged
+    JsPub(JsPubFlags),
+    /// JetStream streams filled and read from the beginning
+    JsSub(JsSubFlags),
+    /// Puts, gets or a watch of a key-value bucket
+    JsKv(JsKvFlags),
+    /// Start after kill -9 with a full stream (with --spawn)
+    JsRecover(JsRecoverFlags),
+    /// Live traffic while a stream is replayed
+    JsReplay(JsReplayFlags),
+    /// Live traffic while the monitoring is scraped
+    Scrape(ScrapeFlags),
+    /// Live traffic while the configuration is reloaded (with --spawn)
+    Reload(ReloadFlags),
+    /// Live traffic while others shake hands over TLS (with --tls-ca)
+    Handshakes(HandshakeFlags),
+    /// Permissions or an import, over the plain path (with --spawn)
+    Guarded(GuardedFlags),
 }
 
 impl Mode {
@@ -232,6 +261,16 @@ impl Mode {
                 let plan = StartPlan { starts: positive("--starts", *starts)? };
                 (format!("start, median of {starts}"), Work::Start(plan))
             }
+            Mode::Accounts(flags) => flags.work()?,
+            Mode::JsPub(flags) => flags.work()?,
+            Mode::JsSub(flags) => flags.work()?,
+            Mode::JsKv(flags) => flags.work()?,
+            Mode::JsRecover(flags) => flags.work()?,
+            Mode::JsReplay(flags) => flags.work()?,
+            Mode::Scrape(flags) => flags.work()?,
+            Mode::Reload(flags) => flags.work()?,
+            Mode::Handshakes(flags) => flags.work()?,
+            Mode::Guarded(flags) => flags.work()?,
         };
         Ok(Workload { title: what, work })
     }
@@ -277,11 +316,7 @@ pub struct LatencyFlags {
 
 impl LatencyFlags {
     fn work(&self) -> Result<(String, Work), BenchError> {
-        if self.size < STAMP_BYTES {
-            let text = format!("--size must be at least {STAMP_BYTES}: it carries a time stamp");
-            return Err(BenchError::Usage(text));
-        }
-        let rate = positive("--rate", self.rate as usize)? as f64;
+        let (rate, steady) = (self.rate, LatencyPlan::steady(self.rate, self.size, self.subs)?);
         let (schedule, when) = match (self.burst, self.every) {
             (Some(messages), Some(every)) if !every.is_zero() => {
                 let messages = positive("--burst", messages as usize)? as u64;
@@ -290,22 +325,20 @@ impl LatencyFlags {
             (Some(_), _) => {
                 return Err(BenchError::Usage("--every must be longer than nothing".to_string()));
             }
-            (None, _) => (Schedule::Steady { rate }, format!("{}/s", self.rate)),
+            (None, _) => (steady.schedule, format!("{rate}/s")),
         };
-        let usual = if cores::usable() >= 4 { Pace::Spin } else { Pace::Sleep };
         let latency = LatencyPlan {
             schedule,
-            pace: self.pace.unwrap_or(usual),
-            size: self.size,
-            subscribers: positive("--subs", self.subs)?,
+            pace: self.pace.unwrap_or(steady.pace),
             duration: self.duration,
             warmup: self.warmup,
+            ..steady
         };
         let whom = format!("1 → {}, {} B", self.subs, self.size);
         if self.sweep {
             let p99_max = self.p99;
             let what = format!("highest rate with p99 ≤ {p99_max:?}, {whom}");
-            let rates = (rate, positive("--rate-max", self.rate_max as usize)? as f64);
+            let rates = (rate as f64, positive("--rate-max", self.rate_max as usize)? as f64);
             return Ok((what, Work::Sweep(SweepPlan { latency, rates, p99_max })));
         }
         Ok((format!("latency at {when}, {whom}"), Work::Latency(latency)))
@@ -313,11 +346,11 @@ impl LatencyFlags {
 }
 
 impl Load {
-    fn amount(&self) -> Amount {
+    pub fn amount(&self) -> Amount {
         self.msgs.map_or(Amount::Time(self.duration), Amount::Messages)
     }
 
-    fn verify(&self) -> Verify {
+    pub fn verify(&self) -> Verify {
         if self.verify { Verify::Content } else { Verify::Count }
     }
 
@@ -327,163 +360,10 @@ impl Load {
     }
 }
 
-fn positive(flag: &str, number: usize) -> Result<usize, BenchError> {
-    if number == 0 {
-        return Err(BenchError::Usage(format!("{flag} must be at least 1")));
-    }
-    Ok(number)
-}
-
-fn traffic(
-    load: &Load,
-    publishers: Vec<PublisherPlan>,
-    subscribers: Vec<SubscriberPlan>,
-) -> Result<TrafficPlan, BenchError> {
-    if load.verify && load.size < VERIFIED_BYTES_MIN {
-        let text = format!("--verify needs --size of at least {VERIFIED_BYTES_MIN}");
-        return Err(BenchError::Usage(text));
-    }
-    let batch = load.batch.map(|batch| positive("--batch", batch as usize)).transpose()?;
-    let rate = load.rate.map(|rate| positive("--rate", rate as usize)).transpose()?;
-    let readers = load.readers.map(|readers| positive("--readers", readers)).transpose()?;
-    Ok(TrafficPlan {
-        publishers,
-        subscribers,
-        amount: load.amount(),
-        warmup: Amount::Time(load.warmup),
-        size: load.size,
-        batch,
-        rate: rate.map(|rate| rate as f64),
-        verify: load.verify(),
-        share: Share::All,
-        readers,
-    })
-}
-
-fn publishers(
-    count: usize,
-    subjects: Subjects,
-    copies: u64,
-) -> Result<Vec<PublisherPlan>, BenchError> {
-    let publisher =
-        |index| PublisherPlan { subjects: vec![subject(index, subjects)], connections: 1, copies };
-    Ok((0..positive("--pubs", count)?).map(publisher).collect())
-}
-
-fn subject(index: usize, subjects: Subjects) -> String {
-    match subjects {
-        Subjects::Shared => "bench".to_string(),
-        Subjects::Own => format!("bench.{index}"),
-    }
-}
-
-fn listener(subject: String, group: Option<&str>) -> SubscriberPlan {
-    let interest = Interest { subject, group: group.map(str::to_string) };
-    SubscriberPlan { interests: vec![interest], conduct: Conduct::Reads }
-}
-
-fn pubsub(
-    load: &Load,
-    pubs: usize,
-    subs: usize,
-    subjects: Subjects,
-) -> Result<TrafficPlan, BenchError> {
-    positive("--subs", subs)?;
-    let mut publishers = publishers(pubs, subjects, subs as u64)?;
-    if subjects == Subjects::Own {
-        for (index, publisher) in publishers.iter_mut().enumerate() {
-            publisher.copies = (0..subs).filter(|sub| sub % pubs == index).count() as u64;
-        }
-    }
-    let subscribers = (0..subs).map(|sub| listener(subject(sub % pubs, subjects), None)).collect();
-    traffic(load, publishers, subscribers)
-}
-
-fn queue(load: &Load, pubs: usize, subs: usize) -> Result<TrafficPlan, BenchError> {
-    positive("--subs", subs)?;
-    let publishers = publishers(pubs, Subjects::Shared, 1)?;
-    let member = |_| listener(subject(0, Subjects::Shared), Some("group"));
-    let plan = traffic(load, publishers, (0..subs).map(member).collect())?;
-    Ok(TrafficPlan { share: Share::Some, ..plan })
-}
-
-fn wildcard(load: &Load, subscriptions: u64, subs: usize) -> Result<TrafficPlan, BenchError> {
-    positive("--subscriptions", subscriptions as usize)?;
-    positive("--subs", subs)?;
-    let mut subscribers =
-        vec![SubscriberPlan { interests: Vec::new(), conduct: Conduct::Reads }; subs];
-    for index in 0..subscriptions {
-        let interest = Interest { subject: format!("bench.{index}.*"), group: None };
-        subscribers[index as usize % subs].interests.push(interest);
-    }
-    let mut subjects: Vec<String> =
-        (0..subscriptions).map(|index| format!("bench.{index}.x")).collect();
-    shuffle(&mut subjects);
-    let publisher = PublisherPlan { subjects, connections: 1, copies: 1 };
-    let share = if subs > 1 { Share::Some } else { Share::All };
-    Ok(TrafficPlan { share, ..traffic(load, vec![publisher], subscribers)? })
-}
-
-/// The same disorder each time: neighbours in the index are not neighbours in time.
-fn shuffle(items: &mut [String]) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for last in (1..items.len()).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        items.swap(last, (state % (last as u64 + 1)) as usize);
-    }
-}
-
-fn unbatched(load: &Load, conns: usize, subs: usize) -> Result<TrafficPlan, BenchError> {
-    let publisher = PublisherPlan {
-        subjects: vec![subject(0, Subjects::Shared)],
-        connections: positive("--conns", conns)?,
-        copies: subs as u64,
-    };
-    let load = Load { batch: Some(1), rate: load.rate.or(Some(100_000)), ..load.clone() };
-    let subscribers = (0..subs).map(|_| listener(subject(0, Subjects::Shared), None)).collect();
-    traffic(&load, vec![publisher], subscribers)
-}
-
-fn stalling(load: &Load, subs: usize, stalled: usize) -> Result<Work, BenchError> {
-    if stalled == 0 || stalled >= subs {
-        return Err(BenchError::Usage("--stalled must be at least 1 and below --subs".to_string()));
-    }
-    let without = pubsub(load, 1, subs - stalled, Subjects::Shared)?;
-    let mut with = without.clone();
-    // First to subscribe: a server that serves subscribers in order meets them first.
-    for _ in 0..stalled {
-        let mut plan = listener(subject(0, Subjects::Shared), None);
-        plan.conduct = Conduct::Stalls;
-        with.subscribers.insert(0, plan);
-    }
-    Ok(Work::Stalled { without, with })
-}
-
-fn request(
-    load: &Load,
-    requesters: usize,
-    responders: usize,
-    in_flight: usize,
-) -> Result<RequestPlan, BenchError> {
-    if load.rate.is_some() || load.batch.is_some() || load.verify {
-        let text = "request takes no --rate, --batch or --verify: replies set the pace";
-        return Err(BenchError::Usage(text.to_string()));
-    }
-    Ok(RequestPlan {
-        requesters: positive("--requesters", requesters)?,
-        responders: positive("--responders", responders)?,
-        in_flight: positive("--in-flight", in_flight)?,
-        amount: load.amount(),
-        warmup: Amount::Time(load.warmup),
-        size: load.size,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traffic::TrafficPlan;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
@@ -545,6 +425,12 @@ mod tests {
             "latency --burst 5",
             "latency --burst 5 --every 0ms",
             "latency --sweep --burst 5 --every 1ms",
+            "js-pub --window 0",
+            "js-sub --cold --storage memory",
+            "js-recover --msgs 10 --subjects 11",
+            "js-kv put --keys 0",
+            "scrape --conns 0",
+            "handshakes --handshakes 0",
         ] {
             assert!(matches!(work(line), Err(BenchError::Usage(_))), "{line}");
         }

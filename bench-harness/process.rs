@@ -64,6 +64,11 @@ impl ProcessProbe {
 }
 
 impl CpuReading {
+    /// CPU time used since the process began, to 10 ms.
+    pub fn total(&self) -> Duration {
+        Duration::from_millis(self.ticks * 1000 / TICKS_PER_SECOND)
+    }
+
     /// CPU time used since `earlier`.
     pub fn since(&self, earlier: &CpuReading) -> Duration {
         let ended = earlier.threads.keys().any(|thread| !self.threads.contains_key(thread));

@@ -22,7 +22,7 @@ th:first-child,td:first-child{text-align:left}
 svg{display:block;max-width:100%;height:auto;margin:1rem 0}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}
 svg .grid{stroke:var(--line)}svg .soft{fill:var(--soft)}
-pre{overflow-x:auto;font-size:.85rem}";
+pre,.wide{overflow-x:auto}pre{font-size:.85rem}";
 
 /// Builds the page. `summary` is the table of a suite, if there was one.
 pub fn page(
@@ -55,11 +55,11 @@ pub fn page(
     for comparison in comparisons {
         html.push_str(&section(comparison, rules));
     }
-    html.push_str("<h2>Machine</h2><table>");
+    html.push_str("<h2>Machine</h2><div class=\"wide\"><table>");
     for (name, value) in &fingerprint.rows {
         html.push_str(&format!("<tr><td>{name}</td><td>{}</td></tr>", escaped(value)));
     }
-    html.push_str("</table></html>\n");
+    html.push_str("</table></div></html>\n");
     html
 }
 
@@ -105,7 +105,7 @@ fn section(comparison: &Comparison, rules: &Rules) -> String {
 }
 
 fn table(comparison: &Comparison, rules: &Rules) -> String {
-    let mut html = "<table><tr><th>quantity</th>".to_string();
+    let mut html = "<div class=\"wide\"><table><tr><th>quantity</th>".to_string();
     for (index, column) in comparison.columns.iter().enumerate() {
         html.push_str(&format!(
             "<th>{}</th><th class=\"soft\">spread</th>",
@@ -133,7 +133,7 @@ fn table(comparison: &Comparison, rules: &Rules) -> String {
         }
         html.push_str("</tr>");
     }
-    html + "</table>"
+    html + "</table></div>"
 }
 
 fn share(comparison: &Comparison, index: usize, measure: Measure, rules: &Rules) -> String {
@@ -183,7 +183,8 @@ mod tests {
         for loads in ["http:", "https:", "src=", "url("] {
             assert!(!page.contains(loads), "{loads}");
         }
-        for tag in ["svg", "table", "style", "pre"] {
+        assert_eq!(page.matches("<table").count(), page.matches("class=\"wide\"><table").count());
+        for tag in ["svg", "table", "style", "pre", "div"] {
             let open = page.matches(&format!("<{tag}")).count();
             assert_eq!(open, page.matches(&format!("</{tag}>")).count(), "{tag}");
         }

@@ -1,28 +1,33 @@
-//! Request and reply: one at a time, or many in flight.
+//! Request and reply: one at a time, or many in flight. The replies come from responders of our
+//! own, or from the server itself (acknowledged publishes and direct gets of JetStream).
 //!
 //! Every request carries its own reply subject below the requester's inbox, as clients do. A round
-//! trip is timed from the write that carries the request to the read that brings the reply.
+//! trip is timed from the write that carries the request to the read that brings the reply. A reply
+//! that is not what was asked for ends the run.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
+use memchr::memmem;
 
 use crate::cores::Placement;
 use crate::crew::{Crew, Sender};
 use crate::error::{BenchError, Role};
 use crate::interrupt;
+use crate::lines::{number, put_number, put_publish};
 use crate::measure::{Measure, Sample, latency_histogram};
 use crate::payload;
 use crate::progress::Progress;
 use crate::publish::Amount;
 use crate::server::Server;
-use crate::session::{Inbox, Session, Sink, Turn};
+use crate::session::{Inbox, Login, Session, Sink, Turn};
 use crate::stage::{Counter, Phase, Stage};
-use crate::wire::Frame;
+use crate::traffic::part_of;
+use crate::wire::{Frame, shown};
 
-const SUBJECT: &str = "bench.request";
+/// Where our own responders listen.
+pub const SUBJECT: &str = "bench.request";
 const GROUP: &str = "responders";
 /// Room for subjects and sizes beside the payload.
 const FRAME_EXTRA: usize = 512;
@@ -42,6 +47,35 @@ pub struct RequestPlan {
     pub warmup: Amount,
     /// Payload bytes of request and reply.
     pub size: usize,
+    /// Where the requests go, in turn.
+    pub subjects: Arc<[String]>,
+    /// What a reply must be.
+    pub reply: Reply,
+    /// Who the requesters and the responders are; `None` as the endpoint says.
+    pub logins: [Option<Login>; 2],
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// Whatever a responder sends.
+    Any,
+    /// The acknowledgement of a publish into a stream.
+    PubAck,
+    /// A stored message (direct get).
+    Stored,
+}
+
+impl Reply {
+    // spec/jetstream.md: a PubAck is JSON, with `error` when the message was not stored; a direct
+    // get that finds nothing, and a subject that nobody listens to, answer with a status line.
+    fn accepts(self, body: &[u8]) -> bool {
+        match self {
+            Reply::Any => !body.starts_with(b"NATS/1.0 503"),
+            Reply::PubAck => body.starts_with(b"{") && memmem::find(body, b"\"error\"").is_none(),
+            Reply::Stored => body.starts_with(b"NATS/1.0\r\n"),
+        }
+    }
 }
 
 impl RequestPlan {
@@ -55,10 +89,31 @@ impl RequestPlan {
         placement: &Placement,
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
+        let mut sample = self.run_judged(server, placement, progress, |_| Ok(()))?;
+        for (measure, _) in &mut sample.values {
+            if *measure == Measure::PublishRate {
+                *measure = Measure::RequestRate;
+            }
+        }
+        Ok(sample)
+    }
+
+    /// Runs it once and lets `judge` look at the end; counts stand as published messages.
+    ///
+    /// # Errors
+    /// As [`RequestPlan::run`].
+    pub fn run_judged(
+        &self,
+        server: &mut Server,
+        placement: &Placement,
+        progress: &Progress,
+        judge: impl FnOnce(&Crew) -> Result<(), BenchError>,
+    ) -> Result<Sample, BenchError> {
         let mut crew = Crew::new(placement);
         for _ in 0..self.responders {
             interrupt::check()?;
-            let lines = format!("SUB {SUBJECT} {GROUP} 1\r\n");
+            let subject = &self.subjects[0];
+            let lines = format!("SUB {subject} {GROUP} 1\r\n");
             let inbox = self.open(server, Role::Responder, &lines, &mut crew)?;
             let size = self.size;
             crew.spawn(move |stage| respond(inbox, size, stage));
@@ -73,12 +128,7 @@ impl RequestPlan {
             let requester = Requester::new(self, index, inbox, counter, Arc::clone(&latencies));
             crew.spawn(move |stage| requester.run(stage));
         }
-        let mut sample = crew.run(server, progress, |_| Ok(()));
-        for (measure, _) in &mut sample.values {
-            if *measure == Measure::PublishRate {
-                *measure = Measure::RequestRate;
-            }
-        }
+        let mut sample = crew.run(server, progress, judge);
         let latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
         sample.put_latencies(latencies.clone());
         Ok(sample)
@@ -91,12 +141,13 @@ impl RequestPlan {
         lines: &str,
         crew: &mut Crew,
     ) -> Result<Inbox, BenchError> {
-        let mut session = Session::open(&server.endpoint, role)?;
+        let login = self.logins[usize::from(role == Role::Responder)].as_ref();
+        let mut session = Session::open(&server.endpoint.as_user(login), role)?;
         session.greeting.check_size(self.size)?;
         session.write(lines.as_bytes())?;
         session.flush()?;
         crew.closers.push(session.closer()?);
-        Ok(Inbox::new(session.into_stream(), role, self.size + FRAME_EXTRA))
+        Ok(Inbox::new(session.into_channel(), role, self.size + FRAME_EXTRA))
     }
 }
 
@@ -116,43 +167,8 @@ fn respond(mut inbox: Inbox, size: usize, stage: &Stage) -> Result<(), BenchErro
         if inbox.turn(&mut replies)? == Turn::End {
             return closed(Role::Responder, stage);
         }
-        send(&inbox, Role::Responder, &mut replies.out)?;
+        inbox.send(&mut replies.out)?;
     }
-    Ok(())
-}
-
-/// `PUB <word> [word] <size>` and the body.
-fn put_publish(out: &mut Vec<u8>, words: &[&[u8]], body: &[u8]) {
-    out.extend_from_slice(b"PUB");
-    for word in words {
-        out.push(b' ');
-        out.extend_from_slice(word);
-    }
-    out.push(b' ');
-    put_number(out, body.len() as u64);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Decimal digits without an allocation.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return out.extend_from_slice(&digits[at..]);
-        }
-    }
-}
-
-fn send(inbox: &Inbox, role: Role, out: &mut Vec<u8>) -> Result<(), BenchError> {
-    let mut stream = inbox.stream();
-    stream.write_all(out).map_err(|source| BenchError::Connection { role, source })?;
-    out.clear();
     Ok(())
 }
 
@@ -168,6 +184,10 @@ struct Requester {
     in_flight: usize,
     body: Vec<u8>,
     inbox_name: String,
+    subjects: Arc<[String]>,
+    /// Index of the next request's subject.
+    next: usize,
+    reply: Reply,
     latencies: Arc<Mutex<Histogram<u64>>>,
 }
 
@@ -182,6 +202,9 @@ struct Flight {
     done: u64,
     /// Set when a reply names a token that is not under way.
     stray: bool,
+    reply: Reply,
+    /// The first reply that was not what was asked for.
+    refused: Option<String>,
     inbox_bytes: usize,
     record: Option<Histogram<u64>>,
 }
@@ -200,14 +223,13 @@ impl Sink for Flight {
         };
         self.free.push(slot);
         self.done += 1;
+        if !self.reply.accepts(frame.body) {
+            self.refused.get_or_insert_with(|| shown(frame.body));
+        }
         if let Some(latencies) = &mut self.record {
             latencies.saturating_record((self.arrived - sent_at).as_nanos() as u64);
         }
     }
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 impl Requester {
@@ -218,10 +240,7 @@ impl Requester {
         counter: Arc<Counter>,
         latencies: Arc<Mutex<Histogram<u64>>>,
     ) -> Requester {
-        let part = |amount| match amount {
-            Amount::Messages(all) => Amount::Messages((all / plan.requesters as u64).max(1)),
-            time => time,
-        };
+        let part = |amount| part_of(amount, plan.requesters as u64, index as u64);
         Requester {
             inbox,
             counter,
@@ -229,6 +248,9 @@ impl Requester {
             in_flight: plan.in_flight,
             body: payload::plain(plan.size),
             inbox_name: format!("_INBOX.bench{index}."),
+            subjects: Arc::clone(&plan.subjects),
+            next: plan.subjects.len() / plan.requesters * index,
+            reply: plan.reply,
             latencies,
         }
     }
@@ -241,6 +263,8 @@ impl Requester {
             arrived: Instant::now(),
             done: 0,
             stray: false,
+            reply: self.reply,
+            refused: None,
             inbox_bytes: self.inbox_name.len(),
             record: None,
         };
@@ -288,6 +312,10 @@ impl Requester {
             if self.inbox.turn(flight)? == Turn::End {
                 return closed(Role::Requester, stage);
             }
+            if let Some(text) = flight.refused.take() {
+                let subject = self.subjects[0].clone();
+                return Err(BenchError::Refused { subject, text });
+            }
             if flight.stray {
                 let text = "a reply that nobody asked for".to_string();
                 return Err(BenchError::ServerSaid { role: Role::Requester, text });
@@ -298,7 +326,7 @@ impl Requester {
     }
 
     fn request(
-        &self,
+        &mut self,
         count: u64,
         flight: &mut Flight,
         out: &mut Vec<u8>,
@@ -315,9 +343,10 @@ impl Requester {
             reply.clear();
             reply.extend_from_slice(self.inbox_name.as_bytes());
             put_number(&mut reply, token);
-            put_publish(out, &[SUBJECT.as_bytes(), &reply], &self.body);
+            put_publish(out, &[self.subjects[self.next].as_bytes(), &reply], &self.body);
+            self.next = (self.next + 1) % self.subjects.len();
         }
-        send(&self.inbox, Role::Requester, out)
+        self.inbox.send(out)
     }
 }
 
@@ -326,14 +355,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_lines_are_written_as_the_protocol_wants() {
-        let mut out = Vec::new();
-        put_publish(&mut out, &[b"a", b"_INBOX.x.0"], b"hi");
-        put_publish(&mut out, &[b"b"], b"");
-        assert_eq!(out, b"PUB a _INBOX.x.0 2\r\nhi\r\nPUB b 0\r\n\r\n");
-        let mut digits = Vec::new();
-        put_number(&mut digits, u64::MAX);
-        assert_eq!(number(&digits), Some(u64::MAX));
-        assert_eq!(number(b"x"), None);
+    fn only_what_was_asked_for_is_a_reply() {
+        assert!(Reply::PubAck.accepts(b"{\"stream\":\"S\",\"seq\":9}"));
+        let full = b"{\"error\":{\"code\":503,\"err_code\":10077},\"stream\":\"S\",\"seq\":0}";
+        assert!(!Reply::PubAck.accepts(full));
+        assert!(!Reply::PubAck.accepts(b"NATS/1.0 503\r\n\r\n"), "no stream listens");
+        assert!(Reply::Stored.accepts(b"NATS/1.0\r\nNats-Sequence: 1\r\n\r\nx"));
+        assert!(!Reply::Stored.accepts(b"NATS/1.0 404 Message Not Found\r\n\r\n"));
+        assert!(Reply::Any.accepts(b""));
+        assert!(!Reply::Any.accepts(b"NATS/1.0 503\r\n\r\n"), "nobody answers");
     }
 }

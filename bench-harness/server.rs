@@ -1,36 +1,20 @@
 //! The server under load: one that runs already, or a program that we start and always stop.
 //!
-//! A spawned server listens on a free port of 127.0.0.1. Its port comes from its log line or from
-//! its ports file, whichever is there first. Dropping [`Server`] ends the process, also on a panic
-//! or after Ctrl-C.
+//! A spawned server listens on a free port of 127.0.0.1, with its files in a folder of its own. What
+//! a work needs of it (streams, a configuration, monitoring) is its [`Outfit`].
 
-use std::collections::VecDeque;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
-
+use crate::channel::Trust;
 use crate::cores::Placement;
 use crate::error::{BenchError, Role};
-use crate::interrupt;
 use crate::process::ProcessProbe;
+use crate::program::{Ending, Launch, Program, Scratch};
 use crate::session::{Endpoint, Login, Session};
-
-/// How long a program may take to say where it listens.
-const START_WAIT: Duration = Duration::from_secs(10);
-/// How long it may take to end after SIGTERM before SIGKILL follows.
-const STOP_WAIT: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(1);
-/// Lines of its log that are kept for error messages.
-const LOG_LINES_MAX: usize = 20;
-/// nats-server's start-up line; Corewire prints the same.
-const LISTEN_MARK: &str = "Listening for client connections on ";
 
 /// A server as named on the command line.
 #[derive(Debug, Clone)]
@@ -39,6 +23,44 @@ pub struct ServerSpec {
     pub label: String,
     /// Where it is or how to start it.
     pub origin: Origin,
+    /// Certificates to trust; `None` speaks plain TCP.
+    pub trust: Option<Trust>,
+    /// What the work needs of it.
+    pub outfit: Outfit,
+}
+
+/// What a work needs of a server, beyond what its own flags say. Only a server that we start can be
+/// given any of it.
+#[derive(Debug, Clone, Default)]
+pub struct Outfit {
+    /// Whether it keeps streams: `-js -sd`, in its own folder, unless its flags name one.
+    pub store: Store,
+    /// Text of its configuration file.
+    pub config: Option<Arc<str>>,
+    /// Whether it serves monitoring: `-m` with a free port.
+    pub monitor: Monitor,
+    /// Who the load is there; `None` as its flags say.
+    pub login: Option<Login>,
+}
+
+/// Whether a server keeps streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Store {
+    /// No JetStream.
+    #[default]
+    None,
+    /// JetStream with a folder of its own.
+    Folder,
+}
+
+/// Whether a server serves monitoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Monitor {
+    /// No port.
+    #[default]
+    Off,
+    /// A free port.
+    On,
 }
 
 /// Where a server comes from.
@@ -61,6 +83,16 @@ pub enum Origin {
 }
 
 impl ServerSpec {
+    /// A server that nothing special is wanted of.
+    pub fn new(label: String, origin: Origin) -> ServerSpec {
+        ServerSpec { label, origin, trust: None, outfit: Outfit::default() }
+    }
+
+    /// The same server, ready for a work.
+    pub fn fitted(&self, outfit: Outfit) -> ServerSpec {
+        ServerSpec { outfit, ..self.clone() }
+    }
+
     /// Reads `[label=]nats://host:port` or `[label=]program [flags…]`.
     ///
     /// # Errors
@@ -74,7 +106,7 @@ impl ServerSpec {
         if rest.contains("://") {
             let endpoint = Endpoint::parse(rest)?;
             let label = named(&endpoint.address);
-            return Ok(ServerSpec { label, origin: Origin::Running { endpoint, pid: None } });
+            return Ok(ServerSpec::new(label, Origin::Running { endpoint, pid: None }));
         }
         let mut words = rest.split_whitespace().map(str::to_string);
         let Some(program) = words.next() else {
@@ -82,7 +114,7 @@ impl ServerSpec {
         };
         let path = PathBuf::from(program);
         let label = named(path.file_name().and_then(|name| name.to_str()).unwrap_or("server"));
-        Ok(ServerSpec { label, origin: Origin::Program { path, flags: words.collect() } })
+        Ok(ServerSpec::new(label, Origin::Program { path, flags: words.collect() }))
     }
 }
 
@@ -95,8 +127,10 @@ pub struct Server {
     pub endpoint: Endpoint,
     /// Its version, as INFO said; unknown after [`Server::launch`].
     pub version: Option<String>,
-    probe: Option<ProcessProbe>,
-    process: Option<Process>,
+    /// `host:port` of its monitoring, if it was asked for.
+    pub monitor: Option<String>,
+    pid: Option<u32>,
+    program: Option<Program>,
 }
 
 impl Server {
@@ -107,10 +141,7 @@ impl Server {
     /// Program missing, ended at once, or silent about its port; the message carries its log.
     pub fn start(spec: &ServerSpec, placement: &Placement) -> Result<Server, BenchError> {
         let mut server = Server::launch(spec, placement)?;
-        if let Some(process) = &mut server.process {
-            server.endpoint.address = process.wait_for_address(&server.label)?;
-        }
-        server.version = Some(Session::open(&server.endpoint, Role::Idler)?.greeting.version);
+        server.greet()?;
         Ok(server)
     }
 
@@ -120,33 +151,130 @@ impl Server {
     /// Program missing.
     pub fn launch(spec: &ServerSpec, placement: &Placement) -> Result<Server, BenchError> {
         let label = spec.label.clone();
-        match &spec.origin {
+        let (trust, outfit) = (spec.trust.clone(), &spec.outfit);
+        let (path, flags) = match &spec.origin {
+            Origin::Running { .. } if outfit.config.is_some() => {
+                let text = "this mode writes a configuration of its own: use --spawn PROGRAM";
+                return Err(BenchError::Usage(text.to_string()));
+            }
             Origin::Running { endpoint, pid } => {
-                let (endpoint, probe) = (endpoint.clone(), pid.map(ProcessProbe::new));
-                Ok(Server { label, endpoint, version: None, probe, process: None })
+                let endpoint = Endpoint { trust, ..endpoint.clone() };
+                let (version, monitor, program) = (None, None, None);
+                return Ok(Server { label, endpoint, version, monitor, pid: *pid, program });
             }
-            Origin::Program { path, flags } => {
-                let process = Process::spawn(path, flags, placement)?;
-                let endpoint = Endpoint { address: String::new(), login: login_of(flags) };
-                let probe = Some(ProcessProbe::new(process.child.id()));
-                let process = Some(process);
-                Ok(Server { label, endpoint, version: None, probe, process })
-            }
-        }
+            Origin::Program { path, flags } => (path.clone(), flags.clone()),
+        };
+        let failed = |source| BenchError::Spawn { path: path.clone(), source };
+        let login = outfit.login.clone().or_else(|| login_of(&flags));
+        let scratch = Scratch::new().map_err(failed)?;
+        let (flags, monitor) = outfit.dress(flags, &scratch)?;
+        let launch = Launch { label: label.clone(), path, flags, placement: placement.clone() };
+        let program = Program::start(launch, scratch)?;
+        let endpoint = Endpoint { address: String::new(), login, trust };
+        let pid = Some(program.id());
+        Ok(Server { label, endpoint, version: None, monitor, pid, program: Some(program) })
     }
 
-    /// Reads the server's CPU time and memory; `None` for a server we did not start.
+    fn greet(&mut self) -> Result<(), BenchError> {
+        if let Some(program) = &mut self.program {
+            self.endpoint.address = program.wait_for_address()?;
+        }
+        self.version = Some(Session::open(&self.endpoint, Role::Idler)?.greeting.version);
+        Ok(())
+    }
+
+    /// Reads the server's CPU time and memory; `None` for a server whose process is not known.
     pub fn probe(&self) -> Option<ProcessProbe> {
-        self.probe
+        self.pid.map(ProcessProbe::new)
     }
 
     /// Fails when a spawned server has ended by itself.
     pub fn check_alive(&mut self) -> Result<(), BenchError> {
-        match &mut self.process {
-            Some(process) => process.check_alive(&self.label),
-            None => Ok(()),
-        }
+        self.program.as_mut().map_or(Ok(()), Program::check_alive)
     }
+
+    /// The process that we have started.
+    ///
+    /// # Errors
+    /// [`BenchError::Usage`] for a server that ran already.
+    pub fn program(&mut self) -> Result<&mut Program, BenchError> {
+        let text = format!("{}: this mode starts its own server: use --spawn", self.label);
+        self.program.as_mut().ok_or(BenchError::Usage(text))
+    }
+
+    /// Stops it, lets the kernel forget its files, and starts it again.
+    ///
+    /// # Errors
+    /// As [`Server::start`], and for a server that ran already.
+    pub fn restart_cold(&mut self) -> Result<(), BenchError> {
+        if !self.program()?.scratch().path(STORE_FOLDER).exists() {
+            let text = "cold reading needs the store folder of corewire-bench: leave -sd away";
+            return Err(BenchError::Usage(text.to_string()));
+        }
+        self.restart(Ending::Stopped).map(|_| ())
+    }
+
+    /// Kills it and starts it again; returns the moment of the start.
+    ///
+    /// # Errors
+    /// As [`Server::start`], and for a server that ran already.
+    pub fn kill_and_start(&mut self) -> Result<Instant, BenchError> {
+        self.restart(Ending::Killed)
+    }
+
+    fn restart(&mut self, ending: Ending) -> Result<Instant, BenchError> {
+        let program = self.program()?;
+        let started = program.restart(ending)?;
+        self.pid = Some(program.id());
+        self.greet()?;
+        Ok(started)
+    }
+}
+
+impl Outfit {
+    /// The flags with everything that the outfit adds, and where monitoring listens.
+    fn dress(
+        &self,
+        mut flags: Vec<String>,
+        scratch: &Scratch,
+    ) -> Result<(Vec<String>, Option<String>), BenchError> {
+        let mut add = |words: &[&str]| flags.extend(words.iter().map(|word| word.to_string()));
+        if let Some(text) = &self.config {
+            let path = scratch.path(CONFIG_FILE);
+            let source = fs::write(&path, text.as_bytes());
+            source.map_err(|source| BenchError::Output { path: path.clone(), source })?;
+            add(&["-c", &path.to_string_lossy()]);
+        }
+        let monitor = match self.monitor {
+            Monitor::Off => None,
+            Monitor::On => {
+                let port = free_port()?.to_string();
+                add(&["-m", &port]);
+                Some(format!("127.0.0.1:{port}"))
+            }
+        };
+        if self.store == Store::Folder && !names_store(&flags) {
+            let folder = scratch.path(STORE_FOLDER).to_string_lossy().into_owned();
+            flags.extend(["-js".to_string(), "-sd".to_string(), folder]);
+        }
+        Ok((flags, monitor))
+    }
+}
+
+/// Name of the configuration that an [`Outfit`] writes.
+pub const CONFIG_FILE: &str = "bench.conf";
+const STORE_FOLDER: &str = "store";
+
+/// A port that nobody listens on. Another process may take it meanwhile; the start fails then.
+pub fn free_port() -> Result<u16, BenchError> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn names_store(flags: &[String]) -> bool {
+    flags.iter().any(|flag| {
+        let name = flag.split('=').next().unwrap_or(flag);
+        matches!(name.trim_start_matches('-'), "sd" | "store_dir")
+    })
 }
 
 /// Credentials among a program's flags: the load logs in with the same.
@@ -159,166 +287,6 @@ fn login_of(flags: &[String]) -> Option<Login> {
         return Some(Login::Token(token));
     }
     Some(Login::Password { user: value("user")?, password: value("pass")? })
-}
-
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    log: Arc<Mutex<Log>>,
-    reader: Option<JoinHandle<()>>,
-    ports_dir: PathBuf,
-}
-
-/// What the log has said so far.
-#[derive(Debug, Default)]
-struct Log {
-    tail: VecDeque<String>,
-    address: Option<String>,
-}
-
-impl Process {
-    fn spawn(path: &Path, flags: &[String], placement: &Placement) -> Result<Process, BenchError> {
-        let failed = |source| BenchError::Spawn { path: path.to_path_buf(), source };
-        let ports_dir = fresh_dir().map_err(failed)?;
-        let mut command = Command::new(path);
-        if !names_port(flags) {
-            command.args(["-a", "127.0.0.1", "-p", "-1"]);
-        }
-        command.arg("--ports_file_dir").arg(&ports_dir).args(flags);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let spawned = placement.as_server(|| command.spawn()).and_then(|got| got.map_err(failed));
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(error) => {
-                // The directory is empty: nothing is lost if it stays.
-                let _ = fs::remove_dir(&ports_dir);
-                return Err(error);
-            }
-        };
-        let log = Arc::new(Mutex::new(Log::default()));
-        let reader = child.stderr.take().map(|stderr| {
-            let log = Arc::clone(&log);
-            thread::spawn(move || follow(BufReader::new(stderr), &log))
-        });
-        Ok(Process { child, log, reader, ports_dir })
-    }
-
-    fn wait_for_address(&mut self, label: &str) -> Result<String, BenchError> {
-        let begun = Instant::now();
-        loop {
-            interrupt::check()?;
-            let logged = self.log.lock().unwrap_or_else(PoisonError::into_inner).address.clone();
-            if let Some(address) = logged.or_else(|| ports_file(&self.ports_dir)) {
-                return Ok(address);
-            }
-            self.check_alive(label)?;
-            if begun.elapsed() > START_WAIT {
-                let log = self.log_tail();
-                return Err(BenchError::NoPort {
-                    label: label.to_string(),
-                    waited: START_WAIT,
-                    log,
-                });
-            }
-            thread::sleep(POLL);
-        }
-    }
-
-    fn check_alive(&mut self, label: &str) -> Result<(), BenchError> {
-        let Some(status) = self.child.try_wait()? else {
-            return Ok(());
-        };
-        if let Some(reader) = self.reader.take() {
-            // The pipe is closed: the reader ends after the last line.
-            let _ = reader.join();
-        }
-        let (label, log) = (label.to_string(), self.log_tail());
-        Err(BenchError::ServerEnded { label, status: status.to_string(), log })
-    }
-
-    fn log_tail(&self) -> String {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<String> = log.tail.iter().map(|line| format!("  {line}")).collect();
-        lines.join("\n")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
-            // It may have ended already.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let begun = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if begun.elapsed() > STOP_WAIT {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                break;
-            }
-            thread::sleep(POLL);
-        }
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-        let _ = fs::remove_dir_all(&self.ports_dir);
-    }
-}
-
-fn names_port(flags: &[String]) -> bool {
-    flags.iter().any(|flag| {
-        let name = flag.split('=').next().unwrap_or(flag);
-        matches!(name, "-p" | "--p" | "-port" | "--port")
-    })
-}
-
-fn fresh_dir() -> std::io::Result<PathBuf> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("corewire-bench-{}-{number}", std::process::id());
-    let dir = std::env::temp_dir().join(name);
-    fs::create_dir(&dir)?;
-    Ok(dir)
-}
-
-/// Reads the log to its end, so that the server never blocks on a full pipe.
-fn follow(mut lines: impl BufRead, log: &Mutex<Log>) {
-    let mut line = Vec::new();
-    while matches!(lines.read_until(b'\n', &mut line), Ok(read) if read > 0) {
-        let text = String::from_utf8_lossy(&line).trim_end().to_string();
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.address.is_none() {
-            log.address = listen_address(&text);
-        }
-        if log.tail.len() == LOG_LINES_MAX {
-            log.tail.pop_front();
-        }
-        log.tail.push_back(text);
-        line.clear();
-    }
-}
-
-fn listen_address(line: &str) -> Option<String> {
-    let (_, address) = line.split_once(LISTEN_MARK)?;
-    Some(reachable(address.trim()))
-}
-
-/// `*.ports`: JSON with the client URLs under `nats`.
-fn ports_file(dir: &Path) -> Option<String> {
-    let entries = fs::read_dir(dir).ok()?;
-    let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let file = files.find(|path| path.extension().is_some_and(|name| name == "ports"))?;
-    let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
-    let url = ports["nats"].get(0)?.as_str()?;
-    Some(reachable(url.trim_start_matches("nats://")))
-}
-
-/// A server that listens everywhere is reached on the loopback.
-fn reachable(address: &str) -> String {
-    match address.strip_prefix("0.0.0.0:").or_else(|| address.strip_prefix("[::]:")) {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => address.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -341,16 +309,20 @@ mod tests {
     }
 
     #[test]
-    fn the_start_up_line_names_the_address() {
-        let line = "[1] 2026/11/21 [INF] Listening for client connections on 0.0.0.0:43017";
-        assert_eq!(listen_address(line), Some("127.0.0.1:43017".to_string()));
-        assert_eq!(listen_address("[INF] Server is ready"), None);
+    fn a_store_of_its_own_gives_way_to_one_that_the_flags_name() {
+        let outfit = Outfit { store: Store::Folder, ..Outfit::default() };
+        let scratch = Scratch::new().expect("a disk");
+        let (flags, monitor) = outfit.dress(Vec::new(), &scratch).expect("nothing to write");
+        assert_eq!((&flags[0][..], &flags[1][..], monitor), ("-js", "-sd", None));
+        let named = vec!["-js".to_string(), "--store_dir=/x".to_string()];
+        let (flags, _) = outfit.dress(named.clone(), &scratch).expect("nothing to write");
+        assert_eq!(flags, named);
     }
 
     #[test]
     fn a_program_that_ends_at_once_shows_its_last_words() {
         let origin = Origin::Program { path: "sh".into(), flags: vec!["--port".to_string()] };
-        let spec = ServerSpec { label: "sh".to_string(), origin };
+        let spec = ServerSpec::new("sh".to_string(), origin);
         let error = Server::start(&spec, &Placement::default()).unwrap_err();
         assert!(
             matches!(&error, BenchError::ServerEnded { log, .. } if !log.is_empty()),

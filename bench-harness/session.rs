@@ -5,10 +5,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use memchr::memchr;
 
+use crate::channel::{Channel, Trust};
 use crate::error::{BenchError, Role};
 use crate::wire::{Control, Frame, FrameScanner, Frames, shown};
 
@@ -20,12 +22,14 @@ const FLUSH_WAIT: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 256 * 1024;
 
 /// Where a server listens, and who we are there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     /// `host:port`.
     pub address: String,
     /// Who we are there; from the URL, or from the flags of a server that we start.
     pub login: Option<Login>,
+    /// Certificates to trust; `None` speaks plain TCP.
+    pub trust: Option<Trust>,
 }
 
 /// What CONNECT carries.
@@ -74,7 +78,18 @@ impl Endpoint {
         }
         let with_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let address = if with_port { host.to_string() } else { format!("{host}:4222") };
-        Ok(Endpoint { address, login })
+        Ok(Endpoint { address, login, trust: None })
+    }
+
+    /// The same server as somebody else; `None` as before.
+    pub fn as_user(&self, login: Option<&Login>) -> Endpoint {
+        let login = login.or(self.login.as_ref()).cloned();
+        Endpoint { login, ..self.clone() }
+    }
+
+    fn host(&self) -> &str {
+        let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// Opens a TCP connection.
@@ -98,6 +113,8 @@ pub struct Greeting {
     pub version: String,
     /// `max_payload` of INFO, bytes.
     pub payload_bytes_max: usize,
+    /// Whether INFO offers TLS (`tls_required` or `tls_available`).
+    pub offers_tls: bool,
 }
 
 impl Greeting {
@@ -111,10 +128,17 @@ impl Greeting {
     }
 }
 
+/// An inbox that nobody else has: what is still on its way to an earlier one must not arrive here.
+pub fn fresh_inbox() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("_INBOX.b{}x{number}", std::process::id())
+}
+
 /// A logged-in connection.
 #[derive(Debug)]
 pub struct Session {
-    stream: TcpStream,
+    channel: Channel,
     role: Role,
     /// What INFO said.
     pub greeting: Greeting,
@@ -130,11 +154,21 @@ impl Session {
         let failed = |source| BenchError::Unreachable { address: endpoint.address.clone(), source };
         stream.set_nodelay(true).map_err(failed)?;
         stream.set_read_timeout(Some(HANDSHAKE_WAIT)).map_err(failed)?;
-        let line = read_line(&stream).map_err(failed)?;
-        let greeting = greeting(&line, endpoint)?;
-        let mut session = Session { stream, role, greeting };
+        let greeting = greeting(&plain_line(&stream).map_err(failed)?, endpoint)?;
+        let channel = match &endpoint.trust {
+            None => Channel::Plain(stream),
+            Some(_) if !greeting.offers_tls => {
+                return Err(BenchError::NoTls(endpoint.address.clone()));
+            }
+            Some(trust) => {
+                let address = endpoint.address.clone();
+                Channel::secure(stream, endpoint.host(), trust)
+                    .map_err(|source| BenchError::Handshake { address, source })?
+            }
+        };
+        let mut session = Session { channel, role, greeting };
         session.write(connect_line(endpoint).as_bytes()).map_err(|_| session.refused(endpoint))?;
-        match read_line(&session.stream).as_deref() {
+        match read_line(&mut session.channel).as_deref() {
             Ok("PONG") => {}
             Ok(line) if line.starts_with("-ERR") => {
                 let text = line.trim_start_matches("-ERR").trim().to_string();
@@ -146,7 +180,7 @@ impl Session {
             }
             Err(_) => return Err(session.refused(endpoint)),
         }
-        session.stream.set_read_timeout(None).map_err(failed)?;
+        session.channel.socket().set_read_timeout(None).map_err(failed)?;
         Ok(session)
     }
 
@@ -158,17 +192,17 @@ impl Session {
 
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
-        self.stream.write_all(bytes).map_err(|error| self.failed(error))
+        self.channel.write_all(bytes).map_err(|error| self.failed(error))
     }
 
     /// Explains a write error: the server usually said why before it closed.
-    fn failed(&self, source: io::Error) -> BenchError {
+    fn failed(&mut self, source: io::Error) -> BenchError {
         let role = self.role;
         if !matches!(source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
             return BenchError::Connection { role, source };
         }
-        let _ = self.stream.set_read_timeout(Some(Duration::from_millis(100)));
-        while let Ok(line) = read_line(&self.stream) {
+        let _ = self.channel.socket().set_read_timeout(Some(Duration::from_millis(100)));
+        while let Ok(line) = read_line(&mut self.channel) {
             if let Some(text) = line.strip_prefix("-ERR") {
                 return BenchError::ServerSaid { role, text: text.trim().to_string() };
             }
@@ -191,9 +225,9 @@ impl Session {
     pub fn pong(&mut self) -> Result<(), BenchError> {
         let role = self.role;
         let lost = |source| BenchError::Connection { role, source };
-        self.stream.set_read_timeout(Some(FLUSH_WAIT)).map_err(lost)?;
+        self.channel.socket().set_read_timeout(Some(FLUSH_WAIT)).map_err(lost)?;
         loop {
-            let line = match read_line(&self.stream) {
+            let line = match read_line(&mut self.channel) {
                 Ok(line) => line,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(BenchError::Closed(role));
@@ -201,7 +235,7 @@ impl Session {
                 Err(error) => return Err(lost(error)),
             };
             if line == "PONG" {
-                return self.stream.set_read_timeout(None).map_err(lost);
+                return self.channel.socket().set_read_timeout(None).map_err(lost);
             } else if line == "PING" {
                 self.write(b"PONG\r\n")?;
             } else if let Some(text) = line.strip_prefix("-ERR") {
@@ -210,14 +244,14 @@ impl Session {
         }
     }
 
-    /// The socket, for the loops that read and write it themselves.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
+    /// The connection's bytes, for the loops that read and write them themselves.
+    pub fn into_channel(self) -> Channel {
+        self.channel
     }
 
     /// A second handle to the socket, by which the main thread ends a blocked call.
     pub fn closer(&self) -> Result<Closer, BenchError> {
-        Ok(Closer(self.stream.try_clone()?))
+        Ok(Closer(self.channel.socket().try_clone()?))
     }
 }
 
@@ -233,8 +267,24 @@ impl Closer {
     }
 }
 
-/// Reads one line and nothing behind it: a look at what has arrived, then exactly that much.
-fn read_line(mut stream: &TcpStream) -> io::Result<String> {
+/// Reads one line and nothing behind it.
+fn read_line(channel: &mut Channel) -> io::Result<String> {
+    let stream = match channel {
+        Channel::Plain(stream) => return plain_line(stream),
+        Channel::Tls(stream) => stream,
+    };
+    let mut line = Vec::new();
+    // What TLS has decrypted lies in memory: byte by byte costs nothing there.
+    while line.last() != Some(&b'\n') && line.len() <= READ_BYTES {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        line.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_string())
+}
+
+/// A look at what has arrived, then exactly as much as belongs to the line.
+fn plain_line(mut stream: &TcpStream) -> io::Result<String> {
     let mut line = Vec::new();
     let mut seen = [0; 4096];
     loop {
@@ -263,19 +313,22 @@ fn greeting(line: &str, endpoint: &Endpoint) -> Result<Greeting, BenchError> {
         let (address, got) = (endpoint.address.clone(), shown(line.as_bytes()));
         return Err(BenchError::NotNats { address, got });
     };
-    if info["tls_required"].as_bool() == Some(true) {
+    let says = |key: &str| info[key].as_bool() == Some(true);
+    if says("tls_required") && endpoint.trust.is_none() {
         return Err(BenchError::TlsRequired(endpoint.address.clone()));
     }
     Ok(Greeting {
         version: info["version"].as_str().unwrap_or("unknown").to_string(),
         payload_bytes_max: info["max_payload"].as_u64().unwrap_or(1024 * 1024) as usize,
+        offers_tls: says("tls_required") || says("tls_available"),
     })
 }
 
 /// spec/client-protocol.md: CONNECT with what a plain client sends; PING follows at once.
 fn connect_line(endpoint: &Endpoint) -> String {
     let mut options = serde_json::json!({
-        "verbose": false, "pedantic": false, "tls_required": false, "lang": "rust",
+        "verbose": false, "pedantic": false, "tls_required": endpoint.trust.is_some(),
+        "lang": "rust",
         "version": env!("CARGO_PKG_VERSION"), "name": "corewire-bench", "protocol": 1,
         "headers": true, "no_responders": true, "echo": true,
     });
@@ -293,12 +346,13 @@ fn connect_line(endpoint: &Endpoint) -> String {
 /// Reads one connection in large pieces and scans them.
 #[derive(Debug)]
 pub struct Inbox {
-    stream: TcpStream,
+    channel: Channel,
     role: Role,
     scanner: FrameScanner,
     /// Received and not yet scanned bytes lie in `buffer[..kept]`, always less than one frame.
     buffer: Vec<u8>,
     kept: usize,
+    pongs: u64,
 }
 
 /// What one turn of an [`Inbox`] came to.
@@ -312,20 +366,43 @@ pub enum Turn {
 
 impl Inbox {
     /// Takes over the reading of a connection whose frames are at most `frame_bytes_max` long.
-    pub fn new(stream: TcpStream, role: Role, frame_bytes_max: usize) -> Inbox {
+    pub fn new(channel: Channel, role: Role, frame_bytes_max: usize) -> Inbox {
         let buffer = vec![0; READ_BYTES.max(2 * frame_bytes_max + 4096)];
-        Inbox { stream, role, scanner: FrameScanner::default(), buffer, kept: 0 }
+        Inbox { channel, role, scanner: FrameScanner::default(), buffer, kept: 0, pongs: 0 }
     }
 
-    /// The socket, for epoll and for writing.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
+    /// The socket, for epoll and timeouts.
+    pub fn socket(&self) -> &TcpStream {
+        self.channel.socket()
+    }
+
+    /// Sends what stands in `out`, and empties it.
+    pub fn send(&mut self, out: &mut Vec<u8>) -> Result<(), BenchError> {
+        let role = self.role;
+        let written = self.channel.write_all(out);
+        written.map_err(|source| BenchError::Connection { role, source })?;
+        out.clear();
+        Ok(())
+    }
+
+    /// PONGs received so far: each says that everything sent before its PING has been handled.
+    pub fn pongs(&self) -> u64 {
+        self.pongs
     }
 
     /// One read, however much it brings, and the scan of it. PING is answered, `-ERR` is an error.
     pub fn turn<S: Sink>(&mut self, sink: &mut S) -> Result<Turn, BenchError> {
+        loop {
+            let turn = self.read_once(sink)?;
+            if turn == Turn::End || !self.channel.has_more() {
+                return Ok(turn);
+            }
+        }
+    }
+
+    fn read_once<S: Sink>(&mut self, sink: &mut S) -> Result<Turn, BenchError> {
         let role = self.role;
-        let read = match (&self.stream).read(&mut self.buffer[self.kept..]) {
+        let read = match self.channel.read(&mut self.buffer[self.kept..]) {
             Ok(0) => return Ok(Turn::End),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Read),
@@ -334,17 +411,18 @@ impl Inbox {
         };
         sink.arrived();
         let filled = self.kept + read;
-        let mut visitor = Visitor { sink, pings: 0, said: None };
+        let mut visitor = Visitor { sink, pings: 0, pongs: 0, said: None };
         let taken = self
             .scanner
             .scan(&self.buffer[..filled], &mut visitor)
             .map_err(|source| BenchError::Wire { role, source })?;
-        let Visitor { pings, said, .. } = visitor;
+        let Visitor { pings, pongs, said, .. } = visitor;
+        self.pongs += pongs;
         if let Some(text) = said {
             return Err(BenchError::ServerSaid { role, text });
         }
         for _ in 0..pings {
-            let written = (&self.stream).write_all(b"PONG\r\n");
+            let written = self.channel.write_all(b"PONG\r\n");
             written.map_err(|source| BenchError::Connection { role, source })?;
         }
         self.buffer.copy_within(taken..filled, 0);
@@ -364,6 +442,7 @@ pub trait Sink {
 struct Visitor<'a, S> {
     sink: &'a mut S,
     pings: u32,
+    pongs: u64,
     said: Option<String>,
 }
 
@@ -377,7 +456,8 @@ impl<S: Sink> Frames for Visitor<'_, S> {
         match control {
             Control::Ping => self.pings += 1,
             Control::Error(text) => self.said = Some(shown(text)),
-            Control::Pong | Control::Other => {}
+            Control::Pong => self.pongs += 1,
+            Control::Other => {}
         }
     }
 }
@@ -397,6 +477,7 @@ mod tests {
         let (user, password) = ("me".to_string(), "p@ss".to_string());
         assert_eq!(with_login.login, Some(Login::Password { user, password }));
         assert_eq!(parse("nats://secret@h").login, Some(Login::Token("secret".to_string())));
+        assert_eq!(parse("nats://[::1]:7").host(), "::1");
         assert!(Endpoint::parse("http://a:1").is_err());
         assert!(Endpoint::parse("nats://").is_err());
     }
@@ -409,6 +490,7 @@ mod tests {
         let info = greeting("INFO {\"version\":\"2.9.10\",\"max_payload\":77}", &endpoint);
         let info = info.expect("valid INFO");
         assert_eq!((info.version.as_str(), info.payload_bytes_max), ("2.9.10", 77));
+        assert!(!info.offers_tls);
         let tls = greeting("INFO {\"tls_required\":true}", &endpoint).unwrap_err();
         assert!(matches!(tls, BenchError::TlsRequired(_)), "{tls}");
     }

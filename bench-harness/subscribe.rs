@@ -129,7 +129,7 @@ fn read_many(subscribers: &mut [Subscriber], stage: &Stage) -> Result<(), BenchE
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(std::io::Error::from)?;
     for (index, subscriber) in subscribers.iter().enumerate() {
         let data = epoll::EventData::new_u64(index as u64);
-        epoll::add(&poll, subscriber.inbox.stream(), data, epoll::EventFlags::IN)
+        epoll::add(&poll, subscriber.inbox.socket(), data, epoll::EventFlags::IN)
             .map_err(std::io::Error::from)?;
     }
     let mut events = Vec::with_capacity(subscribers.len().max(1));

@@ -1,154 +1,17 @@
-//! The core broker's table: each row a workload, a goal and a verdict.
-//!
-//! Goals are shares of the first server's figure (usually nats-server's) or absolute bounds; they
-//! are those of the issue that built the core broker.
+//! The tables of goals run over several servers: each row a workload, a goal and a verdict.
 
 use clap::Parser;
 use serde_json::{Value, json};
 
 use crate::compare::{Column, Comparison, Rules, Servers, Standing};
 use crate::error::BenchError;
+use crate::goals::{Goal, ROWS, Row, names};
 use crate::interrupt;
 use crate::measure::Measure;
 use crate::modes::Mode;
 use crate::server::ServerSpec;
 use crate::stats::Stats;
 use crate::table::Table;
-
-/// A bound on one quantity.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Goal {
-    /// At most this share of the first server's.
-    ShareAtMost(f64),
-    /// At least this share of the first server's.
-    ShareAtLeast(f64),
-    /// At most this value.
-    AtMost(f64),
-    /// At least this value.
-    AtLeast(f64),
-    /// Shown without a verdict.
-    Shown,
-}
-
-impl Goal {
-    fn holds(self, value: f64, share: f64) -> bool {
-        match self {
-            Goal::ShareAtMost(bound) => share <= bound,
-            Goal::ShareAtLeast(bound) => share >= bound,
-            Goal::AtMost(bound) => value <= bound,
-            Goal::AtLeast(bound) => value >= bound,
-            Goal::Shown => true,
-        }
-    }
-
-    fn compares(self) -> bool {
-        matches!(self, Goal::ShareAtMost(_) | Goal::ShareAtLeast(_))
-    }
-
-    fn words(self, measure: Measure) -> String {
-        match self {
-            Goal::ShareAtMost(bound) => format!("≤ {bound:.2} of the first"),
-            Goal::ShareAtLeast(bound) => format!("≥ {bound:.2} of the first"),
-            Goal::AtMost(bound) => format!("≤ {}", measure.show(bound)),
-            Goal::AtLeast(bound) => format!("≥ {}", measure.show(bound)),
-            Goal::Shown => String::new(),
-        }
-    }
-}
-
-/// One row: its short name, its words, the flags of its mode, its goals.
-struct Row {
-    key: &'static str,
-    title: &'static str,
-    flags: &'static str,
-    goals: &'static [(Measure, Goal)],
-}
-
-const ROWS: [Row; 10] = [
-    Row {
-        key: "publish",
-        title: "publish 16 B, no subscriber",
-        flags: "pub",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.35)),
-            (Measure::PublishRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "one-one",
-        title: "16 B, 1 → 1",
-        flags: "pubsub",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.30)),
-            (Measure::DeliverRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "one-four",
-        title: "16 B, 1 → 4",
-        flags: "fanout --subs 4",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.35)),
-            (Measure::DeliverRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "one-four-128",
-        title: "128 B, 1 → 4",
-        flags: "fanout --subs 4 --size 128",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.35)),
-            (Measure::DeliverRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "unbatched",
-        title: "unbatched, 64 connections, 100k/s",
-        flags: "unbatched --conns 64 --rate 100k",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.55)),
-            (Measure::PublishRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "wildcard",
-        title: "100k wildcard subscriptions",
-        flags: "wildcard --subscriptions 100k",
-        goals: &[
-            (Measure::CpuPerMillion, Goal::ShareAtMost(0.15)),
-            (Measure::DeliverRate, Goal::Shown),
-        ],
-    },
-    Row {
-        key: "request",
-        title: "request/reply, one at a time",
-        flags: "request",
-        goals: &[
-            (Measure::RequestRate, Goal::ShareAtLeast(1.25)),
-            (Measure::P50, Goal::Shown),
-            (Measure::P99, Goal::Shown),
-            (Measure::P999, Goal::ShareAtMost(0.6)),
-        ],
-    },
-    Row {
-        key: "idle",
-        title: "10,000 idle connections",
-        flags: "connect --conns 10k",
-        goals: &[(Measure::Resident, Goal::ShareAtMost(0.25)), (Measure::ConnectRate, Goal::Shown)],
-    },
-    Row {
-        key: "stalled",
-        title: "1 of 50 subscribers stops reading",
-        flags: "stalled --subs 50 --stalled 1",
-        goals: &[(Measure::StalledShare, Goal::AtLeast(0.97))],
-    },
-    Row {
-        key: "start",
-        title: "start to first INFO",
-        flags: "start --starts 10",
-        goals: &[(Measure::StartToInfo, Goal::AtMost(10e6))],
-    },
-];
 
 /// A row of the table with its rounds.
 pub struct SuiteRow {
@@ -186,11 +49,6 @@ impl Verdict {
     }
 }
 
-/// Names of the rows, for `--only` and help texts.
-pub fn keys() -> Vec<&'static str> {
-    ROWS.iter().map(|row| row.key).collect()
-}
-
 /// Whether the goal holds with the smallest and with the largest figure that the rounds support.
 fn extremes(goal: Goal, first: Stats, this: Stats) -> (bool, bool) {
     (goal.holds(this.min, this.min / first.max), goal.holds(this.max, this.max / first.min))
@@ -203,7 +61,7 @@ struct ModeLine {
 }
 
 impl Suite {
-    /// Runs the rows named in `only` (all when empty). `duration` is the length of each window.
+    /// Runs the rows and tables named in `only` (the core's when empty). `duration` is the length of each window.
     ///
     /// # Errors
     /// A name that is no row. Ctrl-C ends the rows; those done by then are kept.
@@ -214,18 +72,18 @@ impl Suite {
         rules: Rules,
         mut finished: impl FnMut(&Comparison),
     ) -> Result<Suite, BenchError> {
-        if let Some(unknown) = only.iter().find(|key| !keys().contains(&key.as_str())) {
-            let known = keys().join(", ");
+        if let Some(unknown) = only.iter().find(|name| !names().contains(&name.as_str())) {
+            let known = names().join(", ");
             return Err(BenchError::Usage(format!("no row `{unknown}`; there are: {known}")));
         }
         let mut rows = Vec::new();
         for row in &ROWS {
-            if !only.is_empty() && !only.iter().any(|key| key == row.key) {
+            if !row.is_among(only) {
                 continue;
             }
             let mut words = vec!["corewire-bench"];
             words.extend(row.flags.split(' '));
-            if !matches!(row.key, "idle" | "start") {
+            if row.has_duration() {
                 words.extend(["--duration", duration]);
             }
             let line = ModeLine::try_parse_from(words)
@@ -368,7 +226,8 @@ mod tests {
     fn every_row_is_a_mode_that_exists() {
         for row in &ROWS {
             let words = std::iter::once("x").chain(row.flags.split(' '));
-            let line = ModeLine::try_parse_from(words);
+            let duration = row.has_duration().then_some(["--duration", "1s"]);
+            let line = ModeLine::try_parse_from(words.chain(duration.into_iter().flatten()));
             assert!(line.is_ok(), "{}", row.key);
             assert!(line.is_ok_and(|line| line.mode.workload().is_ok()), "{}", row.key);
         }
@@ -382,15 +241,5 @@ mod tests {
         assert_eq!(extremes(goal, first, stats(1.0, 2.0, 3.0)), (true, true));
         assert_eq!(extremes(goal, first, stats(8.0, 9.0, 20.0)), (false, false));
         assert_eq!(extremes(goal, first, stats(3.0, 5.0, 8.0)), (true, false));
-    }
-
-    #[test]
-    fn goals_hold_on_their_side_of_the_bound() {
-        assert!(Goal::ShareAtMost(0.35).holds(9.0, 0.35));
-        assert!(!Goal::ShareAtMost(0.35).holds(0.1, 0.36));
-        assert!(Goal::ShareAtLeast(1.25).holds(0.0, 1.3));
-        assert!(!Goal::AtLeast(0.97).holds(0.96, 9.0));
-        assert!(Goal::AtMost(10e6).holds(7e6, 9.0));
-        assert!(!Goal::AtMost(10e6).holds(f64::NAN, 0.0), "no figure meets no goal");
     }
 }

@@ -15,7 +15,7 @@ use crate::payload::Verify;
 use crate::progress::Progress;
 use crate::publish::{Amount, Cartridge, Publisher};
 use crate::server::Server;
-use crate::session::{Inbox, Session};
+use crate::session::{Inbox, Login, Session};
 use crate::stage::{Counter, Phase};
 use crate::subscribe::{self, Check, Share, Subscriber};
 /// Subjects, sid, reply and CRLFs of one frame, beyond its payload.
@@ -84,6 +84,8 @@ pub struct TrafficPlan {
     pub share: Share,
     /// Threads that read; `None`: half the cores.
     pub readers: Option<usize>,
+    /// Who the publishers and the subscribers are; `None` as the endpoint says.
+    pub logins: [Option<Login>; 2],
 }
 
 impl TrafficPlan {
@@ -119,10 +121,11 @@ impl TrafficPlan {
         publishing: usize,
         crew: &mut Crew,
     ) -> Result<Vec<Subscriber>, BenchError> {
+        let endpoint = server.endpoint.as_user(self.logins[1].as_ref());
         let mut live = Vec::new();
         for plan in &self.subscribers {
             interrupt::check()?;
-            let mut session = Session::open(&server.endpoint, Role::Subscriber)?;
+            let mut session = Session::open(&endpoint, Role::Subscriber)?;
             let mut lines = String::new();
             for (index, interest) in plan.interests.iter().enumerate() {
                 let group = interest.group.as_deref().unwrap_or("");
@@ -146,13 +149,14 @@ impl TrafficPlan {
             crew.receivers.push(Arc::clone(&counter));
             crew.closers.push(session.closer()?);
             let frame_bytes_max = self.size + HEADER_BYTES_MAX;
-            let inbox = Inbox::new(session.into_stream(), Role::Subscriber, frame_bytes_max);
+            let inbox = Inbox::new(session.into_channel(), Role::Subscriber, frame_bytes_max);
             live.push(Subscriber { inbox, counter, check });
         }
         Ok(live)
     }
 
     fn publishers(&self, server: &Server, crew: &mut Crew) -> Result<Vec<Publisher>, BenchError> {
+        let endpoint = server.endpoint.as_user(self.logins[0].as_ref());
         let threads = self.publishers.len() as u64;
         let mut publishers = Vec::new();
         let mut first_id = 0;
@@ -160,7 +164,7 @@ impl TrafficPlan {
             interrupt::check()?;
             let mut sessions = Vec::new();
             for _ in 0..plan.connections {
-                let session = Session::open(&server.endpoint, Role::Publisher)?;
+                let session = Session::open(&endpoint, Role::Publisher)?;
                 session.greeting.check_size(self.size)?;
                 crew.closers.push(session.closer()?);
                 sessions.push(session);
@@ -222,7 +226,7 @@ impl TrafficPlan {
 }
 
 /// One publisher's part of an amount; the parts add up to the whole.
-fn part_of(amount: Amount, parts: u64, index: u64) -> Amount {
+pub fn part_of(amount: Amount, parts: u64, index: u64) -> Amount {
     match amount {
         Amount::Messages(all) => Amount::Messages(all / parts + u64::from(index < all % parts)),
         time => time,

@@ -2,7 +2,7 @@
 //! measured by then. Most run against a small stand-in for a server, so that they run everywhere;
 //! those that need a real nats-server say so when it is missing.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -179,7 +179,59 @@ fn smoke_passes_against_a_real_server() {
     let output = bench().arg("smoke").arg("--spawn").arg(server).output().expect("ran");
     let steps = text(&output.stdout);
     assert!(output.status.success(), "{steps}{}", text(&output.stderr));
-    assert_eq!(steps.lines().filter(|line| line.starts_with("ok ")).count(), 14, "{steps}");
+    assert_eq!(steps.lines().filter(|line| line.starts_with("ok ")).count(), 30, "{steps}");
+}
+
+#[test]
+fn a_running_server_without_jetstream_is_told_so() {
+    let Some(path) = nats_server() else {
+        return;
+    };
+    let dir = std::env::temp_dir().join(format!("corewire-bench-plain-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("temporary directory");
+    let mut server = Command::new(path)
+        .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
+        .arg(&dir)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nats-server starts");
+    let log = BufReader::new(server.stderr.take().expect("piped"));
+    let mark = "Listening for client connections on ";
+    let address = log
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once(mark)?.1.to_string()))
+        .expect("it says where it listens");
+    let output = run(&["js-pub", "--server", &address, "--msgs", "1"]);
+    server.kill().expect("ours");
+    server.wait().expect("ours");
+    std::fs::remove_dir_all(&dir).expect("ours");
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains(&format!("{address} has no JetStream")), "{error}");
+}
+
+#[test]
+fn modes_that_start_their_own_server_refuse_one_that_runs() {
+    let address = stand_in(INFO, Manner::Sink);
+    for mode in ["reload", "guarded import", "accounts", "start"] {
+        let mut words: Vec<&str> = mode.split(' ').collect();
+        words.extend(["--server", &address]);
+        let output = run(&words);
+        assert_eq!(output.status.code(), Some(2), "{mode}");
+        assert!(text(&output.stderr).contains("--spawn"), "{mode}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn tls_that_cannot_be_is_named() {
+    let address = stand_in(INFO, Manner::Sink);
+    let output = run(&["pub", "--server", &address, "--tls-ca", "/nonexistent.pem"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/nonexistent.pem"), "{}", text(&output.stderr));
+    let output = run(&["handshakes", "--server", &address, "--duration", "10ms"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--tls-ca"), "{}", text(&output.stderr));
 }
 
 #[test]
