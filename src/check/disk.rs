@@ -1,9 +1,9 @@
-//! Disks: what a flush costs, and who sorts the writes. Only real ones are looked at, not the
-//! layers above them.
+//! Disks: what a flush costs, who sorts the writes, and how far they are. Only real ones are looked
+//! at, not the layers above them.
 
 use crate::host::Host;
 use crate::item::Seen;
-use crate::memory::chosen;
+use crate::memory::{chosen, judge_nodes};
 
 /// Names with which no real disk begins.
 const LAYERS: [&str; 7] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd"];
@@ -34,14 +34,30 @@ pub fn scheduler(host: &dyn Host) -> Seen {
     judge(found, "none or mq-deadline", "echo none > /sys/block/<disk>/queue/scheduler")
 }
 
+/// The server's CPUs are on the disks' node.
+pub fn node(host: &dyn Host) -> Seen {
+    // A disk hangs on its controller, and that on the bus: the node stands some levels up.
+    let levels = ["device", "device/device", "device/..", "device/../..", "device/../../.."];
+    let places = real(host).map(|disk| {
+        let level = |level: &&str| format!("sys/block/{disk}/{level}");
+        let levels = levels.iter().map(level).collect();
+        (disk, levels)
+    });
+    judge_nodes(host, places.collect(), "no disk with a node")
+}
+
+/// Names of the disks that are no layers.
+fn real(host: &dyn Host) -> impl Iterator<Item = String> {
+    let disks = host.list("sys/block").into_iter();
+    disks.filter(|name| !LAYERS.iter().any(|layer| name.starts_with(layer)))
+}
+
 /// What there is to see of each disk, and whether it is good.
 fn seen(
     host: &dyn Host,
     look: impl Fn(&str) -> Option<(bool, String)>,
 ) -> Vec<(String, (bool, String))> {
-    let disks = host.list("sys/block").into_iter();
-    disks
-        .filter(|name| !LAYERS.iter().any(|layer| name.starts_with(layer)))
+    real(host)
         .filter_map(|name| {
             let seen = look(&format!("sys/block/{name}/queue"))?;
             Some((name, seen))

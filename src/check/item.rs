@@ -126,6 +126,7 @@ pub const ITEMS: &[Item] = &[
     item("THP", UNLESS_SHARED, "building huge pages stops threads", memory::huge_pages),
     item("NUMA", FOR_SPEED, "memory of another node is slower", memory::nodes),
     item("NUMA balancing", FOR_SPEED, "it unmaps pages to see who uses them", memory::balancing),
+    item("disk node", FOR_SPEED, "what streams write crosses the link between nodes", disk::node),
     item("disk write cache", UNLESS_SHARED, "every acknowledged write waits for it", disk::cache),
     item("disk scheduler", UNLESS_SHARED, "sorting helps no flash disk", disk::scheduler),
 ];

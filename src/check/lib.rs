@@ -20,7 +20,7 @@
 //! | `cpu.rs` | governor, C-states, SMT, isolation |
 //! | `memory.rs` | huge pages, NUMA |
 //! | `network.rs` | IRQs, RPS, XPS, irqbalance, the NICs' node, listen queue |
-//! | `disk.rs` | write cache, scheduler |
+//! | `disk.rs` | write cache, scheduler, the disks' node |
 
 pub mod cpu;
 pub mod cpu_list;

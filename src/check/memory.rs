@@ -1,4 +1,4 @@
-//! Memory: huge pages that are built behind our back, and nodes.
+//! Memory: huge pages that are built behind our back, and nodes, also those of devices.
 
 use crate::cpu_list;
 use crate::host::{Host, allowed_cpus};
@@ -52,6 +52,37 @@ pub fn all_nodes(host: &dyn Host) -> Vec<usize> {
 pub fn cpus_of_node(host: &dyn Host, node: usize) -> Vec<usize> {
     let list = host.read(&format!("{NODES}/node{node}/cpulist"));
     list.map(|list| cpu_list::parse(&list)).unwrap_or_default()
+}
+
+/// Whether the server's CPUs are on the node of every device: its name, and the folders in which its
+/// `numa_node` may stand. A node of -1 is "none".
+pub fn judge_nodes(
+    host: &dyn Host,
+    devices: Vec<(String, Vec<String>)>,
+    none: &'static str,
+) -> Seen {
+    if all_nodes(host).len() < 2 {
+        return Seen::Absent("one node");
+    }
+    let node = |folders: Vec<String>| {
+        let texts = folders.iter().filter_map(|folder| host.read(&format!("{folder}/numa_node")));
+        texts.map(|text| text.parse::<usize>()).next()?.ok()
+    };
+    let devices = devices.into_iter();
+    let nodes: Vec<(String, usize)> =
+        devices.filter_map(|(name, folders)| Some((name, node(folders)?))).collect();
+    if nodes.is_empty() {
+        return Seen::Absent(none);
+    }
+    let ours = allowed_cpus(host);
+    let is_far = |node: usize| {
+        let near = cpus_of_node(host, node);
+        ours.iter().any(|cpu| !near.contains(cpu))
+    };
+    let far = nodes.iter().any(|&(_, node)| is_far(node));
+    let found: Vec<String> = nodes.iter().map(|(name, node)| format!("{name}: {node}")).collect();
+    let fix = "choose cores of that node: --cores, or cores = \"numa-of:<device>\" in a profile";
+    Seen::judge(!far, found.join("; "), "the node of the server's cores", fix)
 }
 
 /// The word in brackets, `always [madvise] never`, or all of it where there are none.

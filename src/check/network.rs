@@ -2,9 +2,9 @@
 
 use crate::cpu::isolated_cpus;
 use crate::cpu_list;
-use crate::host::{Host, allowed_cpus};
+use crate::host::Host;
 use crate::item::Seen;
-use crate::memory::{all_nodes, cpus_of_node};
+use crate::memory::judge_nodes;
 
 const NICS: &str = "sys/class/net";
 
@@ -76,31 +76,12 @@ pub fn irqbalance(host: &dyn Host) -> Seen {
 
 /// The server's CPUs are on the cards' node.
 pub fn node(host: &dyn Host) -> Seen {
-    if all_nodes(host).len() < 2 {
-        return Seen::Absent("one node");
-    }
-    let ours = allowed_cpus(host);
-    let nodes: Vec<(String, usize)> = nics(host)
-        .into_iter()
-        .filter_map(|nic| {
-            // Behind a virtual bus the node stands one level up; -1 is "none".
-            let own = format!("{NICS}/{nic}/device/numa_node");
-            let above = format!("{NICS}/{nic}/device/../numa_node");
-            let node = host.read(&own).or_else(|| host.read(&above))?.parse().ok()?;
-            Some((nic, node))
-        })
-        .collect();
-    if nodes.is_empty() {
-        return Seen::Absent("no network card with a node");
-    }
-    let is_far = |node: usize| {
-        let near = cpus_of_node(host, node);
-        ours.iter().any(|cpu| !near.contains(cpu))
-    };
-    let far = nodes.iter().any(|&(_, node)| is_far(node));
-    let found: Vec<String> = nodes.iter().map(|(nic, node)| format!("{nic}: {node}")).collect();
-    let fix = "choose cores of that node with --cores";
-    Seen::judge(!far, found.join("; "), "the node of the server's cores", fix)
+    // Behind a virtual bus the node stands one level up.
+    let places = nics(host).into_iter().map(|nic| {
+        let device = format!("{NICS}/{nic}/device");
+        (nic, [device.clone(), format!("{device}/..")].to_vec())
+    });
+    judge_nodes(host, places.collect(), "no network card with a node")
 }
 
 /// Bursts of connects find room.

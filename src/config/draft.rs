@@ -6,7 +6,7 @@ use crate::accounts;
 use crate::duration;
 use crate::limits;
 use crate::operator;
-use crate::options::{Auth, Options, Secret, User};
+use crate::options::{Auth, Flush, Options, Secret, User};
 use crate::place::Place;
 use crate::problem::{Conflict, Diagnostics, Warning};
 use crate::tls;
@@ -20,6 +20,8 @@ pub struct Draft {
     pub auth: AuthDraft,
     /// The accounts, which [`Options::accounts`] gets in the end.
     pub declared: Vec<Declared>,
+    /// What `jetstream.sync_interval` says; the profile's word counts where it says nothing.
+    pub flush: Option<Flush>,
 }
 
 /// What has been said about authentication. Empty texts count as not said, as in nats-server.
@@ -40,10 +42,11 @@ pub struct AuthDraft {
 impl Draft {
     /// The options, if nothing contradicts; all contradictions are noted.
     pub fn finish(self, found: &mut Diagnostics) -> Options {
-        let Draft { mut options, auth, declared } = self;
+        let Draft { mut options, auth, declared, flush } = self;
         check_duplicate_users(&auth, &declared, found);
         options.auth = auth.finish(found);
         options.accounts.declared = declared.into_iter().map(Declared::finish).collect();
+        options.jetstream.flush = flush.unwrap_or(options.corewire.tuning.storage_flush);
         check_accounts(&options, found);
         operator::check(&options, found);
         check_sizes(&options, found);

@@ -87,7 +87,7 @@ pub static JETSTREAM: &[Declaration] = &[
         "always",
         "How often files are flushed; with always an ack means durable",
         Kind::SpanOrAlways(|d, every| {
-            d.options.jetstream.flush = every.map_or(Flush::Always, Flush::Every);
+            d.flush = Some(every.map_or(Flush::Always, Flush::Every));
         }),
     )
     .or(&["sync"]),

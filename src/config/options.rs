@@ -175,7 +175,7 @@ pub struct JetStream {
     pub memory_max: Option<u64>,
     /// Bytes of all file streams.
     pub file_max: Option<u64>,
-    /// When what was written is flushed.
+    /// When what was written is flushed: what the file says, or else the profile.
     pub flush: Flush,
     /// The name of this JetStream among others.
     pub domain: Option<String>,

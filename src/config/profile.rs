@@ -2,7 +2,8 @@
 //! of the program; others are files of the same form. `profile/keys.rs` declares each key.
 //!
 //! A profile is named on the command line or in `corewire { profile: … }`. Without one, each key
-//! has its default. `cores` gives way to `--cores`.
+//! has its default. `cores` gives way to `--cores`, `storage_flush_ms` to
+//! `jetstream.sync_interval`.
 
 mod keys;
 mod read;
@@ -15,6 +16,7 @@ pub use read::load;
 
 use crate::cores::CoreList;
 use crate::limits;
+use crate::options::Flush;
 use crate::problem::ValueError;
 use crate::suggest;
 
@@ -112,6 +114,8 @@ pub struct Tuning {
     pub lock_memory: MemoryLock,
     /// What pages the read chunks stand in.
     pub huge_pages: Pages,
+    /// When streams are flushed, unless `jetstream.sync_interval` says it.
+    pub storage_flush: Flush,
 }
 
 /// Which cores have a shard.
@@ -121,7 +125,7 @@ pub enum CoreChoice {
     All,
     /// One hardware thread of each physical core, up to the CPU quota.
     Physical,
-    /// Those of the NUMA node of this network card, up to the CPU quota.
+    /// Those of the NUMA node of this network card or disk, up to the CPU quota.
     NumaOf(String),
     /// These.
     Listed(CoreList),
@@ -184,6 +188,7 @@ impl Default for Tuning {
             ring_interest_bytes: limits::RING_INTEREST_BYTES,
             lock_memory: MemoryLock::Off,
             huge_pages: Pages::Any,
+            storage_flush: Flush::Always,
         }
     }
 }

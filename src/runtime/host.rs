@@ -27,10 +27,10 @@ pub enum HostError {
         /// The cores allowed.
         allowed: Vec<usize>,
     },
-    /// A network card was named that is not there.
-    NicMissing {
+    /// A network card or disk was named that is not there.
+    DeviceMissing {
         /// Its name.
-        nic: String,
+        device: String,
         /// Those that are there.
         present: Vec<String>,
     },
@@ -81,9 +81,9 @@ impl fmt::Display for HostError {
                  them with --cores, or widen the affinity mask (taskset, cpuset)",
                 list(allowed)
             ),
-            HostError::NicMissing { nic, present } => write!(
+            HostError::DeviceMissing { device, present } => write!(
                 f,
-                "cores: there is no network card \"{nic}\"; this host has {}",
+                "cores: there is no network card or disk \"{device}\"; this host has {}",
                 present.join(", ")
             ),
             HostError::LockRefused { limit: Some(limit), .. } => write!(

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::host::{HostError, allowed_cores, cpu_quota};
-use crate::topology::{NicPlace, Sysfs};
+use crate::topology::{DevicePlace, Sysfs};
 
 /// What the operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Shards {
     All,
     /// One hardware thread of each physical core, up to the CPU quota.
     Physical,
-    /// Those on the NUMA node of this network card, up to the CPU quota.
+    /// Those on the NUMA node of this network card or disk, up to the CPU quota.
     NumaOf(String),
     /// These.
     Listed(Vec<usize>),
@@ -55,8 +55,8 @@ pub struct Layout {
 /// A wish that this host does not grant, and what is done instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// Nobody knows where the card is.
-    NicNowhere(String),
+    /// Nobody knows where the device is.
+    DeviceNowhere(String),
     /// Each core has a shard.
     NothingApart,
     /// The control thread's cores are all there is, so shards run there too.
@@ -66,9 +66,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::NicNowhere(nic) => write!(
+            Note::DeviceNowhere(device) => write!(
                 f,
-                "cores: the kernel names no NUMA node of {nic}; cores of all nodes are used"
+                "cores: the kernel names no NUMA node of {device}; cores of all nodes are used"
             ),
             Note::NothingApart => f.write_str(
                 "control_cores: each core has a shard, so the control thread runs among them; \
@@ -84,7 +84,7 @@ impl fmt::Display for Note {
 /// The layout for this process.
 ///
 /// # Errors
-/// [`HostError::CoreNotAllowed`] and [`HostError::NicMissing`].
+/// [`HostError::CoreNotAllowed`] and [`HostError::DeviceMissing`].
 pub fn choose(wanted: &Wanted) -> Result<Layout, HostError> {
     choose_on(wanted, &allowed_cores(), cpu_quota(), &Sysfs::default())
 }
@@ -150,16 +150,16 @@ fn candidates(
         }
         Shards::All => Candidates::Free(allowed.to_vec()),
         Shards::Physical => Candidates::Free(sysfs.one_per_core(allowed)),
-        Shards::NumaOf(nic) => match sysfs.nic(nic) {
-            NicPlace::Missing(present) => {
-                return Err(HostError::NicMissing { nic: nic.clone(), present });
+        Shards::NumaOf(device) => match sysfs.device(device) {
+            DevicePlace::Missing(present) => {
+                return Err(HostError::DeviceMissing { device: device.clone(), present });
             }
-            NicPlace::Near(near) => {
+            DevicePlace::Near(near) => {
                 let near = near.into_iter().filter(|core| allowed.contains(core)).collect();
                 Candidates::Free(near)
             }
-            NicPlace::Unknown => {
-                notes.push(Note::NicNowhere(nic.clone()));
+            DevicePlace::Unknown => {
+                notes.push(Note::DeviceNowhere(device.clone()));
                 Candidates::Free(allowed.to_vec())
             }
         },
@@ -225,7 +225,7 @@ mod tests {
         let missing = text(Shards::NumaOf("fast1".into()));
         assert!(missing.contains("\"fast1\"") && missing.contains("fast0, virt0"), "{missing}");
         let nowhere = layout(Shards::NumaOf("virt0".into()), Control::Any).unwrap();
-        assert_eq!(nowhere.notes, [Note::NicNowhere("virt0".into())]);
+        assert_eq!(nowhere.notes, [Note::DeviceNowhere("virt0".into())]);
         assert!(layout(Shards::All, Control::Listed(vec![8])).is_err());
     }
 }

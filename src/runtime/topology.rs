@@ -1,7 +1,7 @@
-//! Which hardware threads share a core, and which cores are near a network card, as the kernel
-//! tells in `/sys`.
+//! Which hardware threads share a core, and which cores are near a network card or a disk, as the
+//! kernel tells in `/sys`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The kernel's tree of devices.
 #[derive(Clone, Debug)]
@@ -15,14 +15,14 @@ impl Default for Sysfs {
     }
 }
 
-/// Where a network card is.
+/// Where a network card or a disk is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NicPlace {
+pub enum DevicePlace {
     /// On the NUMA node with these cores.
     Near(Vec<usize>),
-    /// The kernel does not say: a virtual card, or a host with one node.
+    /// The kernel does not say: a virtual device, or a host with one node.
     Unknown,
-    /// There is no such card; these there are.
+    /// There is no such device; these there are.
     Missing(Vec<String>),
 }
 
@@ -43,25 +43,38 @@ impl Sysfs {
         allowed.iter().copied().filter(is_first).collect()
     }
 
-    /// Where a network card is.
-    pub fn nic(&self, name: &str) -> NicPlace {
-        let cards = self.cards();
-        if !cards.iter().any(|card| card == name) {
-            return NicPlace::Missing(cards);
-        }
-        // -1 where the kernel does not know.
-        let node = self.text(&format!("class/net/{name}/device/numa_node"));
-        let Some(node) = node.and_then(|node| node.trim().parse::<u32>().ok()) else {
-            return NicPlace::Unknown;
+    /// Where a network card (`eth0`) or a disk (`nvme0n1`) is.
+    pub fn device(&self, name: &str) -> DevicePlace {
+        let kinds = ["class/net", "block"];
+        let Some(kind) = kinds.into_iter().find(|kind| self.names_in(kind).contains(&name.into()))
+        else {
+            return DevicePlace::Missing(
+                kinds.iter().flat_map(|kind| self.names_in(kind)).collect(),
+            );
+        };
+        let node = self.node_of(&self.root.join(kind).join(name).join("device"));
+        let Some(node) = node else {
+            return DevicePlace::Unknown;
         };
         match self.cores_in(&format!("devices/system/node/node{node}/cpulist")) {
-            Some(cores) if !cores.is_empty() => NicPlace::Near(cores),
-            _ => NicPlace::Unknown,
+            Some(cores) if !cores.is_empty() => DevicePlace::Near(cores),
+            _ => DevicePlace::Unknown,
         }
     }
 
-    fn cards(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.root.join("class/net")) else { return Vec::new() };
+    /// The node stands at the device on the bus, which may be some levels up: a disk hangs on its
+    /// controller, a virtual card on its channel. -1 where the kernel does not know.
+    fn node_of(&self, device: &Path) -> Option<u32> {
+        let device = device.canonicalize().ok()?;
+        let levels = device.ancestors().take_while(|level| level.starts_with(&self.root));
+        let text = levels
+            .filter_map(|level| std::fs::read_to_string(level.join("numa_node")).ok())
+            .next()?;
+        text.trim().parse().ok()
+    }
+
+    fn names_in(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
@@ -138,6 +151,9 @@ pub(crate) mod tests {
         ("devices/system/node/node1/cpulist", "2-3,6-7\n"),
         ("class/net/fast0/device/numa_node", "1\n"),
         ("class/net/virt0/device/numa_node", "-1\n"),
+        ("devices/pci0/numa_node", "0\n"),
+        ("devices/pci0/nvme0/model", "fast\n"),
+        ("block/ram0/size", "1\n"),
     ];
 
     #[test]
@@ -150,12 +166,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_card_is_near_its_node_or_nowhere_or_missing() {
+    fn a_device_is_near_its_node_or_nowhere_or_missing() {
         let host = FakeHost::new("cards", TWO_NODES);
-        assert_eq!(host.sysfs().nic("fast0"), NicPlace::Near(vec![2, 3, 6, 7]));
-        assert_eq!(host.sysfs().nic("virt0"), NicPlace::Unknown);
-        let present = vec!["fast0".to_owned(), "virt0".to_owned()];
-        assert_eq!(host.sysfs().nic("fast1"), NicPlace::Missing(present));
+        assert_eq!(host.sysfs().device("fast0"), DevicePlace::Near(vec![2, 3, 6, 7]));
+        assert_eq!(host.sysfs().device("virt0"), DevicePlace::Unknown);
+        let present = ["fast0", "virt0", "ram0"].map(str::to_owned).to_vec();
+        assert_eq!(host.sysfs().device("fast1"), DevicePlace::Missing(present));
+        assert_eq!(host.sysfs().device("ram0"), DevicePlace::Unknown);
+    }
+
+    #[test]
+    fn a_disks_node_is_that_of_the_bus_it_hangs_on() {
+        let host = FakeHost::new("disks", TWO_NODES);
+        let disk = host.0.join("block/nvme0n1");
+        std::fs::create_dir_all(&disk).unwrap();
+        std::os::unix::fs::symlink("../../devices/pci0/nvme0", disk.join("device")).unwrap();
+        assert_eq!(host.sysfs().device("nvme0n1"), DevicePlace::Near(vec![0, 1, 4, 5]));
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn wanted(corewire: &Corewire) -> Wanted {
         (Some(cores), _) | (None, CoreChoice::Listed(cores)) => Shards::Listed(numbers(cores)),
         (None, CoreChoice::All) => Shards::All,
         (None, CoreChoice::Physical) => Shards::Physical,
-        (None, CoreChoice::NumaOf(nic)) => Shards::NumaOf(nic.clone()),
+        (None, CoreChoice::NumaOf(device)) => Shards::NumaOf(device.clone()),
     };
     let control = match &tuning.control_cores {
         ControlCores::Any => Control::Any,

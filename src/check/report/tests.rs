@@ -46,6 +46,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("sys/class/net/lo/mtu", "65536\n", "65536\n"),
     ("sys/class/net/eth0/device/msi_irqs/40", "msix\n", "msix\n"),
     ("sys/class/net/eth0/device/numa_node", "0\n", "1\n"),
+    ("sys/block/nvme0n1/device/device/numa_node", "0\n", "1\n"),
     ("proc/irq/40/smp_affinity_list", "0-1\n", "0-3\n"),
     ("sys/class/net/eth0/queues/rx-0/rps_cpus", "00000000\n", "0000000f\n"),
     ("sys/class/net/eth0/queues/tx-0/xps_cpus", "5\n", "0\n"),
@@ -222,6 +223,24 @@ fn interrupts_behind_a_virtual_bus_are_found() {
     let report = report(&folder, Ok(()), Profile::Latency);
     assert_eq!(verdict(&report, "NIC IRQs"), Verdict::Warn);
     assert_eq!(verdict(&report, "NIC node"), Verdict::Warn);
+}
+
+#[test]
+fn a_disks_node_may_stand_at_its_controller_or_above() {
+    let folder = bad();
+    std::fs::remove_dir_all(folder.path().join("sys/block/nvme0n1/device")).expect("removed");
+    let seen = |folder: &Path| {
+        let report = Report::of(&Rooted::in_folder(folder, Ok(())), "x", Profile::Latency);
+        verdict(&report, "disk node")
+    };
+    assert_eq!(seen(folder.path()), Verdict::NotApplicable);
+    write(folder.path(), "sys/devices/pci7/virtio0/features", "1\n");
+    write(folder.path(), "sys/devices/pci7/numa_node", "1\n");
+    let device = folder.path().join("sys/block/nvme0n1/device");
+    symlink(folder.path().join("sys/devices/pci7/virtio0"), device).expect("a link");
+    assert_eq!(seen(folder.path()), Verdict::Warn);
+    write(folder.path(), "sys/devices/pci7/numa_node", "-1\n");
+    assert_eq!(seen(folder.path()), Verdict::NotApplicable);
 }
 
 #[test]

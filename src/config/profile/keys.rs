@@ -1,7 +1,10 @@
 //! Every key of a profile, declared once. Reading, the table in `tuning/README.md` and its test
 //! all use this list.
 
+use std::time::Duration;
+
 use crate::limits;
+use crate::options::Flush;
 use crate::problem::ValueError;
 
 use super::{ControlCores, CoreChoice, Idle, MemoryLock, Pages, Tuning};
@@ -95,7 +98,7 @@ fn cores(tuning: &mut Tuning, text: &str) -> Result<(), ValueError> {
         ("all", _) => CoreChoice::All,
         ("physical", _) => CoreChoice::Physical,
         (_, Some("")) => return Err(ValueError::Empty),
-        (_, Some(nic)) => CoreChoice::NumaOf(nic.to_owned()),
+        (_, Some(device)) => CoreChoice::NumaOf(device.to_owned()),
         _ => CoreChoice::Listed(text.parse()?),
     };
     Ok(())
@@ -112,6 +115,8 @@ fn control_cores(tuning: &mut Tuning, text: &str) -> Result<(), ValueError> {
 
 /// Microseconds in a second: the longest time that a key here may ask for.
 const SECOND_US: u32 = 1_000_000;
+/// Milliseconds in an hour: who waits longer for a flush does not want one.
+const HOUR_MS: u32 = 3_600_000;
 
 /// All keys, in the order of the reference.
 pub static KEYS: &[Key] = &[
@@ -119,8 +124,8 @@ pub static KEYS: &[Key] = &[
         name: "cores",
         default: "\"all\"",
         doc: "Cores with a shard: all allowed, one hardware thread a physical core, those on the \
-              NUMA node of a network card, or a list; `--cores` wins",
-        kind: Kind::Cores("`\"all\"`, `\"physical\"`, `\"numa-of:<nic>\"`", cores),
+              NUMA node of a network card or disk, or a list; `--cores` wins",
+        kind: Kind::Cores("`\"all\"`, `\"physical\"`, `\"numa-of:<device>\"`", cores),
     },
     Key {
         name: "cores_max",
@@ -232,5 +237,17 @@ pub static KEYS: &[Key] = &[
         default: "false",
         doc: "Read chunks in huge pages of 2 MiB (`MADV_COLLAPSE`, Linux 6.1)",
         kind: Kind::Switch(|t, on| t.huge_pages = if on { Pages::Huge } else { Pages::Any }),
+    },
+    Key {
+        name: "storage_flush_ms",
+        default: "0",
+        doc: "How often file streams are flushed; 0 flushes before each acknowledgement, so that \
+              one means durable; `jetstream.sync_interval` wins",
+        kind: count(0, HOUR_MS, Steps::One, |t, n| {
+            t.storage_flush = match n {
+                0 => Flush::Always,
+                ms => Flush::Every(Duration::from_millis(u64::from(ms))),
+            };
+        }),
     },
 ];

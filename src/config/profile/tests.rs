@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::parser::Files;
@@ -66,6 +67,11 @@ fn each_key_sets_what_it_names() {
         ("ring_interest_bytes = 131072", Tuning { ring_interest_bytes: 1 << 17, ..base() }),
         ("lock_memory = true", Tuning { lock_memory: MemoryLock::On, ..base() }),
         ("huge_pages = true", Tuning { huge_pages: Pages::Huge, ..base() }),
+        ("storage_flush_ms = 0", base()),
+        (
+            "storage_flush_ms = 250",
+            Tuning { storage_flush: Flush::Every(Duration::from_millis(250)), ..base() },
+        ),
     ] {
         assert_eq!(tuning(text), wanted, "{text}");
     }
@@ -80,6 +86,10 @@ fn each_mistake_is_named_with_its_place_and_a_remedy() {
         ("idle = 'sleep'", "my.toml:1:8: idle: unknown value \"sleep\"; use one of park, spin"),
         ("gather_us = 1.5", "my.toml:1:13: gather_us: expected an integer, found a number with"),
         ("cores_max = 0", "my.toml:1:13: cores_max: 0 is out of bounds: 1 to 128"),
+        (
+            "storage_flush_ms = 3600001",
+            "my.toml:1:20: storage_flush_ms: 3600001 is out of bounds: 0 to 3600000",
+        ),
         ("busy_poll_us = -1", "my.toml:1:16: busy_poll_us: -1 is out of bounds: 0 to 10000"),
         (
             "busy_poll_us = 99999999999999999999",
