@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::channel::Trust;
 use crate::compare::{Comparison, Rules, Servers};
 use crate::cores::{self, Placement};
+use crate::disk::DiskLimits;
 use crate::error::BenchError;
 use crate::fingerprint::Fingerprint;
 use crate::interrupt;
@@ -108,6 +109,12 @@ enum Command {
         /// Payload size
         #[arg(long, default_value = "16", value_parser = quantity::bytes)]
         size: usize,
+        /// Length of each part
+        #[arg(long, default_value = "2s", value_parser = quantity::duration)]
+        duration: Duration,
+    },
+    /// What the disk below the store folders can do alone
+    Disk {
         /// Length of each part
         #[arg(long, default_value = "2s", value_parser = quantity::duration)]
         duration: Duration,
@@ -219,6 +226,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError>
         Command::Limits { size, duration } => {
             limits(&LimitsPlan { size: *size, time: *duration }, &placement, &cli.output)
         }
+        Command::Disk { duration } => disk(*duration, &placement, &cli.output),
     }?;
     // What there was by then has been printed, marked partial.
     interrupt::check()?;
@@ -385,6 +393,29 @@ fn limits(
     table.row(vec![format!("{} B sent to a sink", plan.size), rate(limits.sent_per_s)]);
     table.row(vec![format!("{} B received and counted", plan.size), rate(limits.received_per_s)]);
     table.row(vec![format!("{} B counted in memory", plan.size), rate(limits.scanned_per_s)]);
+    output::emit(&table.render())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn disk(time: Duration, placement: &Placement, output: &Output) -> Result<ExitCode, BenchError> {
+    let limits = DiskLimits::measure(time)?;
+    let quantile = |share: f64| limits.writes.value_at_quantile(share) as f64;
+    if output.json {
+        let value = json!({
+            "write_p50_ns": quantile(0.5),
+            "write_p99_ns": quantile(0.99),
+            "read_bytes_per_s": limits.read_bytes_per_s,
+            "machine": Fingerprint::take(placement).to_json(),
+        });
+        output::emit(&format!("{value:#}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(&["disk alone", "figure"]);
+    let write = |share: f64| quantity::show_nanos(quantile(share));
+    table.row(vec!["durable write of 4 KiB, p50".to_string(), write(0.5)]);
+    table.row(vec!["durable write of 4 KiB, p99".to_string(), write(0.99)]);
+    let read = format!("{}/s", quantity::show_bytes(limits.read_bytes_per_s));
+    table.row(vec!["read from end to end, 1 MiB a read".to_string(), read]);
     output::emit(&table.render())?;
     Ok(ExitCode::SUCCESS)
 }

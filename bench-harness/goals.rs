@@ -1,4 +1,4 @@
-//! What is to be reached: the rows of the tables of goals, each a work and the bounds on its figures.
+//! What is to be reached: the rows of the tables of goals, each a work and bounds on its figures.
 //!
 //! Goals are shares of the first server's figure (usually nats-server's) or absolute bounds; they
 //! are those of the issues that built each part.
@@ -93,7 +93,7 @@ pub struct Row {
 }
 
 /// All rows.
-pub const ROWS: [Row; 29] = [
+pub const ROWS: [Row; 31] = [
     Row {
         key: "publish",
         table: GoalTable::Core,
@@ -354,6 +354,27 @@ pub const ROWS: [Row; 29] = [
         goals: &[
             (Measure::StartToInfo, Goal::AtMost(2e9)),
             (Measure::Resident, Goal::ShareAtMost(0.3)),
+        ],
+    },
+    Row {
+        key: "tls-traffic",
+        table: GoalTable::Tls,
+        title: "128 B, 1 → 1, over TLS",
+        flags: "pubsub --size 128",
+        goals: &[
+            (Measure::CpuPerMillion, Goal::ShareAtMost(0.7)),
+            (Measure::DeliverRate, Goal::Shown),
+        ],
+    },
+    Row {
+        key: "tls-request",
+        table: GoalTable::Tls,
+        title: "request/reply, one at a time, over TLS",
+        flags: "request --size 128",
+        goals: &[
+            (Measure::RequestRate, Goal::Shown),
+            (Measure::P50, Goal::Shown),
+            (Measure::P99, Goal::Shown),
         ],
     },
     Row {

@@ -1,5 +1,5 @@
-//! `handshakes`: connections that shake hands over TLS, log in and leave, at a fixed rate, while the
-//! latencies of established connections are watched.
+//! `handshakes`: connections that shake hands over TLS, log in and leave, at a fixed rate, while
+//! the latencies of established connections are watched.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

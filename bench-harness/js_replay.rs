@@ -1,5 +1,5 @@
-//! `js-replay`: a file stream read from its beginning again and again, as fast as it goes, while the
-//! latencies of live traffic are watched.
+//! `js-replay`: a file stream read from its beginning again and again, as fast as it goes, while
+//! the latencies of live traffic are watched.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -5,19 +5,22 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `cli.rs`, `modes.rs`, `plans.rs`, `quantity.rs` | flags, the plan each mode stands for, units |
-//! | `server.rs`, `program.rs`, `process.rs`, `cores.rs` | a server, its program, CPU, memory, cores |
+//! | `cli.rs`, `modes.rs`, `plans.rs`, `quantity.rs` | flags, the plan of each mode, units |
+//! | `server.rs`, `program.rs`, `process.rs` | a server, its program, CPU and memory |
+//! | `cores.rs` | pinning |
 //! | `session.rs`, `channel.rs` | one connection, plain or TLS |
 //! | `wire.rs`, `lines.rs`, `payload.rs` | the frame counter, PUB lines, message bodies |
 //! | `lead.rs` | how far publishers may be ahead of subscribers |
 //! | `stage.rs`, `crew.rs` | what threads share, the measured window |
 //! | `publish.rs`, `subscribe.rs`, `traffic.rs` | both ends of traffic, and their plan |
 //! | `request.rs`, `latency.rs` | round trips, open-loop latency |
-//! | `connect.rs`, `accounts.rs`, `limits.rs` | connections and process start, the generator alone |
-//! | `js_api.rs`, `js_publish.rs`, `js_consume.rs` | JetStream: its API, acknowledged publishes, consumers |
+//! | `connect.rs`, `accounts.rs` | connections and process start |
+//! | `limits.rs`, `disk.rs` | the generator alone, the disk alone |
+//! | `js_api.rs`, `js_publish.rs`, `js_consume.rs` | JetStream: API, publishes, consumers |
 //! | `js_sub.rs`, `js_kv.rs`, `js_recover.rs` | streams read, buckets, start after kill -9 |
 //! | `beside.rs` | live traffic without and with something else: |
-//! | `js_replay.rs`, `scrape.rs`, `handshakes.rs`, `reload.rs` | a replay, monitoring, TLS handshakes, reloads |
+//! | `js_replay.rs`, `scrape.rs` | a stream replayed, monitoring asked |
+//! | `handshakes.rs`, `reload.rs` | TLS handshakes, the configuration reloaded |
 //! | `guarded.rs` | what permissions and imports cost |
 //! | `measure.rs`, `stats.rs` | quantities, one window's sample, median and spread |
 //! | `workload.rs`, `compare.rs` | one work, several servers |
@@ -35,6 +38,7 @@ mod compare;
 mod connect;
 mod cores;
 mod crew;
+mod disk;
 mod error;
 mod fingerprint;
 mod goals;

@@ -1,7 +1,7 @@
 //! The server under load: one that runs already, or a program that we start and always stop.
 //!
-//! A spawned server listens on a free port of 127.0.0.1, with its files in a folder of its own. What
-//! a work needs of it (streams, a configuration, monitoring) is its [`Outfit`].
+//! A spawned server listens on a free port of 127.0.0.1, with its files in a folder of its own.
+//! What a work needs of it (streams, a configuration, monitoring) is its [`Outfit`].
 
 use std::fs;
 use std::net::TcpListener;

@@ -54,8 +54,8 @@ pub fn cpus_of_node(host: &dyn Host, node: usize) -> Vec<usize> {
     list.map(|list| cpu_list::parse(&list)).unwrap_or_default()
 }
 
-/// Whether the server's CPUs are on the node of every device: its name, and the folders in which its
-/// `numa_node` may stand. A node of -1 is "none".
+/// Whether the server's CPUs are on the node of every device: its name, and the folders in which
+/// its `numa_node` may stand. A node of -1 is "none".
 pub fn judge_nodes(
     host: &dyn Host,
     devices: Vec<(String, Vec<String>)>,
