@@ -94,6 +94,34 @@ fn l03_in_a_test_warnings_are_fatal() {
 }
 
 #[test]
+fn l03_test_finds_what_would_stop_a_start_behind_the_file() {
+    let import = |subject: &str| {
+        format!(
+            "accounts {{\n\
+             A {{ users: [{{ user: a, password: a }}], exports: [{{ service: \"orders.>\" }}] }}\n\
+             B {{ users: [{{ user: b, password: b }}],\n\
+                 imports: [{{ service: {{ account: A, subject: \"{subject}\" }} }}] }}\n}}\n"
+        )
+    };
+    let end = test_config(&import("orders.new"));
+    assert_eq!(end.code, Some(0), "{}", end.stderr);
+    let bad = import("bills.new");
+    let end = test_config(&bad);
+    assert_eq!(end.code, Some(1), "{}", end.stderr);
+    assert!(end.stderr.contains("bills.new"), "{}", end.stderr);
+    // A start says the same.
+    let folder = Folder::new();
+    let file = folder.write("c.conf", &bad);
+    let start = Server::run_to_end(&with_local(&["-c", &file.to_string_lossy()]));
+    let said = end.stderr.trim_start_matches("nats-server: ").trim_end().to_owned();
+    assert!(start.stderr.contains(&said), "{said}\n{}", start.stderr);
+
+    let end = test_config("tls { cert_file: \"/nowhere/c.pem\", key_file: \"/nowhere/c.key\" }\n");
+    assert_eq!(end.code, Some(1), "{}", end.stderr);
+    assert!(end.stderr.contains("/nowhere/c.pem"), "{}", end.stderr);
+}
+
+#[test]
 fn l03_test_needs_a_file() {
     let end = Server::run_to_end(&["-t"]);
     assert_eq!(end.code, Some(1));

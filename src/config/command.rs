@@ -46,6 +46,14 @@ pub enum Command {
     Explain(Vec<String>),
     /// Look at the host, and exit.
     Check(CheckRequest),
+    /// Say whether a server could start with this configuration, and exit: `-t`. The file itself is
+    /// sound; what it names (certificates, what others export) has not been looked at.
+    Test {
+        /// What the file and the flags say.
+        options: Box<Options>,
+        /// What to print when all that it names is sound too.
+        valid: Exit,
+    },
 }
 
 /// What to print, and with which code to exit. Texts end in a line end.
@@ -310,7 +318,8 @@ impl Line {
             return Err(Exit::failed(lines.join("\n")));
         }
         if check {
-            return Err(valid(&options));
+            let valid = valid(&options);
+            return Ok(Command::Test { options: Box::new(options), valid });
         }
         let launch = Launch { line: self };
         Ok(Command::Run { options: Box::new(options), warnings: lines, launch })

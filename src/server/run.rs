@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use check::{Form, Profile, Report, Rooted};
 use config::host_check::{CheckForm, CheckRequest};
 use config::signal::{ProcFs, SignalRequest};
-use config::{Command, Exit, from_args};
+use config::{Command, Exit, Options, from_args};
+use security::Directory;
 
 use crate::bootstrap::{self, StartError};
 use crate::control::End;
+use crate::tls::Listeners;
 
 /// Does what the command line says and returns the process's exit code.
 pub fn run() -> ExitCode {
@@ -26,6 +28,10 @@ pub fn run() -> ExitCode {
         Command::Top(arguments) => ExitCode::from(top::run(&arguments)),
         Command::Explain(arguments) => ExitCode::from(top::explain(&arguments)),
         Command::Check(request) => look_at_host(&request),
+        Command::Test { options, valid } => match look_behind(&options) {
+            Ok(()) => leave(&valid),
+            Err(text) => leave(&Exit::failed(text)),
+        },
         Command::Run { options, warnings, launch } => {
             for warning in warnings {
                 eprintln!("{warning}");
@@ -37,6 +43,14 @@ pub fn run() -> ExitCode {
             }
         }
     }
+}
+
+/// Looks at what a configuration names, as a start does: the files of TLS, users and accounts, and
+/// what accounts import from each other.
+fn look_behind(options: &Options) -> Result<(), String> {
+    Listeners::new(options).map_err(|error| error.to_string())?;
+    Directory::new(options, None).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 fn leave(exit: &Exit) -> ExitCode {

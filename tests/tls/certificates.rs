@@ -56,6 +56,10 @@ fn t04_a_pair_at_fault_stops_the_start_and_is_named() {
         let end =
             Server::run_to_end(&["-c", &file.to_string_lossy(), "-a", "127.0.0.1", "-p", "-1"]);
         assert_ne!(end.code, Some(0));
+        let tested = Server::run_to_end(&["-t", "-c", &file.to_string_lossy()]);
+        assert_eq!(tested.code, Some(1), "-t finds it too: {}", tested.stderr);
+        let told = tested.stderr.trim_start_matches("nats-server: ").trim_end();
+        assert!(end.stderr.contains(told), "{told}\n{}", end.stderr);
         end.stderr
     };
     let told = failed(config(&papers, &["server", "swapped"]));

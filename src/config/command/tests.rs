@@ -171,7 +171,13 @@ fn every_flag_that_is_not_built_is_refused() {
 fn checking_a_file() {
     let good = exit("-t -c f.conf", "foo bar\nport: $foo");
     assert_eq!(good.code, 1, "{good:?}");
-    let good = exit("-t -c f.conf", "port: 4222");
+    let good = match run_with("-t -c f.conf", "port: 4222") {
+        Ok(Command::Test { options, valid }) => {
+            assert_eq!(options.port, Port::Fixed(4222));
+            valid
+        }
+        other => panic!("{other:?}"),
+    };
     let expected = "nats-server: configuration file f.conf is valid (sha256:";
     assert!(good.stderr.starts_with(expected), "{}", good.stderr);
     assert_eq!((good.code, good.stderr.len()), (0, expected.len() + 64 + 2));
