@@ -61,8 +61,8 @@ struct ModeLine {
 }
 
 impl Suite {
-    /// Runs the rows and tables named in `only` (the core's when empty). `duration` is the length of
-    /// each window.
+    /// Runs the rows and tables named in `only` (the core's when empty). `duration` is the length
+    /// of each window.
     ///
     /// # Errors
     /// A name that is no row. Ctrl-C ends the rows; those done by then are kept.
