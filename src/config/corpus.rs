@@ -78,6 +78,48 @@ fn bad_files_are_refused_with_their_text() {
     }
 }
 
+// spec/cli-and-config.md §9. A rule about what is not built is kept by refusing that by name; its
+// case gets the specification's text when it is built.
+#[test]
+fn every_rule_across_options_has_a_case_with_its_text() {
+    let folder = folder("bad");
+    let not_built = "is known to NATS but not built yet in Corewire";
+    for (case, texts) in [
+        ("payload_above_pending", ["cannot be higher than max_pending (1048576)"; 2]),
+        ("grace_not_below", ["should be strictly lower than lame duck duration (30s)"; 2]),
+        ("server_name", ["server name cannot contain spaces"; 2]),
+        ("user_and_token", ["Cannot have a user/pass and token"; 2]),
+        ("user_and_users", ["Can not have a single user/pass and a users array"; 2]),
+        ("token_and_users", ["Can not have a token and a users array"; 2]),
+        ("duplicate_user", ["Duplicate user \"a\" detected"; 2]),
+        ("duplicate_user_accounts", ["Duplicate user \"a\" detected"; 2]),
+        ("http_and_https", ["can't specify both HTTP (8222) and HTTPs (8443) ports"; 2]),
+        ("https_without_tls", ["TLS cert and key required for HTTPS"; 2]),
+        ("no_auth_user", ["no_auth_user: \"bob\" not present as user or nkey in"; 2]),
+        ("no_auth_user_accounts", ["no_auth_user: \"bob\" not present as user or nkey in"; 2]),
+        (
+            "operators_and_accounts",
+            ["operators do not allow Accounts to be configured directly"; 2],
+        ),
+        (
+            "operator_without_resolver",
+            ["operators require an account resolver to be configured"; 2],
+        ),
+        ("cluster_name_conflict", ["cluster name conflicts between cluster and", not_built]),
+        ("jetstream_cluster", ["jetstream cluster requires `server_name`", not_built]),
+        ("mqtt_without_jetstream", ["mqtt requires JetStream to be enabled if", not_built]),
+        ("websocket_without_tls", ["websocket requires TLS configuration", not_built]),
+        (
+            "system_account_jetstream",
+            ["Not allowed to enable JetStream on the system account", not_built],
+        ),
+    ] {
+        let path = folder.0.join(case).with_extension("txt");
+        let told = std::fs::read_to_string(&path).expect("the case has its text");
+        assert!(texts.iter().any(|text| told.contains(text)), "{case}: {told}");
+    }
+}
+
 // spec/cli-and-config.md §2
 #[test]
 fn warnings_are_fatal_in_a_test_and_said_at_a_start() {
