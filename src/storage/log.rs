@@ -21,6 +21,7 @@ mod damage;
 mod found;
 mod index;
 mod layout;
+mod parts;
 mod pipeline;
 mod reads;
 mod record;

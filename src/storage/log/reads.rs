@@ -12,7 +12,8 @@ use config::limits;
 use runtime::disk::{Completion, DiskError, Done, Operation};
 
 use super::damage::Damage;
-use super::record::{Head, NewMessage, Record};
+use super::parts::{self, Part, Parts, holds_record};
+use super::record::{NewMessage, Record};
 use super::segments::{SegmentFile, Stage};
 use super::{At, Job, Log, Slot, Trouble};
 use crate::Waiter;
@@ -38,12 +39,11 @@ pub enum RecordRead<'a> {
 /// What of the segments is in memory, and what is on its way.
 #[derive(Default)]
 pub struct Reads {
-    recent: VecDeque<Recent>,
-    recent_bytes: usize,
-    pieces: Vec<Piece>,
-    piece_bytes: usize,
-    /// The piece that gave the last record.
-    hot: usize,
+    /// Blocks that were written last, and in which order.
+    recent: Parts<()>,
+    recent_order: VecDeque<(Slot, u32)>,
+    /// Pieces that were read last.
+    pieces: Parts<Use>,
     pending: Vec<Pending>,
     last_pending: u64,
     cursors: VecDeque<Cursor>,
@@ -56,20 +56,10 @@ pub struct Reads {
     pub completions: Vec<Completion>,
 }
 
-/// A block that was written.
-struct Recent {
-    slot: Slot,
-    base: u32,
-    block: Block,
-}
-
-/// A part of a segment that was read.
-struct Piece {
-    slot: Slot,
-    start: u32,
-    block: Block,
-    used: u64,
-    /// Its length if the next piece shall be read ahead; 0 if not, or if that was done.
+/// How a piece is used.
+struct Use {
+    last: u64,
+    /// The next piece's length if it shall be read ahead; 0 if not, or if that was done.
     ahead: u32,
 }
 
@@ -93,37 +83,12 @@ struct Cursor {
     step: u32,
 }
 
-/// Where a record is in memory.
+/// Where a record is in memory; a part is named by its start.
 #[derive(Clone, Copy)]
 enum Found {
     Writer,
-    Recent(usize),
-    Piece(usize),
-}
-
-impl Recent {
-    fn bytes_at(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
-        if self.slot != slot {
-            return None;
-        }
-        self.block.bytes().get(offset.checked_sub(self.base)? as usize..)
-    }
-}
-
-impl Piece {
-    #[inline]
-    fn bytes_at(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
-        if self.slot != slot {
-            return None;
-        }
-        self.block.bytes().get(offset.checked_sub(self.start)? as usize..)
-    }
-}
-
-/// Whether a whole record stands at the start of these bytes.
-#[inline]
-fn holds_record(bytes: &[u8]) -> bool {
-    Head::decode(bytes).is_some_and(|head| head.length as usize <= bytes.len())
+    Recent(u32),
+    Piece(u32),
 }
 
 impl Log {
@@ -148,10 +113,10 @@ impl Log {
         let Some(found) = self.find(slot, offset) else {
             return self.read_from_disk(at, length, waiter);
         };
-        if let Found::Piece(piece) = found {
-            self.use_piece(piece, offset);
+        if let Found::Piece(start) = found {
+            self.use_piece(slot, start, offset);
             let epoch = self.segments[slot].epoch;
-            let bytes = self.reads.pieces[piece].bytes_at(slot, offset).unwrap_or_default();
+            let bytes = self.bytes_of(found, slot, offset).unwrap_or_default();
             if Record::verified(bytes, epoch, offset).is_none() {
                 self.say_damaged(at);
                 return RecordRead::Damaged;
@@ -169,40 +134,41 @@ impl Log {
     #[inline]
     fn find(&self, slot: Slot, offset: u32) -> Option<Found> {
         let reads = &self.reads;
-        let hot = reads.pieces.get(reads.hot);
-        if hot.and_then(|piece| piece.bytes_at(slot, offset)).is_some_and(holds_record) {
-            return Some(Found::Piece(reads.hot));
+        if self.bytes_of(Found::Writer, slot, offset).is_some_and(holds_record) {
+            return Some(Found::Writer);
         }
-        let holds = |found: &Found| self.bytes_of(*found, slot, offset).is_some_and(holds_record);
-        std::iter::once(Found::Writer)
-            .chain((0..reads.recent.len()).rev().map(Found::Recent))
-            .chain((0..reads.pieces.len()).map(Found::Piece))
-            .find(holds)
+        if let Some(start) = reads.recent.find(slot, offset, holds_record) {
+            return Some(Found::Recent(start));
+        }
+        reads.pieces.find(slot, offset, holds_record).map(Found::Piece)
     }
 
     #[inline]
     fn bytes_of(&self, found: Found, slot: Slot, offset: u32) -> Option<&[u8]> {
-        match found {
+        let (block, start) = match found {
             Found::Writer => {
                 let writer = self.writer.as_ref().filter(|writer| writer.slot == slot)?;
-                writer.bytes_at(offset)
+                return writer.bytes_at(offset);
             }
-            Found::Recent(at) => self.reads.recent[at].bytes_at(slot, offset),
-            Found::Piece(at) => self.reads.pieces[at].bytes_at(slot, offset),
-        }
+            Found::Recent(start) => (&self.reads.recent.get(slot, start)?.block, start),
+            Found::Piece(start) => (&self.reads.pieces.get(slot, start)?.block, start),
+        };
+        block.bytes().get(offset.checked_sub(start)? as usize..)
     }
 
-    /// Notes a use, and asks for what comes next once half of the piece is used.
+    /// Notes a use, and asks for what comes next once half of the piece is used: from the first
+    /// record on that the piece does not hold whole.
     #[inline]
-    fn use_piece(&mut self, place: usize, offset: u32) {
-        self.reads.hot = place;
+    fn use_piece(&mut self, slot: Slot, start: u32, offset: u32) {
         self.reads.clock += 1;
-        let piece = &mut self.reads.pieces[place];
-        piece.used = self.reads.clock;
-        let len = piece.block.len() as u32;
-        if piece.ahead > 0 && offset - piece.start > len / 2 {
-            let (slot, next, step) = (piece.slot, piece.start + len, piece.ahead);
-            piece.ahead = 0;
+        let Some(piece) = self.reads.pieces.get_mut(slot, start) else { return };
+        piece.note.last = self.reads.clock;
+        let bytes = piece.block.bytes();
+        if piece.note.ahead > 0 && (offset - start) as usize > bytes.len() / 2 {
+            let step = longer(std::mem::take(&mut piece.note.ahead));
+            let cut = start + parts::first_cut(bytes, (offset - start) as usize) as u32;
+            let sector = self.segments[slot].sector;
+            let next = cut / sector * sector;
             self.follow(slot, next + step, step);
             self.ask_piece(slot, next, step, step, None);
         }
@@ -227,10 +193,8 @@ impl Log {
             pending.waiters.extend(waiter);
             return RecordRead::Pending;
         }
-        let has_come = |piece: &Piece| {
-            piece.bytes_at(slot, offset).is_some_and(|bytes| bytes.len() >= length as usize)
-        };
-        if self.reads.pieces.iter().any(has_come) {
+        let is_whole = |bytes: &[u8]| bytes.len() >= length as usize;
+        if self.reads.pieces.find(slot, offset, is_whole).is_some() {
             // It is all there, and is no record.
             self.say_damaged(at);
             return RecordRead::Damaged;
@@ -239,13 +203,13 @@ impl Log {
         let needed = offset - start + length;
         let near = |c: &Cursor| {
             c.slot == slot
-                && c.next <= offset + sector
+                && c.next <= offset + length.max(sector)
                 && offset < c.next + limits::JS_READ_AHEAD_BYTES_MAX
         };
         let step = match self.reads.cursors.iter().position(near) {
             Some(place) => {
                 let cursor = self.reads.cursors.remove(place).expect("just found");
-                (cursor.step * limits::JS_READ_GROWTH).min(limits::JS_READ_AHEAD_BYTES_MAX)
+                longer(cursor.step)
             }
             None => 0,
         };
@@ -353,15 +317,16 @@ impl Log {
     fn add_piece(&mut self, pending: &Pending, block: Block) {
         let reads = &mut self.reads;
         reads.clock += 1;
-        reads.piece_bytes += block.capacity();
         let Pending { slot, start, ahead, wanted, .. } = *pending;
         let end = start + block.len() as u32;
         let ahead = if block.is_empty() { 0 } else { ahead };
-        reads.pieces.push(Piece { slot, start, block, used: reads.clock, ahead });
-        while reads.piece_bytes > self.settings.cache_bytes && reads.pieces.len() > 2 {
-            let oldest = reads.pieces.iter().enumerate().min_by_key(|(_, piece)| piece.used);
-            let (place, _) = oldest.expect("there are some");
-            reads.drop_piece(place);
+        let part = Part { block, note: Use { last: reads.clock, ahead } };
+        let before = reads.pieces.insert(slot, start, part);
+        reads.use_again(before);
+        while reads.pieces.bytes() > self.settings.cache_bytes && reads.pieces.len() > 2 {
+            let oldest = reads.pieces.iter().min_by_key(|(_, _, piece)| piece.last);
+            let (slot, start, _) = oldest.expect("there are some");
+            reads.drop_piece(slot, start);
         }
         if let Some((at, wanted_end)) = wanted
             && end < wanted_end
@@ -383,31 +348,34 @@ impl Log {
 
     /// Keeps a block that was written for those who read soon.
     pub(super) fn keep_recent(&mut self, slot: Slot, base: u32, block: Block) {
-        let reads = &mut self.reads;
-        reads.recent_bytes += block.capacity();
-        reads.recent.push_back(Recent { slot, base, block });
-        while self.reads.recent_bytes > self.settings.recent_bytes {
+        self.reads.recent.insert(slot, base, Part { block, note: () });
+        self.reads.recent_order.push_back((slot, base));
+        while self.reads.recent.bytes() > self.settings.recent_bytes {
             // What is not written yet is found nowhere else; who writes it holds it.
-            let oldest = self.reads.recent.front().expect("they have bytes");
-            if oldest.block.is_shared() && !self.is_failed {
+            let &(slot, base) = self.reads.recent_order.front().expect("they have bytes");
+            let is_shared = |part: &Part<()>| part.block.is_shared();
+            if self.reads.recent.get(slot, base).is_some_and(is_shared) && !self.is_failed {
                 return;
             }
-            let oldest = self.reads.recent.pop_front().expect("just seen");
-            self.reads.recent_bytes -= oldest.block.capacity();
-            self.keep_block(oldest.block);
+            self.reads.recent_order.pop_front();
+            if let Some(oldest) = self.reads.recent.remove(slot, base) {
+                self.keep_block(oldest.block);
+            }
         }
     }
 
     /// A segment was released: what was read of it means nothing any more.
     pub(super) fn forget_reads(&mut self, slot: Slot) {
         let reads = &mut self.reads;
-        while let Some(place) = reads.pieces.iter().position(|piece| piece.slot == slot) {
-            reads.drop_piece(place);
+        let of_slot: Vec<u32> =
+            reads.pieces.iter().filter(|piece| piece.0 == slot).map(|piece| piece.1).collect();
+        for start in of_slot {
+            reads.drop_piece(slot, start);
         }
-        while let Some(place) = reads.recent.iter().position(|recent| recent.slot == slot) {
-            let recent = reads.recent.remove(place).expect("just found");
-            reads.recent_bytes -= recent.block.capacity();
+        for &(_, base) in reads.recent_order.iter().filter(|recent| recent.0 == slot) {
+            reads.recent.remove(slot, base);
         }
+        reads.recent_order.retain(|recent| recent.0 != slot);
         for pending in reads.pending.iter_mut().filter(|pending| pending.slot == slot) {
             pending.is_forgotten = true;
         }
@@ -416,13 +384,21 @@ impl Log {
     }
 }
 
+/// The length of the next read of a row.
+fn longer(step: u32) -> u32 {
+    (step * limits::JS_READ_GROWTH).min(limits::JS_READ_AHEAD_BYTES_MAX)
+}
+
 impl Reads {
-    fn drop_piece(&mut self, place: usize) {
-        let piece = self.pieces.swap_remove(place);
-        self.hot = 0;
-        self.piece_bytes -= piece.block.capacity();
+    fn drop_piece(&mut self, slot: Slot, start: u32) {
+        let piece = self.pieces.remove(slot, start);
+        self.use_again(piece);
+    }
+
+    /// Keeps the memory of a piece for the next ones.
+    fn use_again(&mut self, piece: Option<Part<Use>>) {
         if self.free.len() < limits::JS_READ_ROWS_MAX {
-            self.free.extend(piece.block.reuse());
+            self.free.extend(piece.and_then(|piece| piece.block.reuse()));
         }
     }
 }
