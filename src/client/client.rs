@@ -21,7 +21,7 @@ use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigu
 use protocol::{
     CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
 };
-use security::{Denied, Mappings, PublishGate, Session};
+use security::{Denied, Expiry, Mappings, PublishGate, Session};
 use shard::{Echo, Publisher};
 
 use crate::settings::{Current, Settings};
@@ -294,8 +294,16 @@ impl Dialect for Client {
     fn login_timed_out(&mut self, context: &mut Context<'_>) -> CloseReason {
         match self.login {
             Login::Open | Login::Unnamed | Login::Done => {
-                self.error(context, ErrorText::UserAuthenticationExpired);
-                self.say(context, Level::Debug, "User Authentication Expired");
+                let (text, said) = match self.session.expiry {
+                    Expiry::User => {
+                        (ErrorText::UserAuthenticationExpired, "User Authentication Expired")
+                    }
+                    Expiry::Account => {
+                        (ErrorText::AccountAuthenticationExpired, "Account Authentication Expired")
+                    }
+                };
+                self.error(context, text);
+                self.say(context, Level::Debug, said);
                 CloseReason::AuthenticationExpired
             }
             Login::Expected { .. } | Login::Checking { .. } => {
@@ -311,6 +319,10 @@ impl Dialect for Client {
         context: &mut Context<'_>,
         session: Result<Session, Denied>,
     ) -> Option<CloseReason> {
+        // Its account may be one that the settings of before do not know.
+        if let Reconfigured::Closes(reason) = self.take_new_settings(context) {
+            return Some(reason);
+        }
         match self.logged_in(context, session) {
             Flow::Close(reason) => Some(reason),
             Flow::Continue | Flow::Pause(_) => None,

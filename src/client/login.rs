@@ -35,14 +35,15 @@ impl Client {
     pub(crate) fn log_in(&mut self, context: &mut Context<'_>) -> Flow {
         let directory = Arc::clone(&self.settings.directory);
         self.warn_of_ignored_user(context);
-        let credentials = self.credentials(context.link);
+        let credentials = self.credentials(context);
         if directory.effort(&credentials) == Effort::Slow
             && let Some(desk) = &self.settings.desk
         {
             let (shard, slot, cid) = (context.shard.id(), context.slot, context.link.cid);
             let ticket = Ticket { shard, slot, cid };
-            let request = LoginRequest { ticket, credentials: credentials.keep(), directory };
-            if !desk.submit(request) {
+            let credentials = credentials.keep();
+            let request = LoginRequest { ticket, credentials, directory, attempts: 0 };
+            if desk.submit(request).is_err() {
                 self.say(context, Level::Error, "too many logins wait to be checked");
                 return self.denied(context, Denied::Credentials);
             }
@@ -119,12 +120,17 @@ impl Client {
         self.account_name = Arc::clone(directory.accounts().name(session.account));
         self.publisher.account = session.account;
         self.gate = gate(&session);
+        self.take_session(context, session);
+        self.take_account(context);
+        None
+    }
+
+    /// What the client is from now on, and for how long.
+    pub(crate) fn take_session(&mut self, context: &Context<'_>, session: Session) {
         let until =
             |wall_ns: u64| context.now.mono_ns + wall_ns.saturating_sub(context.now.wall_ns);
         self.expires_ns = session.expires_ns.map(until);
         self.session = session;
-        self.take_account(context);
-        None
     }
 
     /// What the directory says of the client's account.
@@ -143,21 +149,25 @@ impl Client {
             self.say(context, Level::Debug, &text);
         }
         let who = match (connect.nkey.as_str(), connect.user.as_str()) {
+            ("", "") if !connect.jwt.is_empty() => String::from(" - JWT"),
             ("", "") => String::new(),
             ("", user) => format!(" - User {:?}", user),
             (nkey, _) => format!(" - Nkey {:?}", nkey),
         };
         let reason = reason_for(denied);
         let why = match denied {
-            Denied::Credentials => String::new(),
+            Denied::Credentials | Denied::Revoked | Denied::AccountExpired => String::new(),
             Denied::ProxyNotTrusted | Denied::ProxyRequired => format!(": {reason}"),
         };
         self.say(context, Level::Error, &format!("authentication error{who}{why}"));
         Flow::Close(reason)
     }
 
-    fn credentials<'a>(&'a self, link: &'a Link) -> Credentials<'a> {
+    fn credentials<'a>(&'a self, context: &'a Context<'_>) -> Credentials<'a> {
+        let link: &Link = context.link;
         Credentials {
+            address: Some(link.peer.ip()),
+            now_ns: context.now.wall_ns,
             certificate: link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref()),
             user: &self.connect.user,
             pass: &self.connect.pass,
@@ -188,6 +198,7 @@ impl Client {
     /// Who the client is, for the log.
     pub(crate) fn who(&self) -> String {
         match (&self.session.nkey, self.session.user.as_str()) {
+            (None, key) if self.session.claims.is_some() => format!("JWT User {key:?}"),
             (Some(key), _) => format!("Nkey {key:?}"),
             (None, "") => String::from("User \"N/A\""),
             (None, user) => format!("User {user:?}"),
@@ -201,6 +212,19 @@ pub(crate) fn reason_for(denied: Denied) -> CloseReason {
         Denied::Credentials => CloseReason::AuthenticationFailure,
         Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
         Denied::ProxyRequired => CloseReason::ProxyRequired,
+        Denied::Revoked => CloseReason::CredentialsRevoked,
+        Denied::AccountExpired => CloseReason::AuthenticationExpired,
+    }
+}
+
+/// What a client hears that is not let in, or may not stay.
+pub(crate) fn text_for(denied: Denied) -> ErrorText<'static> {
+    match denied {
+        Denied::Credentials | Denied::ProxyNotTrusted | Denied::ProxyRequired => {
+            ErrorText::AuthorizationViolation
+        }
+        Denied::Revoked => ErrorText::UserAuthenticationRevoked,
+        Denied::AccountExpired => ErrorText::AccountAuthenticationExpired,
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use base::Level;
 use connection::{Context, Reconfigured};
-use protocol::ErrorText;
-use security::{Directory, Permissions, Standing};
+use protocol::{CloseReason, ErrorText};
+use security::{Denied, Directory, Session, Standing};
 use shard::Revoked;
 
 use crate::client::{Client, Login, STRANGER_PAYLOAD_MAX};
-use crate::login::{gate, reason_for};
+use crate::login::{gate, reason_for, text_for};
 
 impl Client {
     pub(crate) fn take_new_settings(&mut self, context: &mut Context<'_>) -> Reconfigured {
@@ -28,22 +28,18 @@ impl Client {
             return Reconfigured::Stays;
         }
         self.take_account(context);
-        match self.standing(&old.directory) {
+        match self.standing(&old.directory, context.now.wall_ns) {
             Standing::Same => Reconfigured::Stays,
-            Standing::Changed(permissions) => {
-                self.change_permissions(context, permissions);
+            Standing::Changed(session) => {
+                self.change_session(context, *session);
                 Reconfigured::Stays
             }
-            Standing::Gone(denied) => {
-                self.error(context, ErrorText::AuthorizationViolation);
-                self.say(context, Level::Error, "authentication error");
-                Reconfigured::Closes(reason_for(denied))
-            }
+            Standing::Gone(denied) => Reconfigured::Closes(self.leave(context, denied)),
         }
     }
 
     /// What the new rules say of this client.
-    fn standing(&mut self, before: &Directory) -> Standing {
+    fn standing(&mut self, before: &Directory, now_ns: u64) -> Standing {
         let directory = &self.settings.directory;
         match self.login {
             // It has not said anything that it could be judged by.
@@ -52,18 +48,30 @@ impl Client {
                 Standing::Same
             }
             Login::Expected { .. } | Login::Checking { .. } | Login::Unnamed => Standing::Same,
-            Login::Open | Login::Done => directory.still_allows(before, &self.session),
+            Login::Open | Login::Done => directory.still_allows(before, &self.session, now_ns),
         }
     }
 
-    /// Other permissions are in force, and what they do not allow is at its end.
-    fn change_permissions(
-        &mut self,
-        context: &mut Context<'_>,
-        permissions: Option<Arc<Permissions>>,
-    ) {
-        self.session.permissions.clone_from(&permissions);
+    /// Tells a client why it may not stay.
+    fn leave(&self, context: &mut Context<'_>, denied: Denied) -> CloseReason {
+        let text = text_for(denied);
+        self.error(context, text);
+        let said = match denied {
+            Denied::Revoked | Denied::AccountExpired => text.to_string(),
+            _ => "authentication error".to_owned(),
+        };
+        self.say(context, Level::Error, &said);
+        reason_for(denied)
+    }
+
+    /// Other permissions and limits are in force, and what they do not allow is at its end.
+    fn change_session(&mut self, context: &mut Context<'_>, session: Session) {
+        let permissions = session.permissions.clone();
+        self.take_session(context, session);
         self.gate = gate(&self.session);
+        if self.login == Login::Done {
+            self.limits.payload_max = self.payload_max();
+        }
         for Revoked { subject, queue, sid } in
             context.shard.change_permissions(context.slot, permissions)
         {

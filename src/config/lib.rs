@@ -38,7 +38,7 @@
 //! | `account_block.rs`, `exchange.rs`, `mapping.rs` | reading them |
 //! | `jetstream.rs` | the options inside `jetstream` |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
-//! | `operator.rs` | operator mode: whose word is taken for accounts |
+//! | `operator.rs`, `resolver.rs` | operator mode: whose word is taken, where accounts come from |
 //! | `apply.rs` | parsed values to options |
 //! | `reload.rs` | two sets of options compared: what a reload changes, what it refuses |
 //! | `draft.rs` | options on their way, and the checks across them |

@@ -45,6 +45,14 @@ pub const PRE_CONNECT_PENDING_MAX: usize = PRE_CONNECT_BYTES_MAX / 2;
 /// Bytes in a JWT, wherever it comes from. Over it: it is none.
 pub const JWT_BYTES_MAX: usize = MIB;
 
+/// Accounts that are fetched for one login: its own, and those from which that imports. Beyond it:
+/// imports of the others are left out until somebody of theirs comes.
+pub const ACCOUNTS_FETCHED_MAX: usize = 1024;
+
+/// Subjects to which the entries of one list of a scoped key's template may come. Above it: the
+/// login is refused.
+pub const TEMPLATE_SUBJECTS_MAX: usize = 4096;
+
 // ---- Connections ----
 
 /// Open client connections on the whole server (`max_connections`). Over it: INFO, then

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::draft::Draft;
+use crate::declaration::Reload::{Applies, NeedsRestart};
+use crate::declaration::{Declaration, Kind};
 use crate::options::{Auth, Options};
 use crate::problem::{Conflict, Diagnostics, ValueError};
 use crate::users::is_public_key;
@@ -28,23 +29,59 @@ impl Operators {
     }
 }
 
-/// Sets `operator`.
-pub(crate) fn set_tokens(draft: &mut Draft, tokens: Vec<String>) -> Result<(), ValueError> {
-    let tokens = tokens.into_iter().map(|text| text.trim().to_owned());
-    draft.options.operator.tokens = tokens.filter(|text| !text.is_empty()).collect();
-    Ok(())
-}
+/// `operator`
+pub(crate) const TOKENS: Declaration = Declaration::built(
+    "operator",
+    "",
+    NeedsRestart,
+    "JWTs of those whose word is taken for accounts, or the files that they are in",
+    Kind::TextList(|draft, tokens| {
+        let tokens = tokens.into_iter().map(|text| text.trim().to_owned());
+        draft.options.operator.tokens = tokens.filter(|text| !text.is_empty()).collect();
+        Ok(())
+    }),
+)
+.or(&["operators", "root", "roots", "root_operator", "root_operators"]);
 
-/// Sets `trusted_keys`.
-pub(crate) fn set_trusted_keys(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
-    if let Some(other) = keys.iter().find(|key| !is_public_key(key, nkeys::KeyPairType::Operator)) {
-        return Err(ValueError::OperatorKey(other.clone()));
-    }
-    draft.options.operator.trusted_keys = keys;
-    Ok(())
-}
+/// `trusted_keys`
+pub(crate) const TRUSTED_KEYS: Declaration = Declaration::built(
+    "trusted",
+    "",
+    NeedsRestart,
+    "Public keys of those whose word is taken for accounts",
+    Kind::TextList(|draft, keys| {
+        let other = keys.iter().find(|key| !is_public_key(key, nkeys::KeyPairType::Operator));
+        if let Some(other) = other {
+            return Err(ValueError::OperatorKey(other.clone()));
+        }
+        draft.options.operator.trusted_keys = keys;
+        Ok(())
+    }),
+)
+.or(&["trusted_keys"]);
 
-// spec/cli-and-config.md §9, server/opts.go rules of operators
+/// `resolver_preload`
+pub(crate) const PRELOAD: Declaration = Declaration::built(
+    "resolver_preload",
+    "",
+    Applies,
+    "Account JWTs known from the start, by the account's public key",
+    Kind::TextMap(|draft, tokens| draft.options.operator.preload = tokens),
+);
+
+/// `default_sentinel`
+pub(crate) const SENTINEL: Declaration = Declaration::built(
+    "default_sentinel",
+    "",
+    Applies,
+    "User JWT of clients without one, a bearer token",
+    Kind::Text(|draft, text| {
+        draft.options.operator.sentinel = (!text.is_empty()).then(|| text.to_owned());
+        Ok(())
+    }),
+);
+
+/// What does not go together with operators. spec/cli-and-config.md §9
 pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
     let operator = &options.operator;
     if !operator.is_on() {

@@ -592,32 +592,9 @@ pub static TOP_LEVEL: &[Declaration] = &[
         Kind::Switch(|d, on| d.options.accounts.no_system = on),
     )
     .or(&["no_system", "no_sys_acc"]),
-    built(
-        "default_sentinel",
-        "",
-        Applies,
-        "User JWT of clients without one, a bearer token",
-        Kind::Text(|d, text| {
-            d.options.operator.sentinel = (!text.is_empty()).then(|| text.to_owned());
-            Ok(())
-        }),
-    ),
-    built(
-        "operator",
-        "",
-        NeedsRestart,
-        "JWTs of those whose word is taken for accounts, or the files that they are in",
-        Kind::TextList(operator::set_tokens),
-    )
-    .or(&["operators", "root", "roots", "root_operator", "root_operators"]),
-    built(
-        "trusted",
-        "",
-        NeedsRestart,
-        "Public keys of those whose word is taken for accounts",
-        Kind::TextList(operator::set_trusted_keys),
-    )
-    .or(&["trusted_keys"]),
+    operator::SENTINEL,
+    operator::TOKENS,
+    operator::TRUSTED_KEYS,
     built(
         "resolver",
         "",
@@ -633,13 +610,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "TLS towards the resolver",
         Kind::Block(resolver::RESOLVER_TLS),
     ),
-    built(
-        "resolver_preload",
-        "",
-        Applies,
-        "Account JWTs known from the start, by the account's public key",
-        Kind::TextMap(|d, tokens| d.options.operator.preload = tokens),
-    ),
+    operator::PRELOAD,
     built(
         "resolver_pinned_accounts",
         "",

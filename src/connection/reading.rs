@@ -198,7 +198,7 @@ impl Connections {
 
     /// A login that was checked elsewhere.
     pub fn login_checked<N: Network>(&mut self, turn: &mut Turn<'_, N>, verdict: Verdict) {
-        let Verdict { ticket, session } = verdict;
+        let Verdict { ticket, session, .. } = verdict;
         let slot = ticket.slot;
         let connection = self.slots.get(slot.index()).and_then(Option::as_ref);
         // It may have gone meanwhile, and another may have come in its place.

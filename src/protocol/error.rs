@@ -17,6 +17,8 @@ pub enum ErrorText<'a> {
     AuthenticationTimeout,
     /// The user's right to be connected ran out.
     UserAuthenticationExpired,
+    /// The user's token was revoked.
+    UserAuthenticationRevoked,
     /// The account's right to be used ran out.
     AccountAuthenticationExpired,
     /// The account could not take the connection.
@@ -93,6 +95,7 @@ impl ErrorText<'_> {
             ErrorText::UserAuthenticationExpired | ErrorText::AccountAuthenticationExpired => {
                 CloseReason::AuthenticationExpired
             }
+            ErrorText::UserAuthenticationRevoked => CloseReason::CredentialsRevoked,
             ErrorText::FailedAccountRegistration => CloseReason::MissingAccount,
             ErrorText::MaximumConnectionsExceeded | ErrorText::ConnectionThrottling => {
                 CloseReason::MaximumConnectionsExceeded
@@ -128,6 +131,7 @@ impl Display for ErrorText<'_> {
             ErrorText::AuthorizationViolation => "Authorization Violation",
             ErrorText::AuthenticationTimeout => "Authentication Timeout",
             ErrorText::UserAuthenticationExpired => "User Authentication Expired",
+            ErrorText::UserAuthenticationRevoked => "User Authentication Revoked",
             ErrorText::AccountAuthenticationExpired => "Account Authentication Expired",
             ErrorText::FailedAccountRegistration => "Failed Account Registration",
             ErrorText::MaximumConnectionsExceeded => "maximum connections exceeded",

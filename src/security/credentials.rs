@@ -1,10 +1,12 @@
 //! What a client says about itself, and what it turns out to be.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base::AccountId;
 use config::options::ConnectionKinds;
 
+use crate::jwt::{Claims, User};
 use crate::permissions::Permissions;
 use crate::proxies::ProxyUse;
 use crate::tls::ClientCertificate;
@@ -32,6 +34,10 @@ pub struct Credentials<'a> {
     pub certificate: Option<&'a ClientCertificate>,
     /// How it came.
     pub kind: ConnectionKinds,
+    /// From where it came, where that is known.
+    pub address: Option<IpAddr>,
+    /// When it came, nanoseconds since the Unix epoch.
+    pub now_ns: u64,
 }
 
 impl Default for Credentials<'_> {
@@ -47,6 +53,8 @@ impl Default for Credentials<'_> {
             nonce: "",
             certificate: None,
             kind: ConnectionKinds::STANDARD,
+            address: None,
+            now_ns: 0,
         }
     }
 }
@@ -71,6 +79,8 @@ impl Credentials<'_> {
             nonce: self.nonce.to_owned(),
             certificate: self.certificate.cloned(),
             kind: self.kind,
+            address: self.address,
+            now_ns: self.now_ns,
         }
     }
 }
@@ -87,6 +97,8 @@ pub struct KeptCredentials {
     nonce: String,
     certificate: Option<ClientCertificate>,
     kind: ConnectionKinds,
+    address: Option<IpAddr>,
+    now_ns: u64,
 }
 
 impl KeptCredentials {
@@ -103,6 +115,8 @@ impl KeptCredentials {
             nonce: &self.nonce,
             certificate: self.certificate.as_ref(),
             kind: self.kind,
+            address: self.address,
+            now_ns: self.now_ns,
         }
     }
 }
@@ -128,6 +142,27 @@ pub struct Session {
     pub proxy: Option<Arc<str>>,
     /// Whether one must have.
     pub proxy_use: ProxyUse,
+    /// What ends then.
+    pub expiry: Expiry,
+    /// What its token claims, in operator mode.
+    pub claims: Option<Arc<Claims<User>>>,
+}
+
+impl Session {
+    /// The same with other permissions.
+    pub(crate) fn with_permissions(&self, permissions: Option<Arc<Permissions>>) -> Box<Session> {
+        Box::new(Session { permissions, ..self.clone() })
+    }
+}
+
+/// What ends when a client must leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// The user's own time.
+    #[default]
+    User,
+    /// The account's.
+    Account,
 }
 
 /// A client is not let in. What it is told is the same for all of these.
@@ -139,4 +174,8 @@ pub enum Denied {
     ProxyNotTrusted,
     /// It came without a proxy.
     ProxyRequired,
+    /// Its token was revoked while it was connected.
+    Revoked,
+    /// Its account's time was over while it was connected.
+    AccountExpired,
 }

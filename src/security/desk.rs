@@ -8,9 +8,12 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::credentials::{Denied, KeptCredentials, Session};
 use crate::directory::Directory;
+use crate::operator::{Refusal, SeenAccount};
 
 /// Logins that may wait. One more is refused; its client tries again.
 const WAITING_MAX: usize = 8192;
+/// A login whose account is gone as often as it was fetched is refused.
+const ATTEMPTS_MAX: u8 = 2;
 
 /// Whose login it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,24 @@ pub struct LoginRequest {
     pub credentials: KeptCredentials,
     /// By which rules.
     pub directory: Arc<Directory>,
+    /// How often its account was fetched.
+    pub attempts: u8,
+}
+
+/// What came of a request.
+pub enum Checked {
+    /// An answer.
+    Verdict(Verdict),
+    /// Its account has to be taken into the directory first.
+    Unseen(Admission),
+}
+
+/// A login that goes on when its account is in the directory.
+pub struct Admission {
+    /// The account, and those from which it imports.
+    pub accounts: Vec<Arc<SeenAccount>>,
+    /// The login.
+    pub request: LoginRequest,
 }
 
 /// What came of it.
@@ -39,13 +60,43 @@ pub struct Verdict {
     pub ticket: Ticket,
     /// Who it is.
     pub session: Result<Session, Denied>,
+    /// Why it is not let in, for the log alone; empty where that goes without saying.
+    pub reason: String,
 }
 
 impl LoginRequest {
-    /// Checks it. Takes up to a tenth of a second.
-    pub fn check(self) -> Verdict {
-        let session = self.directory.login(&self.credentials.lend());
-        Verdict { ticket: self.ticket, session }
+    /// Checks it. Takes up to a tenth of a second, and longer where an account must be fetched.
+    pub fn check(self) -> Checked {
+        let LoginRequest { ticket, credentials, directory, attempts } = &self;
+        let refused = match directory.admit(&credentials.lend()) {
+            Ok(session) => {
+                let (ticket, reason) = (*ticket, String::new());
+                return Checked::Verdict(Verdict { ticket, session: Ok(session), reason });
+            }
+            Err(refused) => refused,
+        };
+        let fetched = match &refused.why {
+            Some(Refusal::AccountUnseen(account)) if *attempts < ATTEMPTS_MAX => {
+                directory.fetch(account, credentials.lend().now_ns)
+            }
+            _ => None,
+        };
+        match fetched {
+            Some(Ok(accounts)) => {
+                let request = LoginRequest { attempts: self.attempts + 1, ..self };
+                Checked::Unseen(Admission { accounts, request })
+            }
+            Some(Err(error)) => Checked::Verdict(self.refused(refused.denied, error.to_string())),
+            None => {
+                let reason = refused.why.map(|why| why.to_string()).unwrap_or_default();
+                Checked::Verdict(self.refused(refused.denied, reason))
+            }
+        }
+    }
+
+    /// Nobody is let in.
+    pub fn refused(self, denied: Denied, reason: String) -> Verdict {
+        Verdict { ticket: self.ticket, session: Err(denied), reason }
     }
 }
 
@@ -62,10 +113,12 @@ impl Desk {
         (Desk { requests }, waiting)
     }
 
-    /// Has a login checked; `false` if too many wait.
-    #[must_use]
-    pub fn submit(&self, request: LoginRequest) -> bool {
-        self.requests.try_send(request).is_ok()
+    /// Has a login checked.
+    ///
+    /// # Errors
+    /// The request, if too many wait.
+    pub fn submit(&self, request: LoginRequest) -> Result<(), Box<LoginRequest>> {
+        self.requests.try_send(request).map_err(|refused| Box::new(refused.into_inner()))
     }
 }
 

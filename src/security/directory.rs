@@ -1,6 +1,8 @@
 //! Who there is: all accounts, all users, and the rules by which clients are let in. Immutable;
 //! a reload or a new account makes another, and every core takes it as a whole.
 
+mod operators;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::distinguished_name::{AnyOrder, DistinguishedName};
 use crate::exchange::{self, ImportError, Way};
 use crate::mapping::Mappings;
 use crate::nkey;
+use crate::operator::{OperatorMode, Refusal, TrustError};
 use crate::password;
 use crate::permissions::Permissions;
 use crate::proxies::{ProxyUse, TrustedProxies};
@@ -43,6 +46,8 @@ enum Rules {
     Token(Secret),
     /// As one of these.
     Users(Users),
+    /// By a token of their account.
+    Operator(Box<OperatorMode>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -99,8 +104,16 @@ impl Directory {
     /// From the options. Accounts that `before` knew keep their numbers.
     ///
     /// # Errors
-    /// An import or a mapping that cannot be.
-    pub fn new(options: &Options, before: Option<&Directory>) -> Result<Directory, ImportError> {
+    /// What cannot be, and whose word cannot be taken.
+    pub fn new(options: &Options, before: Option<&Directory>) -> Result<Directory, DirectoryError> {
+        match options.operator.is_on() {
+            true => Directory::of_operators(options, before),
+            false => Ok(Directory::of_users(options, before)?),
+        }
+    }
+
+    /// Of those that the options declare.
+    fn of_users(options: &Options, before: Option<&Directory>) -> Result<Directory, ImportError> {
         let config = &options.accounts;
         let system = config.system.as_deref().unwrap_or(SYSTEM);
         let mut accounts = match before {
@@ -161,7 +174,11 @@ impl Directory {
 
     /// Whether INFO carries a nonce for clients to sign.
     pub fn wants_nonce(&self) -> bool {
-        let keys = matches!(&self.rules, Rules::Users(users) if !users.by_key.is_empty());
+        let keys = match &self.rules {
+            Rules::Open | Rules::Token(_) => false,
+            Rules::Users(users) => !users.by_key.is_empty(),
+            Rules::Operator(_) => true,
+        };
         keys || !self.proxies.are_none()
     }
 
@@ -170,6 +187,7 @@ impl Directory {
         match &self.rules {
             _ if self.proxies.must_verify(credentials) => Effort::Slow,
             Rules::Open => Effort::Quick,
+            Rules::Operator(_) => Effort::Slow,
             _ if !credentials.nkey.is_empty() => Effort::Slow,
             Rules::Users(users) if users.are_told_by(credentials) => Effort::Quick,
             _ if self.hashes => Effort::Slow,
@@ -182,6 +200,11 @@ impl Directory {
     /// # Errors
     /// [`Denied`]; of credentials it never says what was wrong.
     pub fn login(&self, credentials: &Credentials<'_>) -> Result<Session, Denied> {
+        self.admit(credentials).map_err(|refused| refused.denied)
+    }
+
+    /// The same; in operator mode the error says more, for the log and to fetch an account.
+    pub(crate) fn admit(&self, credentials: &Credentials<'_>) -> Result<Session, Refused> {
         // spec/security.md §1, step 1
         let proxy = self.proxies.verify(credentials)?;
         let session = Session { proxy, ..self.identify(credentials)? };
@@ -190,21 +213,23 @@ impl Directory {
     }
 
     /// Who a client is, however it came.
-    fn identify(&self, credentials: &Credentials<'_>) -> Result<Session, Denied> {
+    fn identify(&self, credentials: &Credentials<'_>) -> Result<Session, Refused> {
         match &self.rules {
+            Rules::Operator(mode) => Ok(mode.admit(credentials)?),
             Rules::Open => Ok(Session { user: credentials.user.to_owned(), ..Session::default() }),
             Rules::Token(token) if password::matches(token, credentials.token) => {
                 Ok(Session { user: "[REDACTED]".to_owned(), ..Session::default() })
             }
-            Rules::Token(_) => Err(Denied::Credentials),
+            Rules::Token(_) => Err(Denied::Credentials.into()),
             Rules::Users(users) => {
                 if credentials.are_empty()
                     && !users.are_told_by(credentials)
                     && let Some(session) = self.nobody()
                 {
-                    return session.map(|known| known.session()).ok_or(Denied::Credentials);
+                    let known = session.ok_or(Denied::Credentials)?;
+                    return Ok(known.session());
                 }
-                users.login(credentials, self.hashes)
+                Ok(users.login(credentials, self.hashes)?)
             }
         }
     }
@@ -212,14 +237,15 @@ impl Directory {
     /// Lets a client in that says nothing, before CONNECT: `no_auth_user`.
     pub fn login_nobody(&self, kind: ConnectionKinds) -> Option<Session> {
         match (&self.rules, &self.nobody) {
-            (Rules::Users(_), Nobody::Refused) | (Rules::Open | Rules::Token(_), _) => None,
+            (Rules::Users(_), Nobody::Refused) => None,
+            (Rules::Open | Rules::Token(_) | Rules::Operator(_), _) => None,
             _ => self.login(&Credentials { kind, ..Credentials::default() }).ok(),
         }
     }
 
     /// Whether a client that is logged in may stay as it is: its user is still there, in the
     /// same account, with the same proof and the same permissions.
-    pub fn still_allows(&self, before: &Directory, session: &Session) -> Standing {
+    pub fn still_allows(&self, before: &Directory, session: &Session, now_ns: u64) -> Standing {
         let find = |directory: &Directory| match &directory.rules {
             Rules::Users(users) => users.find(session).cloned(),
             _ => None,
@@ -230,7 +256,18 @@ impl Directory {
         }
         match (&self.rules, &before.rules) {
             (Rules::Open, Rules::Open) => Standing::Same,
-            (Rules::Open, _) if session.account == AccountId::GLOBAL => Standing::Changed(None),
+            (Rules::Operator(now), Rules::Operator(then)) => {
+                match now.still_allows(then, session, now_ns) {
+                    Standing::Changed(session) => match self.proxies.check(&session) {
+                        Ok(()) => Standing::Changed(session),
+                        Err(denied) => Standing::Gone(denied),
+                    },
+                    standing => standing,
+                }
+            }
+            (Rules::Open, _) if session.account == AccountId::GLOBAL => {
+                Standing::Changed(session.with_permissions(None))
+            }
             (Rules::Token(now), Rules::Token(then)) if now == then => Standing::Same,
             (Rules::Users(_), Rules::Users(_)) => match (find(self), find(before)) {
                 (Some(now), Some(then)) if now == then => Standing::Same,
@@ -239,7 +276,7 @@ impl Directory {
                 {
                     match (now.proxy, &session.proxy) {
                         (ProxyUse::Required, None) => Standing::Gone(Denied::ProxyRequired),
-                        _ => Standing::Changed(now.permissions.clone()),
+                        _ => Standing::Changed(session.with_permissions(now.permissions.clone())),
                     }
                 }
                 // Clients without a user of their own.
@@ -267,10 +304,42 @@ impl Directory {
 pub enum Standing {
     /// Nothing has changed for it.
     Same,
-    /// It may publish and subscribe to something else now.
-    Changed(Option<Arc<Permissions>>),
+    /// It may do something else now, or for another time.
+    Changed(Box<Session>),
     /// It must log in again, or come in another way.
     Gone(Denied),
+}
+
+/// A login that is refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// What the client is told.
+    pub(crate) denied: Denied,
+    /// Why, for the log, where tokens are asked for.
+    pub(crate) why: Option<Refusal>,
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Refused {
+        Refused { denied, why: None }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Refused {
+        Refused { denied: Denied::Credentials, why: Some(why) }
+    }
+}
+
+/// Accounts and users that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// What they have of each other.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// Those whose word is taken for them.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
 }
 
 fn mappings(account: &str, config: &[Mapping]) -> Result<Option<Arc<Mappings>>, ImportError> {
@@ -287,7 +356,11 @@ fn open_ways(
     accounts: &mut Accounts,
 ) -> Result<(), ImportError> {
     let mut leaving: HashMap<AccountId, Vec<Way>> = HashMap::new();
-    for (from, way) in exchange::ways(declared, accounts)? {
+    let (ways, faults) = exchange::ways(declared, accounts);
+    if let Some(first) = faults.into_iter().next() {
+        return Err(first);
+    }
+    for (from, way) in ways {
         leaving.entry(from).or_default().push(way);
     }
     for (id, ways) in leaving {
@@ -315,7 +388,7 @@ fn only_the_system_has_users(options: &Options) -> bool {
 impl Rules {
     fn has_hashes(&self) -> bool {
         match self {
-            Rules::Open => false,
+            Rules::Open | Rules::Operator(_) => false,
             Rules::Token(token) => token.is_bcrypt(),
             Rules::Users(users) => users.by_name.values().any(|user| match &user.login {
                 Login::Password { password, .. } => password.is_bcrypt(),

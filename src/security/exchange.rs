@@ -128,33 +128,38 @@ struct Placed {
     way: Way,
 }
 
-/// All ways, by the account that they leave.
-///
-/// # Errors
-/// The first import that cannot be.
+/// All ways, by the account that they leave, and the imports that cannot be and are left out.
 pub(crate) fn ways(
     declared: &[Account],
     accounts: &Accounts,
-) -> Result<Vec<(AccountId, Way)>, ImportError> {
+) -> (Vec<(AccountId, Way)>, Vec<ImportError>) {
     let mut placed: Vec<Placed> = Vec::new();
+    let mut faults = Vec::new();
     let by_name: HashMap<&str, &Account> =
         declared.iter().map(|account| (account.name.as_str(), account)).collect();
     for importer in declared {
         let mut seen: Vec<&Import> = Vec::new();
         for import in &importer.imports {
             if seen.contains(&import) {
-                return Err(ImportError::Duplicate {
+                faults.push(ImportError::Duplicate {
                     importer: importer.name.clone(),
                     subject: import.subject.clone(),
                     kind: kind_of(import),
                 });
+                continue;
             }
             seen.push(import);
-            placed.push(place(importer, import, &by_name, accounts)?);
+            match place(importer, import, &by_name, accounts) {
+                Ok(way) => placed.push(way),
+                Err(fault) => faults.push(fault),
+            }
         }
     }
-    refuse_cycles(&placed)?;
-    Ok(placed.into_iter().map(|placed| (placed.from, placed.way)).collect())
+    while let Some(closing) = closes_cycle(&placed) {
+        let Placed { importer, subject, .. } = placed.remove(closing);
+        faults.push(ImportError::Cycle { importer, subject });
+    }
+    (placed.into_iter().map(|placed| (placed.from, placed.way)).collect(), faults)
 }
 
 fn kind_of(import: &Import) -> &'static str {
@@ -261,8 +266,8 @@ enum Mark {
     Fine,
 }
 
-/// Refuses ways on which a message could come back to where it was.
-fn refuse_cycles(placed: &[Placed]) -> Result<(), ImportError> {
+/// A way on which a message could come back to where it was.
+fn closes_cycle(placed: &[Placed]) -> Option<usize> {
     let mut leaving: HashMap<AccountId, Vec<usize>> = HashMap::new();
     for (number, placed) in placed.iter().enumerate() {
         leaving.entry(placed.from).or_default().push(number);
@@ -283,11 +288,7 @@ fn refuse_cycles(placed: &[Placed]) -> Result<(), ImportError> {
             };
             let found = behind[*looked..].iter().position(follows);
             match found.map(|at| (at, behind[*looked + at])) {
-                Some((_, other)) if marks[other] == Mark::Open => {
-                    let Placed { importer, subject, .. } = &placed[other];
-                    let (importer, subject) = (importer.clone(), subject.clone());
-                    return Err(ImportError::Cycle { importer, subject });
-                }
+                Some((_, other)) if marks[other] == Mark::Open => return Some(other),
                 Some((skipped, other)) => {
                     *looked += skipped + 1;
                     path.push((other, 0));
@@ -299,7 +300,7 @@ fn refuse_cycles(placed: &[Placed]) -> Result<(), ImportError> {
             }
         }
     }
-    Ok(())
+    None
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `operator.rs`, `account.rs`, `user.rs`, `activation.rs`, `authorization.rs`, `generic.rs` | what each kind of claims says |
+//! | `operator.rs`, `account.rs`, `user.rs` | what these claim |
+//! | `activation.rs`, `authorization.rs`, `generic.rs` | what stands in other tokens |
 //! | `payload.rs` | JSON in which no key stands twice |
 //! | `first_version.rs` | claims of version 1, brought to the form of version 2 |
 //! | `fuzz.rs` | the entry for the fuzzer |
@@ -52,7 +53,7 @@ const VERSION: u64 = 2;
 const HEADER: &str = r#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
 
 /// What all claims say, and `C`, which one kind of them says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claims<C> {
     /// `aud`: for whom they are.

@@ -25,6 +25,7 @@
 //! | `gate.rs` | the same for publishing, remembered by subject |
 //! | `jwt.rs` | claims that are signed: operators, accounts, users (operator mode) |
 //! | `resolver.rs` | where the tokens of accounts come from |
+//! | `operator.rs` | operator mode: accounts that are fetched, users that bring tokens |
 
 mod account;
 mod credentials;
@@ -36,6 +37,7 @@ mod gate;
 pub mod jwt;
 mod mapping;
 mod nkey;
+mod operator;
 mod password;
 mod permissions;
 mod proxies;
@@ -43,12 +45,13 @@ pub mod resolver;
 mod tls;
 
 pub use account::{Account, AccountFull, Accounts};
-pub use credentials::{Credentials, Denied, KeptCredentials, Session};
-pub use desk::{Desk, LoginRequest, Ticket, Verdict, nonce};
-pub use directory::{Directory, Effort, Standing};
+pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
+pub use desk::{Admission, Checked, Desk, LoginRequest, Ticket, Verdict, nonce};
+pub use directory::{Directory, DirectoryError, Effort, Standing};
 pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
 pub use gate::PublishGate;
 pub use mapping::{MappedTo, Mappings};
+pub use operator::{SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};
 pub use proxies::ProxyUse;
 pub use tls::{Agreed, ClientCertificate, ListenerTls, Plain, TlsError};

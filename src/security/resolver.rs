@@ -3,6 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
+
+use config::Options;
+use config::resolver::Resolver as Wanted;
 
 /// Knows the tokens of accounts.
 pub trait Resolver: fmt::Debug + Send + Sync {
@@ -22,6 +26,31 @@ pub enum FetchError {
     /// Whoever knows could not be asked, or did not answer in time.
     #[error("account resolver: {0}")]
     Unreachable(String),
+}
+
+/// A resolver that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// There is none.
+    #[error("operators require an account resolver to be configured")]
+    None,
+    /// A kind that Corewire does not have yet.
+    #[error("a resolver of type {0} is not built yet")]
+    NotBuilt(&'static str),
+}
+
+/// What `resolver` asks for, or what an operator's token implies.
+///
+/// # Errors
+/// [`OpenError`]
+pub(crate) fn open(
+    wanted: Option<&Wanted>,
+    options: &Options,
+) -> Result<Arc<dyn Resolver>, OpenError> {
+    match wanted.ok_or(OpenError::None)? {
+        Wanted::Memory => Ok(Arc::new(Memory::new(options.operator.preload.clone()))),
+        other => Err(OpenError::NotBuilt(other.kind())),
+    }
 }
 
 /// `resolver: MEMORY`: the tokens of `resolver_preload`, and no others.

@@ -228,12 +228,14 @@ async fn start(
     }
     log.say(Level::Info, "Server is ready");
     let cores = Arc::new(Cores::new(handles));
-    if let Err(error) = logins::start(&logins_waiting, &cores) {
+    let (admit, admissions) = logins::admissions();
+    if let Err(error) = logins::start(&logins_waiting, &cores, &admit, &log) {
         return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
     }
+    let start_ns = standing.start_ns;
     let gather = Rc::new(Gather {
-        accounts: RefCell::new(facts::accounts(&directory, standing.start_ns).into()),
-        facts: RefCell::new(Rc::new(facts::of(&options, &standing, standing.start_ns))),
+        accounts: RefCell::new(facts::accounts(&directory, start_ns).into()),
+        facts: RefCell::new(Rc::new(facts::of(&options, &standing, &directory, start_ns))),
         cores: Arc::clone(&cores),
         closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
@@ -251,8 +253,19 @@ async fn start(
     let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));
     let system = Rc::new(System::new(&gather, &desk));
     system.run(to_control);
-    let control =
-        Control { reloadable, log, cores, gather, http, ended, desk, system, orders, signals };
+    let control = Control {
+        reloadable,
+        log,
+        cores,
+        gather,
+        http,
+        ended,
+        desk,
+        system,
+        admissions,
+        orders,
+        signals,
+    };
     Ok(control.run().await)
 }
 

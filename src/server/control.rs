@@ -13,6 +13,7 @@ use std::time::Duration;
 use base::{Counter, Level, Log};
 use config::{Options, limits};
 use monitor::{Desk, Happened};
+use security::Admission;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -48,6 +49,8 @@ pub struct Control {
     pub desk: Rc<Desk<Gather>>,
     /// The system services.
     pub system: Rc<System>,
+    /// Logins whose accounts are new.
+    pub admissions: mpsc::Receiver<Admission>,
     /// What others ask.
     pub orders: mpsc::Receiver<Order>,
     /// What the operator sends.
@@ -141,9 +144,11 @@ impl Control {
                         let _ = answer.send(self.reload().await);
                     }
                 },
+                Some(admission) = self.admissions.recv() => self.admit(admission).await,
                 _ = closed_interval.tick() => {
                     self.gather.take_closed();
                     self.reloadable.drop_retired();
+                    self.end_imports().await;
                 }
             }
         };

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base::AccountId;
 use config::options::WriteTimeout;
 use config::{Launch, Options, limits, version};
 use monitor::{AccountFacts, ServerFacts};
@@ -33,9 +34,14 @@ pub fn now_ns() -> u64 {
 }
 
 /// The facts under these options, which were read at `config_load_ns`.
-pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> ServerFacts {
+pub fn of(
+    options: &Options,
+    standing: &Standing,
+    directory: &Directory,
+    config_load_ns: u64,
+) -> ServerFacts {
     let Standing { identity, clients, http, cores, start_ns, .. } = standing;
-    let system = options.accounts.system.as_deref().unwrap_or(config::accounts::SYSTEM);
+    let system = directory.accounts().name(AccountId::SYSTEM);
     ServerFacts {
         server_id: identity.id.clone(),
         server_name: identity.name.clone(),
@@ -75,7 +81,7 @@ pub fn of(options: &Options, standing: &Standing, config_load_ns: u64) -> Server
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.clone(),
         feature_flags: options.feature_flags.clone(),
-        system_account: (!options.accounts.no_system).then(|| system.to_owned()),
+        system_account: (!options.accounts.no_system).then(|| system.as_ref().to_owned()),
         jetstream: options.jetstream.enabled,
         ..ServerFacts::default()
     }

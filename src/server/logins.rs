@@ -1,36 +1,119 @@
 //! The threads that check logins which take long, beside the cores: a bcrypt comparison lasts
-//! longer than a thousand turns.
+//! longer than a thousand turns, and an account may have to be fetched from far away.
+//!
+//! ```text
+//! core ─▶ desk ─▶ login thread ─▶ core             an answer
+//!          ▲            └─▶ control thread          its account is new: into the directory,
+//!          └──────────────────────┘                 and once more
+//! ```
 
 use std::sync::Arc;
 
-use base::ShardId;
+use base::{Level, Log, ShardId};
 use crossbeam_channel::Receiver;
 use runtime::host;
-use security::LoginRequest;
+use security::{Admission, Checked, Denied, Desk, LoginRequest, Verdict};
+use tokio::sync::mpsc;
 
 use crate::command::Command;
+use crate::control::Control;
 use crate::cores::Cores;
+use crate::facts;
 
 /// Threads at most; there are no more than half as many as the host has processors.
 const THREADS_MAX: usize = 4;
+
+/// Logins whose accounts may wait to be taken into the directory. At it: the login threads wait.
+const ADMISSIONS_MAX: usize = 1024;
+
+/// Where logins wait whose accounts are new.
+pub fn admissions() -> (mpsc::Sender<Admission>, mpsc::Receiver<Admission>) {
+    mpsc::channel(ADMISSIONS_MAX)
+}
 
 /// Starts the threads. They end when no core asks any more.
 ///
 /// # Errors
 /// What the system says when it has no thread left.
-pub fn start(waiting: &Receiver<LoginRequest>, cores: &Arc<Cores>) -> std::io::Result<()> {
+pub fn start(
+    waiting: &Receiver<LoginRequest>,
+    cores: &Arc<Cores>,
+    admissions: &mpsc::Sender<Admission>,
+    log: &Log,
+) -> std::io::Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     for number in 0..(processors / 2).clamp(1, THREADS_MAX) {
         let (waiting, cores) = (waiting.clone(), Arc::clone(cores));
+        let (admissions, log) = (admissions.clone(), log.clone());
         std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
             host::give_way();
             for request in waiting {
-                let verdict = request.check();
-                let ShardId(core) = verdict.ticket.shard;
-                // A core whose queue is full lets the client time out.
-                cores.send(usize::from(core), Command::Login(verdict));
+                match request.check() {
+                    Checked::Verdict(verdict) => answer(&cores, verdict, &log),
+                    // Without a control thread the server is at its end.
+                    Checked::Unseen(admission) => drop(admissions.blocking_send(admission)),
+                }
             }
         })?;
     }
     Ok(())
+}
+
+fn answer(cores: &Cores, verdict: Verdict, log: &Log) {
+    if !verdict.reason.is_empty() && log.wants(Level::Debug) {
+        log.say(Level::Debug, format!("cid:{} - {}", verdict.ticket.cid, verdict.reason));
+    }
+    let ShardId(core) = verdict.ticket.shard;
+    // A core whose queue is full lets the client time out.
+    cores.send(usize::from(core), Command::Login(verdict));
+}
+
+impl Control {
+    /// Takes accounts into the directory, those of several logins at once, and lets the logins go
+    /// on. Every core knows the accounts then.
+    pub async fn admit(&mut self, first: Admission) {
+        let mut several = vec![first];
+        while let Ok(next) = self.admissions.try_recv() {
+            several.push(next);
+        }
+        let directory = &self.reloadable.access.directory;
+        let is_new = |account: &Arc<_>| {
+            let account: &security::SeenAccount = account;
+            directory.seen(&account.claims.subject).is_none()
+        };
+        let accounts = several.iter().flat_map(|admission| &admission.accounts);
+        let new: Vec<_> = accounts.filter(|account| is_new(account)).map(Arc::clone).collect();
+        if !new.is_empty() {
+            self.learn(&new).await;
+        }
+        let access = &self.reloadable.access;
+        let desk: Option<&Desk> = access.desk.as_ref();
+        for Admission { request, .. } in several {
+            let directory = Arc::clone(&access.directory);
+            let request = LoginRequest { directory, ..request };
+            if let Err(request) = desk.map_or(Ok(()), |desk| desk.submit(request)) {
+                let reason = String::from("too many logins wait to be checked");
+                let verdict = request.refused(Denied::Credentials, reason);
+                answer(&self.cores, verdict, &self.log);
+            }
+        }
+    }
+
+    /// Takes accounts into the directory, or new tokens of those that are there. Every core obeys
+    /// when this is done, and so do all connections.
+    pub async fn learn(&mut self, accounts: &[Arc<security::SeenAccount>]) {
+        let now_ns = facts::now_ns();
+        let (directory, faults) = self.reloadable.access.directory.with_accounts(accounts, now_ns);
+        for fault in faults {
+            self.log.say(Level::Warn, fault.to_string());
+        }
+        self.obey_directory(directory).await;
+    }
+
+    /// Ends imports whose time is over.
+    pub async fn end_imports(&mut self) {
+        if self.reloadable.access.directory.is_stale(facts::now_ns()) {
+            self.learn(&[]).await;
+        }
+    }
 }

@@ -17,7 +17,7 @@ use config::{Options, reload};
 use log_writer::LogWriter;
 use monitor::Source;
 use runtime::host;
-use security::{Directory, ImportError};
+use security::{Directory, DirectoryError};
 
 use crate::command::Command;
 use crate::control::Control;
@@ -54,10 +54,15 @@ impl Reloadable {
     }
 
     /// The accounts and users that the new options say, if they say others.
-    fn directory(&self, new: &Options) -> Result<Option<Directory>, ImportError> {
+    fn directory(&self, new: &Options) -> Result<Option<Directory>, DirectoryError> {
         let old = &self.options;
         let same_proxies = new.proxies == old.proxies;
-        if new.auth == old.auth && new.accounts == old.accounts && same_proxies {
+        let same_operators = new.operator == old.operator
+            && new.resolver == old.resolver
+            && new.resolver_tls == old.resolver_tls
+            && new.resolver_pinned == old.resolver_pinned;
+        let same_users = new.auth == old.auth && new.accounts == old.accounts;
+        if same_users && same_proxies && same_operators {
             return Ok(None);
         }
         Directory::new(new, Some(&self.access.directory)).map(Some)
@@ -134,25 +139,44 @@ impl Control {
     }
 
     async fn obey(&mut self, new: Arc<Options>, directory: Option<Directory>) {
-        let Control { reloadable, gather, cores, system, log, .. } = self;
-        log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
+        self.log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
         if let Some(directory) = directory {
-            reloadable.access.directory = Arc::new(directory);
-            let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
-            gather.accounts.replace(accounts.into());
-            system.listen();
+            self.take_directory(directory);
         }
-        let standing = &reloadable.standing;
-        let facts = facts::of(&new, standing, facts::now_ns());
+        let Control { reloadable, gather, .. } = self;
+        let Reloadable { standing, access, .. } = reloadable;
+        let facts = facts::of(&new, standing, &access.directory, facts::now_ns());
         gather.facts.replace(Rc::new(facts));
         gather.closed.borrow_mut().resize(new.max_closed_clients);
+        self.tell_cores(new).await;
+        self.close_newest().await;
+    }
+
+    /// Other accounts and users under the same options.
+    pub async fn obey_directory(&mut self, directory: Directory) {
+        self.take_directory(directory);
+        self.tell_cores(Arc::clone(&self.reloadable.options)).await;
+    }
+
+    /// What the control thread itself knows of accounts and users.
+    fn take_directory(&mut self, directory: Directory) {
+        let Control { reloadable, gather, system, .. } = self;
+        reloadable.access.directory = Arc::new(directory);
+        let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
+        gather.accounts.replace(accounts.into());
+        system.listen();
+    }
+
+    /// Every core, and every connection, obeys these options when this is done.
+    async fn tell_cores(&mut self, new: Arc<Options>) {
+        let Control { reloadable, cores, log, .. } = self;
+        let standing = &reloadable.standing;
         let info = standing.identity.info(&new, standing.clients.port());
         let core_settings = Arc::new(settings::of_core(&new, info, &reloadable.access, log));
         let clients = Arc::clone(&core_settings.clients);
         reloadable.retired.push(std::mem::replace(&mut reloadable.clients, clients));
         cores.ask_all(|answer| Command::Reconfigure(Arc::clone(&core_settings), answer)).await;
         reloadable.options = new;
-        self.close_newest().await;
     }
 
     /// spec/cli-and-config.md §7.1, max_connections: reducing closes the newest excess clients.

@@ -7,6 +7,8 @@ use futures_util::StreamExt;
 
 use harness::Server;
 
+use crate::operator::World;
+
 #[tokio::test(flavor = "current_thread")]
 async fn an_nkey_user_asks_a_service_of_another_account() {
     let pair = nkeys::KeyPair::new_user();
@@ -33,4 +35,27 @@ async fn an_nkey_user_asks_a_service_of_another_account() {
     }
     let nobody = b.request("nowhere", "?".into()).await;
     assert!(nobody.is_err());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a04_a_user_with_a_credentials_file() {
+    let world = World::new(|_| {});
+    let server = world.start();
+    let user = nkeys::KeyPair::new_user();
+    let token = world.token(&user, &world.account, |_| {});
+    let seed = user.seed().expect("has one");
+    let file = format!(
+        "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    );
+    let options = ConnectOptions::with_credentials(&file).expect("credentials");
+    let client = options.connect(server.url()).await.expect("is let in");
+    let mut heard = client.subscribe("a").await.expect("subscribes");
+    client.publish("a", "b".into()).await.expect("publishes");
+    let message = tokio::time::timeout(Duration::from_secs(5), heard.next()).await;
+    assert_eq!(&message.expect("in time").expect("a message").payload[..], b"b");
+    let stranger = nkeys::KeyPair::new_user().seed().expect("has one");
+    let file = file.replace(&seed, &stranger);
+    let options = ConnectOptions::with_credentials(&file).expect("credentials");
+    assert!(options.connect(server.url()).await.is_err(), "with the key of another");
 }

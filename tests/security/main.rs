@@ -5,6 +5,7 @@ mod accounts;
 mod advisories;
 mod async_nats_client;
 mod login;
+mod operator;
 mod permissions;
 mod proxies;
 mod verdicts;

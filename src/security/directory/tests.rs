@@ -101,8 +101,8 @@ fn users_are_in_their_account_and_numbers_stay() {
     options.accounts.declared.remove(0);
     let second = Directory::new(&options, Some(&first)).expect("valid");
     assert_eq!(second.login(&says("bob", "b", "")).unwrap().account, bob.account);
-    assert_eq!(second.still_allows(&first, &bob), Standing::Same);
-    assert_eq!(second.still_allows(&first, &ann), Standing::Gone(Denied::Credentials));
+    assert_eq!(second.still_allows(&first, &bob, 0), Standing::Same);
+    assert_eq!(second.still_allows(&first, &ann, 0), Standing::Gone(Denied::Credentials));
 }
 
 #[test]
@@ -152,10 +152,12 @@ fn a_changed_user_is_told_from_one_that_is_gone() {
     };
     let (one, other) = (with_deny(&["x"]), with_deny(&["y"]));
     let session = one.login(&says("ann", "a", "")).unwrap();
-    let changed = other.still_allows(&one, &session);
-    assert!(matches!(changed, Standing::Changed(Some(now)) if now.may_publish(b"x")));
-    assert_eq!(one.still_allows(&one, &session), Standing::Same);
+    let Standing::Changed(changed) = other.still_allows(&one, &session, 0) else { panic!() };
+    assert!(changed.permissions.is_some_and(|now| now.may_publish(b"x")));
+    assert_eq!(one.still_allows(&one, &session, 0), Standing::Same);
     let password = with(Auth::Users(vec![user("ann", "other")]));
-    assert_eq!(password.still_allows(&one, &session), Standing::Gone(Denied::Credentials));
-    assert_eq!(with(Auth::None).still_allows(&one, &session), Standing::Changed(None));
+    let gone = Standing::Gone(Denied::Credentials);
+    assert_eq!(password.still_allows(&one, &session, 0), gone);
+    let open = with(Auth::None).still_allows(&one, &session, 0);
+    assert!(matches!(open, Standing::Changed(now) if now.permissions.is_none()));
 }

@@ -4,7 +4,7 @@ use config::Options;
 use config::accounts::Service;
 
 use super::*;
-use crate::Directory;
+use crate::{Directory, DirectoryError};
 
 fn export(subject: &str, kind: ExportKind, accounts: Option<&[&str]>) -> Export {
     let accounts = accounts.map(|list| list.iter().map(|name| (*name).to_owned()).collect());
@@ -36,7 +36,10 @@ fn account(name: &str, exports: Vec<Export>, imports: Vec<Import>) -> Account {
 fn made(declared: Vec<Account>) -> Result<Directory, ImportError> {
     let mut options = Options::default();
     options.accounts.declared = declared;
-    Directory::new(&options, None)
+    Directory::new(&options, None).map_err(|error| match error {
+        DirectoryError::Import(error) => error,
+        other => panic!("{other}"),
+    })
 }
 
 #[test]

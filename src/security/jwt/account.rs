@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Content, Grant, Responses, Subjects, is_default};
 
 /// What an account claims; its subject is the account's public key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Account {
     /// What it has of others.
@@ -134,7 +134,7 @@ pub struct JetStreamLimits {
 }
 
 /// A key that signs for an account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SigningKey {
     /// Users, with whatever they claim.
@@ -144,7 +144,7 @@ pub enum SigningKey {
 }
 
 /// What the users of a scoped signing key get.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     /// Always `user_scope`.
     pub kind: ScopeKind,

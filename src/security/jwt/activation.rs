@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Content, ExchangeKind};
 
 /// What an activation claims; its subject is the importing account.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Activation {
     /// What may be imported.

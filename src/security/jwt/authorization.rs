@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Content;
 
 /// Who wants to come in: signed by the server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthorizationRequest {
     /// The server that asks.

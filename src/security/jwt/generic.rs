@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Content;
 
 /// Whatever stands in `nats`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generic(pub Map<String, Value>);
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Content, is_default};
 
 /// What an operator claims.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Operator {
     /// Keys that sign like its own.

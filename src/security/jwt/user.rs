@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Content, is_default};
 
 /// What a user claims; its subject is the user's public key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
     /// What it may do.
@@ -22,7 +22,7 @@ pub struct User {
 
 /// What a user may do. All of it stands in the user's own token, or in the template of the scoped
 /// signing key that signed it, never in both.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Grant {
     /// To what it may publish.
@@ -40,7 +40,7 @@ pub struct Grant {
     /// At which times of day; at any when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<TimeRange>,
-    /// The time zone of [`Grant::times`] by its IANA name; UTC when empty.
+    /// The time zone of [`Grant::times`] by its IANA name; the host's when empty.
     #[serde(rename = "times_location", skip_serializing_if = "String::is_empty")]
     pub times_location: String,
     /// Subscriptions; below zero without limit.

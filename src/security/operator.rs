@@ -1,0 +1,139 @@
+//! Operator mode: accounts and users are those that tokens tell of, and the word of the operators
+//! is taken for them (spec/security.md §3).
+//!
+//! An account is fetched when somebody first wants to use it, checked, and from then on it is one
+//! of the directory's. Users are never stored: each brings its own token.
+
+mod activation;
+mod admission;
+mod exchange;
+mod networks;
+mod seen;
+mod template;
+mod times;
+mod translate;
+mod trust;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use base::AccountId;
+use config::limits;
+use config::options::ConnectionKinds;
+
+use crate::account::Accounts;
+use crate::credentials::{Denied, Session};
+use crate::directory::Standing;
+
+pub(crate) use admission::{Circumstances, Refusal};
+pub(crate) use seen::AccountError;
+pub use seen::SeenAccount;
+pub(crate) use trust::Trust;
+pub use trust::TrustError;
+
+/// Whose word is taken, and the accounts that were seen so far.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorMode {
+    pub(crate) trust: Arc<Trust>,
+    seen: HashMap<Arc<str>, (AccountId, Arc<SeenAccount>)>,
+    /// When some import is over, seconds since the Unix epoch.
+    pub(crate) import_ends_s: Option<i64>,
+}
+
+impl OperatorMode {
+    /// Nobody was seen yet.
+    pub(crate) fn new(trust: Arc<Trust>) -> OperatorMode {
+        OperatorMode { trust, seen: HashMap::new(), import_ends_s: None }
+    }
+
+    /// The account with this key, if it was seen.
+    pub(crate) fn account(&self, key: &str) -> Option<&(AccountId, Arc<SeenAccount>)> {
+        self.seen.get(key)
+    }
+
+    /// Those that were seen.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.seen.keys().map(|name| name.as_ref().to_owned()).collect()
+    }
+
+    /// Whether a client that is logged in may stay: only what its account says can have changed.
+    pub(crate) fn still_allows(
+        &self,
+        before: &OperatorMode,
+        session: &Session,
+        now_ns: u64,
+    ) -> Standing {
+        let unknown = Standing::Gone(Denied::Credentials);
+        let Some(claims) = &session.claims else { return unknown };
+        let account = |mode: &OperatorMode| {
+            let key = match claims.content.issuer_account.as_str() {
+                "" => claims.issuer.as_str(),
+                account => account,
+            };
+            mode.account(key).map(|(_, seen)| Arc::clone(seen))
+        };
+        let same = match (account(self), account(before)) {
+            (Some(now), Some(then)) => Arc::ptr_eq(&now, &then),
+            _ => false,
+        };
+        if same && Arc::ptr_eq(&self.trust, &before.trust) {
+            return Standing::Same;
+        }
+        let circumstances = Circumstances { now_ns, address: None, kind: ConnectionKinds::NONE };
+        match self.judge(Arc::clone(claims), circumstances) {
+            Ok((now, _)) => {
+                let now = Session { proxy: session.proxy.clone(), ..now };
+                if now == *session { Standing::Same } else { Standing::Changed(Box::new(now)) }
+            }
+            Err(Refusal::Revoked) => Standing::Gone(Denied::Revoked),
+            Err(Refusal::AccountExpired) => Standing::Gone(Denied::AccountExpired),
+            Err(_) => unknown,
+        }
+    }
+
+    /// The account and, where they are not known yet, those from which it imports. Asks the
+    /// resolver, so it may take a while.
+    ///
+    /// # Errors
+    /// Why the account itself is none; others that are none are left out.
+    pub(crate) fn fetch(
+        &self,
+        key: &str,
+        now_s: i64,
+    ) -> Result<Vec<Arc<SeenAccount>>, AccountError> {
+        let mut found: BTreeMap<String, Option<Arc<SeenAccount>>> = BTreeMap::new();
+        let mut wanted = vec![key.to_owned()];
+        while let Some(next) = wanted.pop() {
+            let is_known = self.seen.contains_key(next.as_str()) || found.contains_key(&next);
+            if is_known || found.len() >= limits::ACCOUNTS_FETCHED_MAX {
+                continue;
+            }
+            let fetched = self.trust.fetch(&next, now_s);
+            let fetched = match fetched {
+                Err(error) if next == key => return Err(error),
+                fetched => fetched.ok().map(Arc::new),
+            };
+            if let Some(seen) = &fetched {
+                wanted.extend(seen.claims.content.imports.iter().map(|i| i.account.clone()));
+            }
+            found.insert(next, fetched);
+        }
+        Ok(found.into_values().flatten().collect())
+    }
+
+    /// Takes accounts in, or over those of the same names, and gives each what is its own.
+    pub(crate) fn take(&mut self, accounts: &mut Accounts, new: &[Arc<SeenAccount>]) {
+        for seen in new {
+            let id = accounts.number(&seen.config.name);
+            accounts.change(id, |account| {
+                account.limits = seen.config.limits;
+                account.mappings.clone_from(&seen.mappings);
+            });
+            let name = Arc::clone(accounts.name(id));
+            self.seen.insert(name, (id, Arc::clone(seen)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
