@@ -320,12 +320,12 @@ impl Log {
         let Pending { slot, start, ahead, wanted, .. } = *pending;
         let end = start + block.len() as u32;
         let ahead = if block.is_empty() { 0 } else { ahead };
-        let part = Part { block, note: Use { last: reads.clock, ahead } };
-        let before = reads.pieces.insert(slot, start, part);
+        let note = Use { last: reads.clock, ahead };
+        let before = reads.pieces.insert(Part { slot, start, block, note });
         reads.use_again(before);
         while reads.pieces.bytes() > self.settings.cache_bytes && reads.pieces.len() > 2 {
-            let oldest = reads.pieces.iter().min_by_key(|(_, _, piece)| piece.last);
-            let (slot, start, _) = oldest.expect("there are some");
+            let oldest = reads.pieces.iter().min_by_key(|piece| piece.note.last);
+            let (slot, start) = oldest.map(|p| (p.slot, p.start)).expect("there are some");
             reads.drop_piece(slot, start);
         }
         if let Some((at, wanted_end)) = wanted
@@ -348,7 +348,7 @@ impl Log {
 
     /// Keeps a block that was written for those who read soon.
     pub(super) fn keep_recent(&mut self, slot: Slot, base: u32, block: Block) {
-        self.reads.recent.insert(slot, base, Part { block, note: () });
+        self.reads.recent.insert(Part { slot, start: base, block, note: () });
         self.reads.recent_order.push_back((slot, base));
         while self.reads.recent.bytes() > self.settings.recent_bytes {
             // What is not written yet is found nowhere else; who writes it holds it.
@@ -367,8 +367,8 @@ impl Log {
     /// A segment was released: what was read of it means nothing any more.
     pub(super) fn forget_reads(&mut self, slot: Slot) {
         let reads = &mut self.reads;
-        let of_slot: Vec<u32> =
-            reads.pieces.iter().filter(|piece| piece.0 == slot).map(|piece| piece.1).collect();
+        let of_slot = reads.pieces.iter().filter(|piece| piece.slot == slot);
+        let of_slot: Vec<u32> = of_slot.map(|piece| piece.start).collect();
         for start in of_slot {
             reads.drop_piece(slot, start);
         }
