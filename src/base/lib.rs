@@ -12,12 +12,14 @@
 //! | `histogram.rs` | durations in log-linear buckets, single writer |
 //! | `log.rs` | levels, log lines and the handle by which a shard logs without blocking |
 //! | `time.rs` | the two clocks as one value, read once a turn |
+//! | `observed.rs` | what a core saw and the control thread words: times of services, traces |
 //! | `snapshot.rs` | immutable pictures of a shard and its connections, for monitoring |
 
 pub mod counters;
 pub mod histogram;
 pub mod ids;
 pub mod log;
+pub mod observed;
 pub mod shard_set;
 pub mod snapshot;
 pub mod time;

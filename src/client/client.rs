@@ -16,6 +16,7 @@ use base::snapshot::{
 };
 use base::{AccountId, ConnSlot, Counter, Level};
 use bytes::Bytes;
+use config::accounts::TraceDestination;
 use config::limits;
 use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigured};
 use protocol::{
@@ -68,6 +69,8 @@ pub struct Client {
     pub(crate) gate: Option<Box<PublishGate>>,
     /// What its subjects become, if anything.
     pub(crate) mappings: Option<Arc<Mappings>>,
+    /// Where its messages are traced that carry a sampled `traceparent`, if they are.
+    pub(crate) trace_destination: Option<Arc<TraceDestination>>,
     /// What it was sent to sign; empty when nothing.
     pub(crate) nonce: String,
     pub(crate) login: Login,
@@ -99,6 +102,7 @@ impl Client {
             account_name: Arc::from(""),
             gate: None,
             mappings: None,
+            trace_destination: None,
             nonce: String::new(),
             login: Login::Open,
             expires_ns: None,

@@ -16,6 +16,7 @@
 //! | `connect.rs` | CONNECT: what the client wants |
 //! | `login.rs` | who it is, and in which account |
 //! | `request_info.rs` | what it tells of itself to services of other accounts |
+//! | `tracing.rs` | messages whose publishers want to see their ways |
 //! | `publish.rs` | PUB and HPUB |
 //! | `subscribe.rs` | SUB and UNSUB |
 //! | `ping.rs` | PING, PONG, keep-alive |
@@ -33,6 +34,7 @@ mod request_info;
 mod settings;
 mod subscribe;
 mod trace;
+mod tracing;
 
 pub use client::Client;
 pub use settings::{Current, Settings, Traced};

@@ -137,6 +137,7 @@ impl Client {
     pub(crate) fn take_account(&mut self, context: &mut Context<'_>) {
         let account = self.settings.directory.accounts().get(self.publisher.account);
         self.mappings.clone_from(&account.mappings);
+        self.trace_destination.clone_from(&account.trace);
         self.say_who_asks(context);
     }
 

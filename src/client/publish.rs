@@ -21,6 +21,22 @@ impl Client {
     ) -> Flow {
         context.link.in_msgs += 1;
         context.link.in_bytes += publish.total_len() as u64;
+        if publish.has_headers()
+            && let Some(flow) = self.publish_traced(context, publish, shared)
+        {
+            return flow;
+        }
+        self.publish_untraced(context, publish, shared, ahead)
+    }
+
+    #[inline]
+    pub(crate) fn publish_untraced(
+        &mut self,
+        context: &mut Context<'_>,
+        publish: &Publish<'_>,
+        shared: Option<&Bytes>,
+        ahead: &[u8],
+    ) -> Flow {
         match self.mappings.is_some() {
             false => self.publish_checked(context, publish, shared, ahead),
             true => self.publish_mapped(context, publish, shared),
@@ -43,6 +59,7 @@ impl Client {
                 Flow::Continue
             }
             MappedTo::Other => {
+                context.shard.trace_mapped(&subject);
                 let mut wire = Vec::new();
                 let parts = MessageParts { subject: &subject, ..publish.parts() };
                 let mapped = protocol::canonical(parts, &mut wire);
@@ -61,6 +78,7 @@ impl Client {
     ) -> Flow {
         if let Some(denied) = reserved(publish) {
             self.error(context, denied);
+            context.shard.trace_refused(|| denied.to_string());
             return Flow::Continue;
         }
         if let Some(gate) = &mut self.gate
@@ -68,6 +86,7 @@ impl Client {
             && !context.shard.may_answer(context.slot, publish.subject())
         {
             self.deny_publish(context, publish.subject());
+            context.shard.trace_refused(|| denial(publish.subject()));
             return Flow::Continue;
         }
         if self.connect.pedantic && !subject::name::is_valid_literal(publish.subject()) {
@@ -86,7 +105,7 @@ impl Client {
     }
 
     #[cold]
-    fn deny_publish(&self, context: &mut Context<'_>, subject: &[u8]) {
+    pub(crate) fn deny_publish(&self, context: &mut Context<'_>, subject: &[u8]) {
         self.error(context, ErrorText::PublishDenied { subject });
         let text = format!("Publish Violation - {}, Subject {}", self.who(), GoQuoted(subject));
         self.say(context, Level::Error, &text);
@@ -106,6 +125,10 @@ impl Client {
     }
 }
 
+fn denial(subject: &[u8]) -> String {
+    ErrorText::PublishDenied { subject }.to_string()
+}
+
 /// Subjects and replies that only servers may use (spec/client-protocol.md §10).
 #[inline]
 fn reserved<'a>(publish: &Publish<'a>) -> Option<ErrorText<'a>> {
@@ -120,7 +143,7 @@ fn reserved<'a>(publish: &Publish<'a>) -> Option<ErrorText<'a>> {
     None
 }
 
-fn is_reserved_subject(subject: &[u8]) -> bool {
+pub(crate) fn is_reserved_subject(subject: &[u8]) -> bool {
     subject.starts_with(b"_GR_.") || subject.starts_with(b"$NRG.")
 }
 

@@ -32,7 +32,12 @@ pub(crate) const KEYS: &[Known] = &[
     Known::read(&["mappings", "maps"], "a block", "Subjects published on, and what they become")
         .with(Inside::Named(mapping::KEYS)),
     Known::read(&["limits"], "a block", "Bounds of the account").with(Inside::Block(LIMITS)),
-    Known::refused(&["msg_trace", "trace_dest"], Inside::Block(TRACE_KEYS)),
+    Known::read(
+        &["msg_trace", "trace_dest"],
+        "text or a block",
+        "Where messages are traced that carry a sampled traceparent",
+    )
+    .with(Inside::Block(TRACE_KEYS)),
 ];
 
 const LIMITS: &[Known] = &[
@@ -42,8 +47,10 @@ const LIMITS: &[Known] = &[
     Known::read(&["max_leafnodes", "max_leafs"], "an integer", "Leafnodes likewise"),
 ];
 
-const TRACE_KEYS: &[Known] =
-    &[Known::refused(&["dest"], Inside::Anything), Known::refused(&["sampling"], Inside::Anything)];
+const TRACE_KEYS: &[Known] = &[
+    Known::read(&["dest"], "text", "The subject on which traces are published"),
+    Known::read(&["sampling"], "an integer", "Percent of those messages"),
+];
 
 /// An account on its way: its users still have their places.
 #[derive(Debug)]
@@ -129,10 +136,7 @@ fn read_account(map: &Map, into: &mut Declared, tree: &mut Tree<'_>) {
         "exports" => account.exports = exchange::read_exports(&entry.node, tree),
         "mappings" => account.mappings = mapping::read(entry, tree),
         "limits" => account.limits = read_limits(&entry.node, tree),
-        "msg_trace" => {
-            account.trace = read_trace(entry, tree);
-            tree.not_built(key, entry);
-        }
+        "msg_trace" => account.trace = read_trace(entry, tree),
         _ => jetstream(entry, tree),
     });
 }

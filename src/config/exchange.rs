@@ -29,18 +29,27 @@ pub(crate) const EXPORT_KEYS: &[Known] = &[
         "a duration such as 10s",
         "Time in which a service answers",
     ),
-    Known::refused(&["latency"], Inside::Block(LATENCY_KEYS)),
+    Known::read(
+        &["latency"],
+        "text or a block",
+        "Where it is published how long answers of a service take",
+    )
+    .with(Inside::Block(LATENCY_KEYS)),
     Known::read(
         &["account_token_position"],
         "an integer",
         "The token of the subject that must name the importing account",
     ),
-    Known::refused(&["allow_trace"], Inside::Anything),
+    Known::read(&["allow_trace"], "a boolean", "Traces of messages may follow into this account"),
 ];
 
 const LATENCY_KEYS: &[Known] = &[
-    Known::refused(&["sampling"], Inside::Anything),
-    Known::refused(&["subject"], Inside::Anything),
+    Known::read(
+        &["sampling"],
+        "an integer or headers",
+        "Percent of the requests, or those that ask",
+    ),
+    Known::read(&["subject"], "text", "The subject, in the exporting account"),
 ];
 
 /// The keys of an import.
@@ -52,7 +61,7 @@ pub(crate) const IMPORT_KEYS: &[Known] = &[
     Known::read(&["prefix"], "text", "What stands before the stream's subjects here"),
     Known::read(&["to"], "text", "The subject here"),
     Known::read(&["share"], "a boolean", "Tell the service who asks"),
-    Known::refused(&["allow_trace"], Inside::Anything),
+    Known::read(&["allow_trace"], "a boolean", "Traces of messages may follow into this account"),
 ];
 
 const EXPORTER_KEYS: &[Known] = &[
@@ -133,20 +142,12 @@ impl ExportDraft {
             "accounts" => self.accounts = Some(tree.texts(key, node)),
             "response" => self.response = response_kind(node, tree),
             "threshold" => self.threshold = span(key, node, tree),
-            "latency" => {
-                self.latency = latency(node, tree);
-                tree.not_built(key, entry);
-            }
+            "latency" => self.latency = latency(node, tree),
             "account_token_position" => {
                 let position = tree.int(key, node).and_then(|at| usize::try_from(at).ok());
                 self.account_token = position.filter(|at| *at > 0);
             }
-            _ => {
-                self.allow_trace = tree.switch(key, node).unwrap_or_default();
-                if self.allow_trace {
-                    tree.not_built(key, entry);
-                }
-            }
+            _ => self.allow_trace = tree.switch(key, node).unwrap_or_default(),
         }
     }
 }
@@ -233,12 +234,7 @@ fn read_import(node: &Node, tree: &mut Tree<'_>) -> Option<Import> {
         "prefix" => prefix = tree.text(key, &entry.node).map(str::to_owned),
         "to" => to = tree.text(key, &entry.node).map(str::to_owned),
         "share" => share = tree.switch(key, &entry.node).unwrap_or_default(),
-        _ => {
-            allow_trace = tree.switch(key, &entry.node).unwrap_or_default();
-            if allow_trace {
-                tree.not_built(key, entry);
-            }
-        }
+        _ => allow_trace = tree.switch(key, &entry.node).unwrap_or_default(),
     });
     let place = node.place;
     let prefix = prefix.filter(|prefix: &String| !prefix.is_empty());

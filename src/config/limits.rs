@@ -139,6 +139,12 @@ pub const RTT_FRESH: Duration = Duration::from_secs(3600);
 /// `Counter::SlowConsumers` rises.
 pub const PENDING_MAX: usize = 64 * MIB;
 
+/// Bytes that a client may send while its TLS handshake is being worked on; more ends it.
+pub const HANDSHAKE_BYTES_MAX: usize = 64 * KIB;
+
+/// Steps that a trace tells of one core; of what is beyond nothing is told.
+pub const TRACE_STEPS_MAX: usize = 4096;
+
 /// Share of `max_pending`, in percent, from which producers are stalled
 /// (`Counter::StalledClients`) or deliveries dropped (`Counter::DroppedForSlow`), where the
 /// operator set `no_fast_producer_stall`. Unset, neither happens.

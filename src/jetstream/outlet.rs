@@ -140,6 +140,12 @@ pub trait Outlet {
     /// Subscribes; letters come back with `token`.
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token);
 
+    /// The same for a subject that `stream` keeps, for those who can name it in traces.
+    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token, stream: &str) {
+        let _ = stream;
+        self.subscribe(account, subject, token);
+    }
+
     /// Ends every subscription that was made with `token`.
     fn unsubscribe(&mut self, token: Token);
 }

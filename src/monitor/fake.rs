@@ -8,7 +8,7 @@ use base::snapshot::{
     ClosedSnapshot, ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot,
     SubscriptionSnapshot, UserSnapshot,
 };
-use base::{AccountId, ClientId, Counters, ShardId};
+use base::{AccountId, ClientId, ConnSlot, Counters, ShardId};
 
 use crate::source::{
     AccountFacts, Health, IndexFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
@@ -271,6 +271,14 @@ impl Operator for FakeServer {
             Health::Ok => Ok(()),
             _ => Err("no file".into()),
         }
+    }
+
+    async fn connections_at(
+        &self,
+        _: ShardId,
+        slots: Vec<ConnSlot>,
+    ) -> Vec<Option<ConnectionSnapshot>> {
+        slots.iter().map(|slot| self.connections.get(slot.index()).cloned()).collect()
     }
 
     async fn who(&self, asker: Asker) -> Option<UserSnapshot> {

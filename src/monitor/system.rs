@@ -8,12 +8,13 @@
 //! | `envelope.rs` | who answers: the server's introduction and the envelope of answers |
 //! | `statsz.rs` `subscribers.rs` `user.rs` | answers that HTTP does not have |
 //! | `events.rs` | what is told without being asked |
+//! | `latency.rs` `traces.rs` | how long services took, and the ways of traced messages |
 //! | `encoding.rs` | answers compressed for those who ask for it |
 
 use std::future::Future;
 use std::rc::Rc;
 
-use base::snapshot::UserSnapshot;
+use base::snapshot::{ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot, ShardId};
 
 use crate::answer::{Desk, Scene};
@@ -27,10 +28,12 @@ use crate::{
 mod encoding;
 mod envelope;
 mod events;
+mod latency;
 mod options;
 mod question;
 mod statsz;
 mod subscribers;
+mod traces;
 mod user;
 
 use encoding::Encoding;
@@ -93,6 +96,13 @@ pub trait Operator {
 
     /// Reads the configuration again. The error says why everything stays as it was.
     fn reload(&self) -> impl Future<Output = Result<(), String>>;
+
+    /// The connections at these places of a shard, in this order; nothing for one that is gone.
+    fn connections_at(
+        &self,
+        shard: ShardId,
+        slots: Vec<ConnSlot>,
+    ) -> impl Future<Output = Vec<Option<ConnectionSnapshot>>>;
 
     /// The user that asked, if it is still there.
     fn who(&self, asker: Asker) -> impl Future<Output = Option<UserSnapshot>>;

@@ -20,6 +20,26 @@ pub fn get<'a>(block: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// The same whatever the case of the key.
+pub fn get_in_any_case<'a>(block: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    all(block).find_map(|(name, value)| name.eq_ignore_ascii_case(key).then_some(value))
+}
+
+/// All keys with their values, in order, without blanks around the values.
+pub fn all(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines(block).skip(1).filter_map(|line| {
+        let end = memchr::memchr(b':', line)?;
+        Some((&line[..end], line[end + 1..].trim_ascii()))
+    })
+}
+
+/// Whether a W3C `traceparent` says that its request is sampled: bit 0 of its flags.
+pub fn is_sampled_traceparent(value: &str) -> bool {
+    let mut fields = value.trim().split('-');
+    let flags = fields.nth(3).filter(|flags| flags.len() == 2);
+    flags.is_some_and(|flags| u8::from_str_radix(flags, 16).is_ok_and(|bits| bits & 1 == 1))
+}
+
 /// The status line: `503` and what describes it, which may be empty. `None` without a status.
 pub fn status(block: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = lines(block).next()?.strip_prefix(VERSION)?.strip_prefix(b" ")?.trim_ascii();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use base::AccountId;
-use config::accounts::{AccountLimits, GLOBAL};
+use config::accounts::{AccountLimits, GLOBAL, TraceDestination};
 
 use crate::exchange::{Way, WayKind};
 use crate::mapping::Mappings;
@@ -23,6 +23,8 @@ pub struct Account {
     pub ways: Arc<[Way]>,
     /// What its subjects become when they are published.
     pub mappings: Option<Arc<Mappings>>,
+    /// Where its messages are traced that carry a sampled `traceparent`.
+    pub trace: Option<Arc<TraceDestination>>,
     /// How much it uses, on all cores together.
     used: Arc<Used>,
 }
@@ -141,6 +143,7 @@ impl Accounts {
             limits: AccountLimits::default(),
             ways: Arc::default(),
             mappings: None,
+            trace: None,
             used: Arc::default(),
         };
         self.by_id.push(Arc::new(account));
@@ -153,6 +156,7 @@ impl Accounts {
             account.limits = AccountLimits::default();
             account.ways = Arc::default();
             account.mappings = None;
+            account.trace = None;
         }
     }
 

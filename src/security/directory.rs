@@ -133,6 +133,7 @@ impl Directory {
             accounts.change(id, |known| {
                 known.limits = account.limits;
                 known.mappings = mappings;
+                known.trace = account.trace.clone().map(Arc::new);
             });
             for user in &account.users {
                 users.add(user, id, account.default_permissions.as_ref());

@@ -24,6 +24,23 @@ pub struct Way {
     pub transform: Option<Transform>,
     /// What flows.
     pub kind: WayKind,
+    /// Whether the traces of messages follow.
+    pub trace: TraceBeyond,
+}
+
+/// Whether a trace follows its message into another account (`allow_trace`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceBeyond {
+    /// It does.
+    Allowed,
+    /// It ends there.
+    Refused,
+}
+
+impl TraceBeyond {
+    fn new(allowed: bool) -> TraceBeyond {
+        if allowed { TraceBeyond::Allowed } else { TraceBeyond::Refused }
+    }
 }
 
 /// What flows on a way.
@@ -231,13 +248,16 @@ fn way(
                 share: if *share { Share::All } else { Share::Account },
                 latency: service.latency.clone(),
             });
-            Ok((here, Way { source, to: there, transform, kind }))
+            let trace = TraceBeyond::new(export.allow_trace);
+            Ok((here, Way { source, to: there, transform, kind, trace }))
         }
         (ImportKind::Stream { to, .. }, _) | (ImportKind::Service { to, .. }, _) => {
             let forth = |to: &String| Transform::import(subject, to);
             let transform = to.as_ref().filter(|to| *to != subject).map(forth).transpose()?;
             let source = subject.as_bytes().into();
-            Ok((there, Way { source, to: here, transform, kind: WayKind::Stream }))
+            let allowed = matches!(import.kind, ImportKind::Stream { allow_trace: true, .. });
+            let (kind, trace) = (WayKind::Stream, TraceBeyond::new(allowed));
+            Ok((there, Way { source, to: here, transform, kind, trace }))
         }
     }
 }

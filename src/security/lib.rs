@@ -48,7 +48,7 @@ pub use account::{Account, AccountFull, Accounts};
 pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
 pub use desk::{Admission, Checked, Desk, LoginRequest, Ticket, Verdict, nonce};
 pub use directory::{Directory, DirectoryError, Effort, Standing};
-pub use exchange::{ImportError, ServiceWay, Share, Way, WayKind};
+pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
 pub use gate::PublishGate;
 pub use mapping::{MappedTo, Mappings};
 pub use operator::{SeenAccount, TrustError};

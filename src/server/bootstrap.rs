@@ -37,6 +37,7 @@ use crate::jetstream;
 use crate::logging;
 use crate::logins;
 use crate::orders::ORDERS_MAX;
+use crate::observing::{self, Observations};
 use crate::placing::Placing;
 use crate::rate::Rate;
 use crate::reload::Reloadable;
@@ -66,6 +67,7 @@ struct Common {
     next_cid: Arc<AtomicU64>,
     from_cores: FromCores,
     jetstream: Option<::jetstream::Settings>,
+    observations: Observations,
     ended: mpsc::UnboundedSender<CoreEnd>,
 }
 
@@ -195,6 +197,7 @@ async fn start(
         settings: Arc::new(core_settings),
         outside: Outside {
             log: log.clone(),
+    let (observations, observed) = observing::queue();
             closed: closed_sender,
             server_id: standing.identity.id.as_str().into(),
             events: from_cores.tell(),
@@ -205,6 +208,7 @@ async fn start(
         jetstream: jetstream_settings,
         ended: ended_sender,
     };
+        observations,
     let handles = match start_cores(&standing.cores, listener.into(), common) {
         Ok(handles) => handles,
         Err(error) => return fatal(&log, &error.to_string()),
@@ -274,6 +278,7 @@ fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(&addresses[..])?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+    tokio::task::spawn_local(observing::tell(Rc::clone(&system), observed));
 }
 
 fn to_async(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
@@ -401,6 +406,7 @@ fn parts(
         services.push(jetstream::service(&mut shard, options, jetstream, log)?);
     }
     Ok(Parts {
+    shard.set_observer(common.observations.observer());
         net,
         clock: SystemClock::default(),
         shard,

@@ -22,6 +22,8 @@ pub const SUBSCRIPTIONS_PER_PAGE: usize = 512;
 pub enum Command {
     /// Show open connections.
     Connections(Page<(), Vec<ConnectionSnapshot>>),
+    /// Show the connections at these places, at most a page of them.
+    ConnectionsAt(Vec<ConnSlot>, oneshot::Sender<Vec<Option<ConnectionSnapshot>>>),
     /// Show subscriptions.
     Subscriptions(Page<SubscriptionQuery, SubscriptionPage>),
     /// Say what the index of one account, or all of them, counts.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
-use base::{AccountId, ClientId, Counters, Log};
+use base::{AccountId, ClientId, ConnSlot, Counters, Log, ShardId};
 use crossbeam_channel::Receiver;
 use monitor::{
     AccountFacts, Asker, ClosedRing, Health, IndexFigures, JetStreamFigures, Operator, QueueDepth,
@@ -15,7 +15,7 @@ use monitor::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::Command;
+use crate::command::{CONNECTIONS_PER_PAGE, Command};
 use crate::cores::Cores;
 use crate::jetstream;
 use crate::orders::Order;
@@ -207,6 +207,21 @@ impl Operator for Gather {
         let busy = || String::from("the server is busy or about to end");
         self.orders.try_send(Order::Reload(answer)).map_err(|_| busy())?;
         answered.await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    async fn connections_at(
+        &self,
+        shard: ShardId,
+        slots: Vec<ConnSlot>,
+    ) -> Vec<Option<ConnectionSnapshot>> {
+        let mut found = Vec::with_capacity(slots.len());
+        for some in slots.chunks(CONNECTIONS_PER_PAGE) {
+            let slots = some.to_vec();
+            let ask = |answer| Command::ConnectionsAt(slots, answer);
+            let page = self.cores.ask(shard.index(), ask).await;
+            found.extend(page.unwrap_or_else(|| vec![None; some.len()]));
+        }
+        found
     }
 
     async fn who(&self, asker: Asker) -> Option<UserSnapshot> {

@@ -23,6 +23,7 @@
 //! | `reload.rs` | the configuration read again: all of it or nothing |
 //! | `system.rs` | the system services between the cores and the control thread |
 //! | `orders.rs` | what others ask of the control thread |
+//! | `observing.rs` | what cores saw for others: times of services, traces |
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
@@ -49,6 +50,7 @@ mod logins;
 mod orders;
 mod placing;
 mod rate;
+mod observing;
 mod reload;
 mod run;
 mod settings;

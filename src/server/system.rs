@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::observed::{ServiceSample, TracePart, TraceStart};
 use base::snapshot::ConnectionEvent;
 use base::{AccountId, Counter, ServiceId, ShardId};
 use connection::{Taken, Tell};
@@ -237,6 +238,18 @@ impl System {
             }
             self.tell_connections(accounts.into_iter().collect()).await;
         }
+    }
+
+    /// Tells how long a service took to answer.
+    pub async fn tell_service(&self, sample: &ServiceSample, now_ns: u64) {
+        let announcement = self.desk.of_service(sample, now_ns).await;
+        self.publish(sample.requestor.shard, announcement).await;
+    }
+
+    /// Tells which way a message took.
+    pub async fn tell_trace(&self, start: &TraceStart, parts: &[TracePart]) {
+        let announcement = self.desk.of_trace(start, parts).await;
+        self.publish(start.publisher.shard, announcement).await;
     }
 
     async fn tell_stats(self: Rc<System>) {

@@ -7,14 +7,16 @@
 
 use std::time::Duration;
 
+use base::observed::{Place, ServiceOutcome};
 use base::{AccountId, Now, ServiceId, SubKey};
 use config::accounts::ResponseKind;
 use protocol::MessageParts;
 use security::{Directory, WayKind};
 use smallvec::SmallVec;
 
+use crate::latency::{Measure, Measured};
 use crate::message::Message;
-use crate::service::{Letter, Service, ServiceTurn};
+use crate::service::{Letter, Sender, Service, ServiceTurn};
 use crate::shard::Shard;
 
 /// Questions that may wait for an answer on one shard. One more: the oldest of its kind is
@@ -38,6 +40,8 @@ pub(crate) struct Question<'a> {
     pub reply: &'a [u8],
     pub response: ResponseKind,
     pub threshold: Duration,
+    /// What is published of how long the answer takes.
+    pub measure: Option<Box<Measure>>,
 }
 
 /// A question that waits: the reply that its request carries.
@@ -55,6 +59,7 @@ struct Waiting {
     exporter: AccountId,
     reply: SmallVec<[u8; 64]>,
     response: ResponseKind,
+    measure: Option<Box<Measure>>,
     expires_ns: u64,
     class: u32,
     before: u32,
@@ -77,6 +82,14 @@ pub(crate) struct Answers {
     free: Vec<u32>,
     classes: Vec<Class>,
     listening: Vec<(AccountId, SubKey)>,
+    /// Measured questions that are over.
+    untold: Vec<Measured>,
+}
+
+/// Where an answer goes.
+struct Home {
+    importer: AccountId,
+    measure: Option<Box<Measure>>,
 }
 
 impl Answers {
@@ -94,7 +107,7 @@ impl Answers {
     /// Notes a question; the reply that its request is to carry.
     pub fn ask(
         &mut self,
-        question: &Question<'_>,
+        question: Question<'_>,
         now_ns: u64,
         random: &mut fastrand::Rng,
     ) -> Asked {
@@ -102,7 +115,7 @@ impl Answers {
         let class = self.class(threshold_ns);
         if self.len() >= WAITING_MAX {
             let oldest = self.classes.iter().map(|class| class.oldest).find(|at| *at != NIL);
-            self.end(oldest.expect("some wait"));
+            self.give_up(oldest.expect("some wait"), ServiceOutcome::TooLate, now_ns);
         }
         let index = self.free.pop().unwrap_or_else(|| {
             self.waiting.push(Waiting::vacant());
@@ -115,6 +128,7 @@ impl Answers {
         waiting.reply.clear();
         waiting.reply.extend_from_slice(question.reply);
         waiting.response = question.response;
+        waiting.measure = question.measure;
         waiting.class = class;
         let number = u64::from(waiting.tag) << 32 | u64::from(index);
         self.append(index, now_ns);
@@ -122,8 +136,34 @@ impl Answers {
     }
 
     /// Takes a question back that nobody heard.
-    pub fn withdraw(&mut self, asked: &Asked) {
-        self.end(asked.index);
+    pub fn withdraw(&mut self, asked: &Asked, now_ns: u64) {
+        self.give_up(asked.index, ServiceOutcome::NobodyThere, now_ns);
+    }
+
+    /// Notes that a request that was to be measured is over.
+    pub fn over(&mut self, measured: Measured) {
+        self.untold.push(measured);
+    }
+
+    /// The measured requests that are over.
+    pub fn take_untold(&mut self) -> Vec<Measured> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Whether measured requests are over that nobody was told of.
+    pub fn has_untold(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// Ends a question without an answer.
+    fn give_up(&mut self, index: u32, outcome: ServiceOutcome, now_ns: u64) {
+        if let Some(measure) = self.waiting[index as usize].measure.take() {
+            let importer = self.waiting[index as usize].importer;
+            let reply = self.waiting[index as usize].reply.to_vec();
+            let asker = Some((importer, reply));
+            self.untold.push(Measured { measure, outcome, over_ns: now_ns, asker });
+        }
+        self.end(index);
     }
 
     /// Where an answer goes: the account and the subject, appended to `reply`. `None` for an
@@ -135,15 +175,15 @@ impl Answers {
         is_empty: bool,
         now_ns: u64,
         reply: &mut Vec<u8>,
-    ) -> Option<AccountId> {
+    ) -> Option<Home> {
         let number = self.number(subject)?;
         let index = number as u32;
-        let waiting = self.waiting.get(index as usize)?;
+        let waiting = self.waiting.get_mut(index as usize)?;
         if waiting.tag != (number >> 32) as u32 || waiting.exporter != exporter {
             return None;
         }
         reply.extend_from_slice(&waiting.reply);
-        let importer = waiting.importer;
+        let home = Home { importer: waiting.importer, measure: waiting.measure.take() };
         match waiting.response {
             ResponseKind::Singleton => self.end(index),
             ResponseKind::Chunked if is_empty => self.end(index),
@@ -152,7 +192,7 @@ impl Answers {
                 self.append(index, now_ns);
             }
         }
-        Some(importer)
+        Some(home)
     }
 
     /// Forgets what was not answered in time.
@@ -164,7 +204,7 @@ impl Answers {
                 if !due {
                     break;
                 }
-                self.end(oldest);
+                self.give_up(oldest, ServiceOutcome::TooLate, now_ns);
             }
         }
     }
@@ -214,6 +254,7 @@ impl Answers {
     fn end(&mut self, index: u32) {
         self.unlink(index);
         self.waiting[index as usize].tag = 0;
+        self.waiting[index as usize].measure = None;
         self.free.push(index);
     }
 
@@ -248,6 +289,7 @@ impl Waiting {
             exporter: AccountId::GLOBAL,
             reply: SmallVec::new(),
             response: ResponseKind::Singleton,
+            measure: None,
             expires_ns: 0,
             class: 0,
             before: NIL,
@@ -279,6 +321,7 @@ impl Service for AnswerService {
         }
         turn.shard.give_back(self.service, mailbox);
         turn.shard.crossings.answers.expire(mono_ns);
+        turn.shard.tell_of_measured(turn.now);
         self.due_ns = turn.shard.crossings.answers.next_expiry_ns();
     }
 
@@ -330,7 +373,13 @@ impl Shard {
         let mut reply = Vec::new();
         let answers = &mut self.crossings.answers;
         let to = answers.hear(parts.subject, letter.account, is_empty, now_ns, &mut reply);
-        let Some(importer) = to else { return };
+        let Some(Home { importer, measure }) = to else { return };
+        if let Some(mut measure) = measure {
+            let Sender { shard, slot } = letter.sender;
+            measure.sample.responder = Some(Place { shard, slot });
+            let (outcome, over_ns) = (ServiceOutcome::Answered, now_ns);
+            self.crossings.answers.over(Measured { measure, outcome, over_ns, asker: None });
+        }
         let mut wire = std::mem::take(&mut self.wire);
         let parts = MessageParts { subject: &reply, ..parts };
         let publish = protocol::canonical(parts, &mut wire);

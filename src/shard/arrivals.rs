@@ -136,7 +136,13 @@ impl Receive for Shard {
                 if !address.is_empty() {
                     message = message.addressed_to(address);
                 }
+                if let Some(mark) = frame.trace {
+                    self.begin_trace_part(mark);
+                }
                 self.arrived_message(frame, picks, &mut message);
+                if frame.trace.is_some() {
+                    self.end_trace_part();
+                }
             }
         }
     }

@@ -9,10 +9,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use base::observed::TraceStep;
 use base::{AccountId, ConnSlot};
 use hashbrown::HashMap;
 use protocol::{MessageParts, headers};
-use security::{Account, Directory, MappedTo, Mappings, ServiceWay, Share, Way, WayKind};
+use security::{
+    Account, Directory, MappedTo, Mappings, ServiceWay, Share, TraceBeyond, Way, WayKind,
+};
 use smallvec::SmallVec;
 use subject::name;
 
@@ -20,6 +23,7 @@ use crate::answers::{Answers, Question};
 use crate::message::Message;
 use crate::publish::{Echo, Published, Publisher, Reached};
 use crate::shard::Shard;
+use crate::tracing::Follows;
 
 /// Subjects of one account whose ways are remembered. One more: all are forgotten, and found out
 /// again.
@@ -63,6 +67,8 @@ struct Step {
     /// Nothing for a stream.
     service: Option<ServiceWay>,
     mappings: Option<Arc<Mappings>>,
+    /// Whether a trace follows.
+    trace: TraceBeyond,
 }
 
 /// What a connection tells of itself to those whose services it uses.
@@ -140,9 +146,15 @@ impl Leaving {
                 WayKind::Service(service) => Some(service.clone()),
             },
             mappings: mappings.clone(),
+            trace: way.trace,
         });
         Route { subject: subject.into(), steps: steps.collect() }
     }
+}
+
+/// The subject at the end of a step.
+fn subject_of(step: &Step, message: &Message<'_>) -> Vec<u8> {
+    step.subject.as_deref().unwrap_or(message.matched()).to_vec()
 }
 
 /// What two parts of a fan-out came to together.
@@ -171,13 +183,46 @@ impl Shard {
         let route = self.crossings.route(publisher.account, message.matched());
         for step in &route.steps {
             let beyond = match &step.service {
-                None => self.cross_as_stream(publisher, step, message),
+                None => {
+                    let follows = self.trace_follows(step.trace, || TraceStep::Exported {
+                        account: step.to,
+                        to: subject_of(step, message),
+                    });
+                    self.cross(follows, |shard| shard.cross_as_stream(publisher, step, message))
+                }
                 Some(_) if message.address().is_some() => continue,
-                Some(service) => self.cross_as_request(publisher, step, service, message, crossed),
+                Some(service) => {
+                    let follows = self.trace_follows(step.trace, || TraceStep::Imported {
+                        account: step.to,
+                        from: message.publish().subject().to_vec(),
+                        to: subject_of(step, message),
+                    });
+                    self.cross(follows, |shard| {
+                        shard.cross_as_request(publisher, step, service, message, crossed)
+                    })
+                }
             };
             published = both(published, beyond);
         }
         published
+    }
+
+    /// Crosses; a trace follows where it may, and else ends or ends the message.
+    fn cross(
+        &mut self,
+        follows: Follows,
+        cross: impl FnOnce(&mut Shard) -> Published,
+    ) -> Published {
+        match follows {
+            Follows::Yes => cross(self),
+            Follows::Neither => Published::NOWHERE,
+            Follows::No => {
+                let tracing = self.tracing.take();
+                let published = cross(self);
+                self.tracing = tracing;
+                published
+            }
+        }
     }
 
     fn cross_as_stream(
@@ -223,6 +268,10 @@ impl Shard {
                 MappedTo::Nothing => return Published::NOWHERE,
             },
         };
+        let measure = match &service.latency {
+            Some(latency) => self.measure(publisher, step.to, service.share, latency, &parts),
+            None => None,
+        };
         let asked = parts.reply.map(|reply| {
             let question = Question {
                 importer: publisher.account,
@@ -230,8 +279,9 @@ impl Shard {
                 reply,
                 response: service.response,
                 threshold: service.threshold,
+                measure,
             };
-            self.crossings.answers.ask(&question, self.turn_ns, &mut self.random)
+            self.crossings.answers.ask(question, self.turn_ns, &mut self.random)
         });
         let mut block = std::mem::take(&mut self.headers);
         let mut wire = std::mem::take(&mut self.wire);
@@ -251,7 +301,7 @@ impl Shard {
         self.headers = block;
         self.wire = wire;
         if let (Reached::Nobody, Some(asked)) = (published.reached, asked) {
-            self.crossings.answers.withdraw(&asked);
+            self.crossings.answers.withdraw(&asked, self.turn_ns);
         }
         published
     }

@@ -54,6 +54,9 @@ impl Shard {
         origin: Origin,
         message: &mut Message<'_>,
     ) -> Delivered {
+        if self.tracing.is_some() {
+            return self.deliver_traced(key, origin, message);
+        }
         let Subscriptions { slots, patterns, .. } = &mut self.subscriptions;
         let Some(Some(sub)) = slots.get_mut(key.index()) else { return Delivered::No };
         let connection = sub.connection;

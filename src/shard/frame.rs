@@ -7,6 +7,8 @@
 //!   │ kind │ plain │ picks n │ account │ publisher │ hops │ echo │ origin │ since │ address a │
 //!   28      28 + 4n   28 + 4n + a
 //!   │ picks │ address │ rest │
+//!          plain: 1 for plain subscriptions too, 2 for a traced message, 4 for one that is there
+//!          for its trace only; a traced one has its trace's number (8) before the picks
 //!          since: when the message came, monotonic nanoseconds; picks: u32 each
 //!          address: the subject that decides who gets it; empty when it is the message's own
 //!          rest: layout (16), wire
@@ -21,10 +23,12 @@
 //!   │ account │ count │ queue │ subject len s │ subject  │ queue name (empty: plain) │
 //! ```
 
+use base::observed::TraceId;
 use base::{AccountId, ConnSlot, QueueId, ShardId};
 use protocol::Layout;
 
 use crate::publish::Echo;
+use crate::tracing::{TraceKind, TraceMark};
 
 const KIND_MESSAGE: u8 = 1;
 const KIND_STALL: u8 = 2;
@@ -35,6 +39,12 @@ const PLAIN_LEN: usize = 16;
 const MESSAGE_HEAD_LEN: usize = 28;
 /// A publish's layout: four numbers.
 const LAYOUT_LEN: usize = 16;
+/// A trace's number.
+const TRACE_LEN: usize = 8;
+/// Bits of the byte `plain`.
+const PLAIN: u8 = 1;
+const TRACED: u8 = 2;
+const TRACED_ONLY: u8 = 4;
 
 /// A message for another shard, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +63,8 @@ pub struct MessageFrame {
     pub hops: u8,
     /// When the publisher's core took the message in, monotonic nanoseconds.
     pub since_ns: u64,
+    /// The trace that it has a part in.
+    pub trace: Option<TraceMark>,
 }
 
 /// Whether a frame is for plain subscriptions too, or for queue picks only.
@@ -66,16 +78,18 @@ pub enum Plain {
 
 impl MessageFrame {
     /// The record's length with this body.
-    pub fn len(body: &MessageBody<'_>) -> usize {
+    pub fn len(&self, body: &MessageBody<'_>) -> usize {
         let MessageBody { picks, address, wire, .. } = body;
-        MESSAGE_HEAD_LEN + picks.len() * 4 + address.len() + LAYOUT_LEN + wire.len()
+        let trace = if self.trace.is_some() { TRACE_LEN } else { 0 };
+        MESSAGE_HEAD_LEN + trace + picks.len() * 4 + address.len() + LAYOUT_LEN + wire.len()
     }
 
     /// Writes the record into `record`, which is of just that length.
     pub fn write(&self, body: &MessageBody<'_>, record: &mut [u8]) {
         let MessageBody { picks, address, layout, wire } = *body;
         record[0] = KIND_MESSAGE;
-        record[1] = (self.plain == Plain::Yes).into();
+        let plain = if self.plain == Plain::Yes { PLAIN } else { 0 };
+        record[1] = plain | self.trace.map_or(0, trace_bits);
         record[2..4].copy_from_slice(&(picks.len() as u16).to_ne_bytes());
         record[4..8].copy_from_slice(&self.account.0.to_ne_bytes());
         record[8..12].copy_from_slice(&self.publisher.0.to_ne_bytes());
@@ -84,7 +98,13 @@ impl MessageFrame {
         record[14..16].copy_from_slice(&self.origin.0.to_ne_bytes());
         record[16..24].copy_from_slice(&self.since_ns.to_ne_bytes());
         record[24..28].copy_from_slice(&(address.len() as u32).to_ne_bytes());
-        let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at_mut(picks.len() * 4);
+        let mut rest = &mut record[MESSAGE_HEAD_LEN..];
+        if let Some(TraceMark { id, .. }) = self.trace {
+            let (number, behind) = rest.split_at_mut(TRACE_LEN);
+            number.copy_from_slice(&id.0.to_ne_bytes());
+            rest = behind;
+        }
+        let (pick_bytes, rest) = rest.split_at_mut(picks.len() * 4);
         for (bytes, pick) in pick_bytes.chunks_exact_mut(4).zip(picks) {
             bytes.copy_from_slice(&pick.0.to_ne_bytes());
         }
@@ -184,18 +204,24 @@ impl<'a> DataRecord<'a> {
     fn read_message(record: &'a [u8]) -> DataRecord<'a> {
         debug_assert_eq!(record[0], KIND_MESSAGE);
         let picks = usize::from(u16::from_ne_bytes([record[2], record[3]]));
-        let (pick_bytes, rest) = record[MESSAGE_HEAD_LEN..].split_at(picks * 4);
+        let rest = &record[MESSAGE_HEAD_LEN..];
+        let (trace, rest) = match record[1] & TRACED {
+            0 => (None, rest),
+            _ => (Some(read_trace(record)), &rest[TRACE_LEN..]),
+        };
+        let (pick_bytes, rest) = rest.split_at(picks * 4);
         let (address, rest) = rest.split_at(u32_at(record, 24) as usize);
         let (layout_bytes, wire) = rest.split_at(LAYOUT_LEN);
         DataRecord::Message {
             frame: MessageFrame {
-                plain: if record[1] == 1 { Plain::Yes } else { Plain::No },
+                plain: if record[1] & PLAIN != 0 { Plain::Yes } else { Plain::No },
                 account: AccountId(u32_at(record, 4)),
                 publisher: ConnSlot(u32_at(record, 8)),
                 hops: record[12],
                 echo: if record[13] == 1 { Echo::On } else { Echo::Off },
                 origin: ShardId(u16::from_ne_bytes([record[14], record[15]])),
                 since_ns: u64_at(record, 16),
+                trace,
             },
             picks: Picks(pick_bytes),
             address,
@@ -208,6 +234,20 @@ impl<'a> DataRecord<'a> {
             wire,
         }
     }
+}
+
+fn trace_bits(mark: TraceMark) -> u8 {
+    match mark.kind {
+        TraceKind::Delivering => TRACED,
+        TraceKind::Only => TRACED | TRACED_ONLY,
+    }
+}
+
+#[cold]
+fn read_trace(record: &[u8]) -> TraceMark {
+    let id = TraceId(u64_at(record, MESSAGE_HEAD_LEN));
+    let only = record[1] & TRACED_ONLY != 0;
+    TraceMark { id, kind: if only { TraceKind::Only } else { TraceKind::Delivering } }
 }
 
 /// Length of a stall record.

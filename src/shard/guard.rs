@@ -59,6 +59,11 @@ impl Guard {
         }
     }
 
+    /// Whether a message may be delivered.
+    pub fn may_get(&self, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        self.permissions.may_deliver(subject, queue)
+    }
+
     /// Whether a message may be delivered; notes that it may be answered if so.
     pub fn admits(
         &mut self,

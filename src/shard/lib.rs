@@ -30,6 +30,8 @@
 //! | `membership.rs` | which account a connection is in |
 //! | `outbox.rs` | bounded bytes for one connection |
 //! | `dwell.rs` | when the messages came that are being delivered |
+//! | `tracing.rs` | messages whose way is told, step by step |
+//! | `latency.rs` | how long services take to answer, where that is published |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
 //! | `frame.rs` | how records on the rings are laid out |
 //! | `look_ahead.rs` | the next few subjects' cache misses, overlapped |
@@ -44,6 +46,7 @@ mod delivery;
 mod dwell;
 mod frame;
 mod guard;
+mod latency;
 mod look_ahead;
 mod membership;
 mod message;
@@ -52,6 +55,7 @@ mod publish;
 mod service;
 mod shard;
 mod subscriptions;
+mod tracing;
 
 pub use answers::AnswerService;
 pub use audience::{Audience, Backlog, Presence};
@@ -63,3 +67,4 @@ pub use publish::{Echo, Published, Publisher, Reached};
 pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn};
 pub use shard::{Settings, Shard};
 pub use subscriptions::{Listed, SubscribeOutcome, Subscription};
+pub use tracing::TraceKind;

@@ -5,7 +5,7 @@
 //! interest gets one frame, with the queue picks that fell on its members.
 
 use base::{AccountId, ConnSlot, Counter, QueueId, ServiceId, ShardId, ShardSet};
-use protocol::MessageParts;
+use protocol::{MessageParts, Publish};
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
@@ -149,7 +149,8 @@ impl Shard {
         }
         let wire = message.publish().wire();
         let is_small = wire.len() <= config::limits::INLINE_PAYLOAD_MAX;
-        if self.picks.is_empty() && is_small && message.address().is_none() {
+        let is_plain = self.picks.is_empty() && message.address().is_none();
+        if is_small && is_plain && self.tracing.is_none() {
             for shard in targets {
                 self.add_to_batch(shard, publisher, wire);
             }
@@ -162,6 +163,7 @@ impl Shard {
                 echo: publisher.echo,
                 hops: 0,
                 since_ns: self.dwell.since_ns(),
+                trace: None,
             };
             self.send_frames(frame, plan.shards, targets, message);
         }
@@ -207,7 +209,8 @@ impl Shard {
             self.frame_picks.extend(picks.map(|(_, queue)| *queue));
             let plain = if plain.contains(shard) { Plain::Yes } else { Plain::No };
             self.send_batch(shard);
-            self.send_frame(MessageFrame { plain, ..frame }, shard, message);
+            let trace = self.mark_sent_on();
+            self.send_frame(MessageFrame { plain, trace, ..frame }, shard, message);
         }
     }
 
@@ -223,7 +226,7 @@ impl Shard {
         };
         let address = message.address().unwrap_or_default();
         let body = MessageBody { picks, address, layout, wire: inline };
-        let len = MessageFrame::len(&body);
+        let len = frame.len(&body);
         let sent = self.mesh.outgoing.send_data(to, len, payload, |record| {
             frame.write(&body, record);
         });
@@ -298,8 +301,14 @@ impl Shard {
     /// Tells a requestor that nobody listens: on its own plain subscription that matches the
     /// reply, if it has one (spec/client-protocol.md §6, no_responders).
     pub fn answer_no_responders(&mut self, publisher: &Publisher, message: &Message<'_>) {
-        let publish = message.publish();
-        let Some(reply) = publish.reply() else { return };
+        let Some(reply) = message.publish().reply() else { return };
+        // What the server says itself is no part of a trace.
+        let tracing = self.tracing.take();
+        self.say_no_responders(publisher, message.publish(), reply);
+        self.tracing = tracing;
+    }
+
+    fn say_no_responders(&mut self, publisher: &Publisher, publish: &Publish<'_>, reply: &[u8]) {
         let plan = self.interest(publisher.account).plan(reply);
         let own = plan.locals.iter().copied().find(|&key| {
             self.subscriptions.get(key).is_some_and(|sub| sub.connection == publisher.slot)

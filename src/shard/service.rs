@@ -179,6 +179,23 @@ impl Shard {
         Some(self.insert_subscription(slot, account, subject, queue, &token.to_ne_bytes()))
     }
 
+    /// The same for a subject that a stream keeps; `stream` is what traces call it.
+    pub fn subscribe_stream(
+        &mut self,
+        service: ServiceId,
+        account: AccountId,
+        subject: &[u8],
+        token: u64,
+        stream: &str,
+    ) -> Option<SubKey> {
+        if !subject::name::is_valid_subscription(subject) {
+            return None;
+        }
+        let slot = ConnSlot::of_service(service);
+        let sid = [&token.to_ne_bytes(), stream.as_bytes()].concat();
+        Some(self.insert_subscription(slot, account, subject, None, &sid))
+    }
+
     /// Ends a service's subscription. Letters that are in its mailbox stay there.
     pub fn unsubscribe_service(&mut self, key: SubKey) {
         self.remove_subscription(key);
@@ -219,7 +236,7 @@ impl Shard {
         let Some(sub) = self.subscriptions.get_mut(key) else { return Delivered::No };
         let service = sub.connection.service();
         let mailbox = service.and_then(|service| self.mailboxes.get_mut(service.index()));
-        let (Some(mailbox), Ok(token)) = (mailbox, sub.sid[..].try_into()) else {
+        let (Some(mailbox), Some(token)) = (mailbox, sub.sid.first_chunk()) else {
             return Delivered::No;
         };
         sub.delivered += 1;
@@ -227,7 +244,7 @@ impl Shard {
             Origin::Here { slot, .. } => Sender { shard: self.id, slot },
             Origin::There { shard, slot } => Sender { shard, slot },
         };
-        mailbox.add(u64::from_ne_bytes(token), sub.account, sender, message);
+        mailbox.add(u64::from_ne_bytes(*token), sub.account, sender, message);
         Delivered::Yes
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use base::observed::Observer;
 use base::{
     AccountId, ClientId, ConnSlot, Counter, Counters, Log, SHARDS_MAX, ShardId, ShardSet, SubKey,
 };
@@ -20,6 +21,7 @@ use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
 use crate::service::Mailbox;
 use crate::subscriptions::Subscriptions;
+use crate::tracing::Tracing;
 
 /// Subscriptions of closed connections that one turn removes at most.
 const REAP_PER_TURN: usize = 1024;
@@ -86,6 +88,11 @@ pub struct Shard {
     /// When this turn began, monotonic nanoseconds.
     pub(crate) turn_ns: u64,
     pub(crate) crossings: Crossings,
+    /// The traced message under way, if there is one.
+    pub(crate) tracing: Option<Box<Tracing>>,
+    /// Traces begun here so far.
+    pub(crate) traces: u64,
+    pub(crate) observer: Option<Observer>,
     /// For messages that are written again, and their headers.
     pub(crate) wire: Vec<u8>,
     pub(crate) headers: Vec<u8>,
@@ -120,6 +127,9 @@ impl Shard {
             dwell: Dwell::default(),
             turn_ns: 0,
             crossings: Crossings::default(),
+            tracing: None,
+            traces: 0,
+            observer: None,
             wire: Vec::new(),
             headers: Vec::new(),
             counters,
@@ -386,7 +396,10 @@ impl Shard {
 
     /// Whether this shard has something to do that no event will announce.
     pub fn has_work(&self) -> bool {
-        !self.reaping.is_empty() || !self.dirty.is_empty() || self.has_letters()
+        !self.reaping.is_empty()
+            || !self.dirty.is_empty()
+            || self.has_letters()
+            || self.crossings.answers.has_untold()
     }
 
     /// Says that this core is about to sleep; see [`MeshEnd::prepare_sleep`].

@@ -4,9 +4,11 @@
 mod accounts;
 mod advisories;
 mod async_nats_client;
+mod latency;
 mod login;
 mod operator;
 mod permissions;
 mod proxies;
+mod traces;
 mod verdicts;
 mod visitor;

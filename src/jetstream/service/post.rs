@@ -74,6 +74,12 @@ impl Outlet for Post<'_> {
         self.subscribed.entry(token).or_default().push(key);
     }
 
+    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token, stream: &str) {
+        let key = self.shard.subscribe_stream(self.service, account, subject, token.0, stream);
+        let key = key.expect("a stream's subjects are valid");
+        self.subscribed.entry(token).or_default().push(key);
+    }
+
     fn unsubscribe(&mut self, token: Token) {
         for key in self.subscribed.remove(&token).unwrap_or_default() {
             self.shard.unsubscribe_service(key);

@@ -35,7 +35,7 @@ struct Typed<'a> {
 
 /// ClientInfo. Issuer, tags and JWTs come with users that have them.
 #[derive(Serialize)]
-struct ClientInfo<'a> {
+pub(super) struct ClientInfo<'a> {
     start: String,
     host: String,
     id: u64,
@@ -57,6 +57,11 @@ struct ClientInfo<'a> {
 }
 
 impl<'a> ClientInfo<'a> {
+    /// The same with the round trip.
+    pub(super) fn with_distance(connection: &'a ConnectionSnapshot) -> ClientInfo<'a> {
+        ClientInfo { rtt: connection.rtt_ns, ..ClientInfo::of(connection, None) }
+    }
+
     fn of(connection: &'a ConnectionSnapshot, stop_ns: Option<u64>) -> ClientInfo<'a> {
         ClientInfo {
             start: rfc3339(connection.start_ns),
@@ -246,6 +251,6 @@ fn schema(kind: &str) -> &'static str {
 }
 
 /// 22 letters and digits that no other event has.
-fn event_id() -> String {
+pub(super) fn event_id() -> String {
     (0..22).map(|_| fastrand::alphanumeric()).collect()
 }

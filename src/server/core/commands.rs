@@ -36,6 +36,10 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let shown = shown.collect();
                 page.reply(shown, next);
             }
+            Command::ConnectionsAt(slots, answer) => {
+                let shown = slots.iter().map(|&slot| connections.snapshot(turn.shard, slot));
+                let _ = answer.send(shown.collect());
+            }
             Command::Subscriptions(page) => {
                 let until = page.from + SUBSCRIPTIONS_PER_PAGE;
                 let listed = turn.shard.subscriptions_in(page.from..until);
