@@ -238,9 +238,6 @@ pub const MQTT: Inside = Inside::Block(&[
     key(&["downgrade_qos2_subscribe"]),
 ]);
 
-/// §7.1 `ocsp`
-pub const OCSP: Inside = Inside::Block(&[key(&["mode"]), key(&["url"]), key(&["urls"])]);
-
 /// §7.9 `ocsp_cache`
 pub const OCSP_CACHE: Inside = Inside::Block(&[
     key(&["type"]),

@@ -80,6 +80,7 @@ pub mod limits;
 mod manual;
 mod mapping;
 mod normalise;
+pub mod ocsp;
 pub mod operator;
 pub mod options;
 pub mod parser;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::accounts::{Account, Accounts};
 use crate::cores::CoreList;
 use crate::limits;
+use crate::ocsp::Ocsp;
 use crate::operator::Operators;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
@@ -95,6 +96,8 @@ pub struct Options {
     pub proxy_protocol: bool,
     /// Proxies that are trusted.
     pub proxies: Proxies,
+    /// Whether certificates are shown with what their issuer says of them.
+    pub ocsp: Ocsp,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -500,6 +503,7 @@ impl Default for Options {
             allow_non_tls: false,
             proxy_protocol: false,
             proxies: Proxies::default(),
+            ocsp: Ocsp::default(),
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,

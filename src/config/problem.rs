@@ -241,6 +241,9 @@ pub enum ValueError {
     /// A token that cannot name an account.
     #[error("account_token_position must be that of a \"*\" in \"{0}\"")]
     AccountToken(String),
+    /// Not the address of a responder.
+    #[error("\"{0}\" is no http:// address")]
+    ResponderUrl(String),
     /// Not a SHA-256.
     #[error("\"{0}\" is no SHA-256 in hex, which has 64 digits")]
     PinnedCertificate(String),

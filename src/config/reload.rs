@@ -13,6 +13,7 @@ use crate::accounts::{Account, Mapping};
 use crate::cores::CoreList;
 use crate::declaration::Reload;
 use crate::duration;
+use crate::ocsp::{Ocsp, OcspMode};
 use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, WriteTimeout};
 use crate::permissions::Permissions;
 use crate::profile::Tuning;
@@ -196,6 +197,7 @@ static FIELDS: &[Field] = &[
     field!("proxy_protocol", "ProxyProtocol", proxy_protocol),
     field!("proxies", "Proxies", proxies.trusted, "proxies"),
     field!("authorization.proxy_required", "ProxyRequired", proxies.required),
+    field!("ocsp", "OCSP", ocsp),
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),
@@ -279,6 +281,18 @@ impl Show for Tls {
     fn show(&self) -> String {
         let files = self.pairs().into_iter().map(|pair| pair.cert_file.display().to_string());
         files.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Show for Ocsp {
+    fn show(&self) -> String {
+        let mode = match self.mode {
+            OcspMode::Auto => "auto",
+            OcspMode::Always => "always",
+            OcspMode::Must => "must",
+            OcspMode::Never => "never",
+        };
+        mode.to_owned()
     }
 }
 

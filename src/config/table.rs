@@ -15,6 +15,7 @@ use crate::jetstream;
 use crate::known;
 use crate::limits;
 use crate::mapping;
+use crate::ocsp;
 use crate::operator;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
@@ -632,7 +633,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "Accept clients without TLS too",
         Kind::Switch(|d, on| d.options.allow_non_tls = on),
     ),
-    not_built("ocsp", Off::False, "OCSP stapling").with(known::OCSP),
+    built(
+        "ocsp",
+        "auto",
+        Applies,
+        "OCSP stapling: a boolean, or a block",
+        Kind::Toggled(ocsp::switch, ocsp::OCSP),
+    ),
     not_built("ocsp_cache", Off::False, "Cache of OCSP answers").with(known::OCSP_CACHE),
     built(
         "store_dir",
@@ -688,6 +695,7 @@ pub fn find(path: &str) -> Option<&'static Declaration> {
         Some(("authorization", key)) => (AUTHORIZATION, key),
         Some(("corewire", key)) => (COREWIRE, key),
         Some(("jetstream", key)) => (jetstream::JETSTREAM, key),
+        Some(("ocsp", key)) => (ocsp::OCSP, key),
         Some(("tls", key)) => (tls::TLS, key),
         Some(_) => return None,
         None => (TOP_LEVEL, path),

@@ -2,24 +2,31 @@
 //!
 //! ```text
 //! Undecided ──first byte, or the time──▶ Greeted ──first byte──▶ Session   a handshake begins
-//!     └────────────first byte────────────────────────────────────▶┘
-//!                                           └─────────────────▶ Clear      no TLS for this client
+//!     └────────────first byte────────────────────────────────────▶┘  ▲│
+//!                                           │                  step ││ bytes, during the handshake
+//!                                           │                        │▼
+//!                                           │                        Away   another thread has it
+//!                                           └─────────────────▶ Clear       no TLS for this client
 //! ```
 //! Connections without TLS have none of this. What a session encrypts or decrypts is copied once
 //! more; deliveries and the dialect know nothing of it.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Write};
 use std::sync::Arc;
 
-use base::{ConnSlot, Level, Now};
+use base::{ConnSlot, Level, Now, ShardId};
 use buffer::{Segment, WriteChunk};
+use config::limits;
 use config::tls::First;
 use protocol::{CloseReason, ErrorText};
 use runtime::network::Network;
 use rustls::ServerConnection;
-use security::{Agreed, ListenerTls, Plain, TlsError};
+use security::{
+    Agreed, HandshakeRequest, HandshakeStep, ListenerTls, Plain, Ticket, TlsError, take_in,
+};
 use shard::{Outbox, Shard};
+use smallvec::SmallVec;
 
 use crate::connection::{Connection, State};
 use crate::connections::{Connections, Rest, Turn};
@@ -27,6 +34,8 @@ use crate::dialect::Context;
 
 /// The first byte of a handshake: the type of its record.
 const HANDSHAKE: u8 = 0x16;
+/// Segments that are encrypted together, so that records are full.
+const SEGMENTS_AT_ONCE: usize = 16;
 
 /// How far a connection of a listener with TLS is.
 pub(crate) struct Secure {
@@ -49,6 +58,8 @@ enum Phase {
     Greeted,
     /// The handshake, and what follows it.
     Session(Box<ServerConnection>),
+    /// The handshake, while a thread beside the cores works on it: what came meanwhile.
+    Away(Vec<u8>),
     /// The client does without.
     Clear,
 }
@@ -95,6 +106,7 @@ impl Secure {
             Phase::Undecided => Some(self.until_ns),
             Phase::Greeted if self.tls.plain == Plain::Refused => Some(self.until_ns),
             Phase::Session(session) if session.is_handshaking() => Some(self.until_ns),
+            Phase::Away(_) => Some(self.until_ns),
             Phase::Greeted | Phase::Session(_) | Phase::Clear => None,
         }
     }
@@ -113,7 +125,7 @@ impl Secure {
         state: State,
     ) -> bool {
         let segments = match &mut self.phase {
-            Phase::Undecided => return false,
+            Phase::Undecided | Phase::Away(_) => return false,
             Phase::Greeted | Phase::Clear => {
                 if outbox.is_empty() {
                     return false;
@@ -124,11 +136,7 @@ impl Secure {
             }
             Phase::Session(session) => {
                 if !session.is_handshaking() && !outbox.is_empty() {
-                    for segment in outbox.take().drain(..) {
-                        self.under_way_bytes += segment.unsent().len();
-                        let wrote = session.writer().write_all(segment.unsent());
-                        wrote.expect("a session without bound takes everything");
-                    }
+                    self.under_way_bytes += encrypt(session, outbox.take());
                 }
                 let closing = matches!(state, State::Closing { .. }) && outbox.is_empty();
                 if closing && !std::mem::replace(&mut self.said_farewell, true) {
@@ -148,7 +156,8 @@ impl Secure {
     fn open(
         &mut self,
         now: Now,
-        mut bytes: &[u8],
+        ticket: Ticket,
+        bytes: &[u8],
         opened: &mut Vec<u8>,
     ) -> Result<Handshake, Broken> {
         if matches!(self.phase, Phase::Undecided | Phase::Greeted)
@@ -173,28 +182,65 @@ impl Secure {
                 }
             };
         }
-        let Phase::Session(session) = &mut self.phase else {
-            opened.extend_from_slice(bytes);
-            return Ok(Handshake::Unchanged);
-        };
-        let was_handshaking = session.is_handshaking();
-        let broken = |error: &dyn std::fmt::Display| match was_handshaking {
-            true => Broken::Handshake(error.to_string()),
-            false => Broken::Session,
-        };
-        while !bytes.is_empty() {
-            session.read_tls(&mut bytes).map_err(|error| broken(&error))?;
-            let state = session.process_new_packets().map_err(|error| broken(&error))?;
-            let len = opened.len();
-            opened.resize(len + state.plaintext_bytes_to_read(), 0);
-            let read = session.reader().read_exact(&mut opened[len..]);
-            read.map_err(|error| broken(&error))?;
-            if state.peer_has_closed() {
-                break;
+        let session = match &mut self.phase {
+            Phase::Session(session) => session,
+            Phase::Away(waiting) => return wait(waiting, bytes),
+            Phase::Undecided | Phase::Greeted | Phase::Clear => {
+                opened.extend_from_slice(bytes);
+                return Ok(Handshake::Unchanged);
             }
+        };
+        if !session.is_handshaking() {
+            return take_in(session, bytes, opened)
+                .map(|()| Handshake::Unchanged)
+                .map_err(|_| Broken::Session);
         }
-        let finished = was_handshaking && !session.is_handshaking();
+        if self.tls.desk.is_some() {
+            self.send_away(ticket, bytes)?;
+            return Ok(Handshake::Unchanged);
+        }
+        take_in(session, bytes, opened).map_err(Broken::Handshake)?;
+        let finished = !session.is_handshaking();
         Ok(if finished { Handshake::Finished } else { Handshake::Unchanged })
+    }
+
+    /// Has the handshake taken further by a thread beside the cores.
+    fn send_away(&mut self, ticket: Ticket, bytes: &[u8]) -> Result<(), Broken> {
+        let Some(desk) = &self.tls.desk else { return Ok(()) };
+        let away = Phase::Away(Vec::new());
+        let Phase::Session(session) = std::mem::replace(&mut self.phase, away) else {
+            return Ok(());
+        };
+        match desk.submit(HandshakeRequest { ticket, session, bytes: bytes.to_vec() }) {
+            true => Ok(()),
+            false => Err(Broken::Handshake("too many handshakes wait".to_owned())),
+        }
+    }
+
+    /// The session is back; what came meanwhile is taken in too. Nothing for one that is not
+    /// waited for.
+    fn take_back(
+        &mut self,
+        step: HandshakeStep,
+        opened: &mut Vec<u8>,
+    ) -> Option<Result<Handshake, Broken>> {
+        if !matches!(self.phase, Phase::Away(_)) {
+            return None;
+        }
+        let HandshakeStep { ticket, session, outcome, opened: said } = step;
+        let finished = !session.is_handshaking();
+        let before = std::mem::replace(&mut self.phase, Phase::Session(session));
+        let Phase::Away(waiting) = before else { return None };
+        opened.extend_from_slice(&said);
+        let went = outcome.map_err(Broken::Handshake).and_then(|()| match &mut self.phase {
+            _ if waiting.is_empty() => Ok(()),
+            Phase::Session(session) if finished => {
+                take_in(session, &waiting, opened).map_err(|_| Broken::Session)
+            }
+            _ => self.send_away(ticket, &waiting),
+        });
+        let handshake = if finished { Handshake::Finished } else { Handshake::Unchanged };
+        Some(went.map(|()| handshake))
     }
 
     /// What was agreed on, once the handshake is over.
@@ -211,6 +257,36 @@ fn new_session(tls: &ListenerTls) -> Result<ServerConnection, TlsError> {
     // What is queued is bounded by the outbox (`max_pending`) already.
     session.set_buffer_limit(None);
     Ok(session)
+}
+
+/// Keeps what came while the session is away.
+fn wait(waiting: &mut Vec<u8>, bytes: &[u8]) -> Result<Handshake, Broken> {
+    if waiting.len() + bytes.len() > limits::HANDSHAKE_BYTES_MAX {
+        let text = "more bytes during the handshake than one may have";
+        return Err(Broken::Handshake(text.to_owned()));
+    }
+    waiting.extend_from_slice(bytes);
+    Ok(Handshake::Unchanged)
+}
+
+/// Encrypts all segments, as full records; how many bytes they had.
+fn encrypt(session: &mut ServerConnection, segments: &mut VecDeque<Segment>) -> usize {
+    let mut pieces: SmallVec<[IoSlice<'_>; SEGMENTS_AT_ONCE]> = SmallVec::new();
+    let mut bytes = 0;
+    let (front, back) = segments.as_slices();
+    let mut all = front.iter().chain(back).map(Segment::unsent).peekable();
+    while all.peek().is_some() {
+        pieces.clear();
+        pieces.extend(all.by_ref().take(SEGMENTS_AT_ONCE).map(IoSlice::new));
+        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // A session without bound takes everything.
+        let wrote = session.writer().write_vectored(&pieces);
+        assert!(wrote.is_ok_and(|wrote| wrote == len), "a session without bound");
+        bytes += len;
+    }
+    drop(pieces);
+    segments.clear();
+    bytes
 }
 
 /// What a session has to send, in chunks.
@@ -261,7 +337,7 @@ impl Connections {
         chunk: runtime::ReadChunk,
     ) {
         let mut opened = std::mem::take(&mut self.opened_bytes);
-        let outcome = self.open_sealed(now, slot, net.bytes(&chunk), &mut opened);
+        let outcome = self.open_sealed(now, shard.id(), slot, net.bytes(&chunk), &mut opened);
         net.recycle(chunk);
         self.after_opening(&mut Turn { net, shard, now }, slot, outcome, opened);
     }
@@ -274,7 +350,7 @@ impl Connections {
         bytes: &[u8],
     ) {
         let mut opened = std::mem::take(&mut self.opened_bytes);
-        let outcome = self.open_sealed(turn.now, slot, bytes, &mut opened);
+        let outcome = self.open_sealed(turn.now, turn.shard.id(), slot, bytes, &mut opened);
         self.after_opening(turn, slot, outcome, opened);
     }
 
@@ -282,6 +358,7 @@ impl Connections {
     fn open_sealed(
         &mut self,
         now: Now,
+        shard: ShardId,
         slot: ConnSlot,
         bytes: &[u8],
         opened: &mut Vec<u8>,
@@ -290,15 +367,44 @@ impl Connections {
             Some(Connection {
                 state: State::Open | State::Paused(_),
                 secure: Some(secure),
+                link,
                 ..
             }) => {
                 let greeted = secure.may_greet();
-                secure.open(now, bytes, opened).map(|handshake| (handshake, greeted))
+                let ticket = Ticket { shard, slot, cid: link.cid };
+                secure.open(now, ticket, bytes, opened).map(|handshake| (handshake, greeted))
             }
             _ => Ok((Handshake::Unchanged, true)),
         }
     }
 
+    /// A thread beside the cores has taken a handshake further.
+    pub fn on_handshake_step<N: Network>(&mut self, turn: &mut Turn<'_, N>, step: HandshakeStep) {
+        let Ticket { slot, cid, .. } = step.ticket;
+        // The connection may have gone meanwhile, and another may have come in its place.
+        let Some(Some(Connection {
+            state: State::Open | State::Paused(_),
+            secure: Some(secure),
+            link,
+            ..
+        })) = self.slots.get_mut(slot.index())
+        else {
+            return;
+        };
+        if link.cid != cid {
+            return;
+        }
+        let mut opened = std::mem::take(&mut self.opened_bytes);
+        match secure.take_back(step, &mut opened) {
+            Some(outcome) => {
+                let outcome = outcome.map(|handshake| (handshake, true));
+                self.after_opening(turn, slot, outcome, opened);
+            }
+            None => self.opened_bytes = opened,
+        }
+    }
+
+    /// Goes on with what a session made of bytes.
     fn after_opening<N: Network>(
         &mut self,
         turn: &mut Turn<'_, N>,

@@ -17,6 +17,8 @@
 //! | `desk.rs` | where logins are checked that take long |
 //! | `tls.rs` | how a listener speaks TLS |
 //! | `tls/pairs.rs` | its certificates, and which of them a client gets |
+//! | `tls/handshake.rs` | where handshakes are made, which take long |
+//! | `tls/staple.rs` | what an issuer says of a certificate, for clients to see |
 //! | `tls/certificate.rs` | whom a client's certificate names |
 //! | `distinguished_name.rs` | names in certificates, compared part by part |
 //! | `permissions.rs` | what it may publish and subscribe to |
@@ -54,4 +56,7 @@ pub use mapping::{MappedTo, Mappings};
 pub use operator::{SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};
 pub use proxies::ProxyUse;
-pub use tls::{Agreed, ClientCertificate, ListenerTls, Plain, TlsError};
+pub use tls::{
+    Agreed, ClientCertificate, HandshakeDesk, HandshakeRequest, HandshakeStep, ListenerTls, Plain,
+    Staple, StapleError, StapleQuestion, Status, TlsError, take_in,
+};

@@ -10,26 +10,33 @@ use config::tls::{First, Tls, Verify, Version};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite};
 use sha2::{Digest, Sha256};
 
 pub use self::certificate::ClientCertificate;
+pub use self::handshake::{HandshakeDesk, HandshakeRequest, HandshakeStep, take_in};
 use self::pairs::Pairs;
+pub use self::staple::{Staple, StapleError, StapleQuestion, Status};
 
 mod certificate;
+mod handshake;
 mod pairs;
+mod staple;
 
 /// How one listener speaks TLS. Immutable; a reload makes another.
 #[derive(Clone)]
 pub struct ListenerTls {
     config: Arc<ServerConfig>,
+    pairs: Arc<Pairs>,
     /// Time for a handshake.
     pub timeout: Duration,
     /// Which comes first, INFO or the handshake.
     pub first: First,
     /// Whether clients may do without TLS.
     pub plain: Plain,
+    /// Who makes its handshakes; the core itself without.
+    pub desk: Option<HandshakeDesk>,
     pinned: std::collections::BTreeSet<String>,
     verify: Verify,
 }
@@ -135,14 +142,17 @@ impl ListenerTls {
             }
             _ => builder.with_no_client_auth(),
         };
-        let pairs = Pairs::read(&tls.pairs(), &provider)?;
+        let pairs = Arc::new(Pairs::read(&tls.pairs(), &provider)?);
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&pairs) as _;
         Ok(ListenerTls {
-            config: Arc::new(builder.with_cert_resolver(Arc::new(pairs))),
+            config: Arc::new(builder.with_cert_resolver(resolver)),
+            pairs,
             timeout: tls.timeout,
             first: tls.first,
             plain,
             pinned: tls.pinned_certs.clone(),
             verify: tls.verify,
+            desk: None,
         })
     }
 
@@ -150,9 +160,20 @@ impl ListenerTls {
     ///
     /// # Errors
     /// As [`ListenerTls::new`].
-    pub fn for_monitoring(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+    pub fn for_monitoring(tls: &Tls) -> Result<ListenerTls, TlsError> {
         let open = Tls { verify: Verify::No, pinned_certs: Default::default(), ..tls.clone() };
-        Ok(ListenerTls::new(&open, Plain::Refused)?.config)
+        ListenerTls::new(&open, Plain::Refused)
+    }
+
+    /// What all its sessions have in common.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Shows the certificate of that place among [`Tls::pairs`] with this OCSP response from now
+    /// on, or with none.
+    pub fn set_staple(&self, place: usize, response: Option<Vec<u8>>) {
+        self.pairs.set_staple(place, response);
     }
 
     /// The server's side of one connection.

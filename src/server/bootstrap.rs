@@ -20,7 +20,7 @@ use runtime::host::{self, HostError};
 use runtime::layout::Layout;
 use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
-use security::{Desk, Directory};
+use security::{Desk, Directory, HandshakeDesk};
 use shard::Shard;
 use tokio::sync::mpsc;
 
@@ -32,12 +32,13 @@ use crate::cores::{CoreHandle, Cores};
 use crate::facts::{self, Standing};
 use crate::files::{PortsFile, write_pid, write_ports};
 use crate::gather::Gather;
+use crate::handshakes;
 use crate::identity::Identity;
 use crate::jetstream;
 use crate::logging;
 use crate::logins;
-use crate::orders::ORDERS_MAX;
 use crate::observing::{self, Observations};
+use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
 use crate::rate::Rate;
 use crate::reload::Reloadable;
@@ -66,8 +67,8 @@ struct Common {
     counters: Vec<Arc<Counters>>,
     next_cid: Arc<AtomicU64>,
     from_cores: FromCores,
-    jetstream: Option<::jetstream::Settings>,
     observations: Observations,
+    jetstream: Option<::jetstream::Settings>,
     ended: mpsc::UnboundedSender<CoreEnd>,
 }
 
@@ -120,10 +121,15 @@ async fn start(
         Ok(signals) => signals,
         Err(error) => return fatal(&log, &format!("Can't receive signals: {error}")),
     };
-    let tls = match Listeners::new(&options) {
+    let (handshakes, handshakes_waiting) = HandshakeDesk::open();
+    let mut tls = match Listeners::new(&options, Some(handshakes)) {
         Ok(tls) => tls,
         Err(error) => return fatal(&log, &error.to_string()),
     };
+    let (orders_sender, orders) = mpsc::channel(ORDERS_MAX);
+    if let Err(error) = tls.staple(&options, &log, &orders_sender).await {
+        return fatal(&log, &error.to_string());
+    }
     let http_host = options.http_host.as_ref().unwrap_or(&options.host);
     let http = match options.http_port.or(options.https_port) {
         None => None,
@@ -190,25 +196,24 @@ async fn start(
     let clients = Arc::clone(&core_settings.clients);
     let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
-    let (orders_sender, orders) = mpsc::channel(ORDERS_MAX);
     let (from_cores, to_control) = system::queues();
+    let (observations, observed) = observing::queue();
     let common = Common {
         options: Arc::clone(&options),
         settings: Arc::new(core_settings),
         outside: Outside {
             log: log.clone(),
-    let (observations, observed) = observing::queue();
             closed: closed_sender,
             server_id: standing.identity.id.as_str().into(),
             events: from_cores.tell(),
         },
         from_cores,
+        observations,
         counters: standing.cores.iter().map(|_| Arc::default()).collect(),
         next_cid: Arc::new(AtomicU64::new(1)),
         jetstream: jetstream_settings,
         ended: ended_sender,
     };
-        observations,
     let handles = match start_cores(&standing.cores, listener.into(), common) {
         Ok(handles) => handles,
         Err(error) => return fatal(&log, &error.to_string()),
@@ -232,6 +237,11 @@ async fn start(
     }
     log.say(Level::Info, "Server is ready");
     let cores = Arc::new(Cores::new(handles));
+    if options.tls.is_some()
+        && let Err(error) = handshakes::start(&handshakes_waiting, &cores)
+    {
+        return fatal(&log, &format!("Can't start the threads that make handshakes: {error}"));
+    }
     let (admit, admissions) = logins::admissions();
     if let Err(error) = logins::start(&logins_waiting, &cores, &admit, &log) {
         return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
@@ -257,6 +267,7 @@ async fn start(
     let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));
     let system = Rc::new(System::new(&gather, &desk));
     system.run(to_control);
+    tokio::task::spawn_local(observing::tell(Rc::clone(&system), observed));
     let control = Control {
         reloadable,
         log,
@@ -278,7 +289,6 @@ fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(&addresses[..])?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-    tokio::task::spawn_local(observing::tell(Rc::clone(&system), observed));
 }
 
 fn to_async(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
@@ -396,6 +406,7 @@ fn parts(
     let log = &common.outside.log;
     let counters = Arc::clone(&common.counters[end.shard().index()]);
     let mut shard = Shard::new(end, settings.shard.clone(), counters, fastrand::u64(..));
+    shard.set_observer(common.observations.observer());
     let server_id = &common.outside.server_id;
     let known = settings.shard.directory.accounts().iter();
     let accounts: Vec<AccountId> = known.map(|account| account.id).collect();
@@ -406,7 +417,6 @@ fn parts(
         services.push(jetstream::service(&mut shard, options, jetstream, log)?);
     }
     Ok(Parts {
-    shard.set_observer(common.observations.observer());
         net,
         clock: SystemClock::default(),
         shard,

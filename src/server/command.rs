@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::snapshot::{ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot};
 use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
-use security::Verdict;
+use security::{HandshakeStep, Verdict};
 use tokio::sync::oneshot;
 
 use crate::core::reconfigure::CoreSettings;
@@ -48,6 +48,8 @@ pub enum Command {
     Close(Arc<[ClientId]>, oneshot::Sender<()>),
     /// A login was checked.
     Login(Verdict),
+    /// A TLS handshake was taken further.
+    Handshake(Box<HandshakeStep>),
     /// Accept no more connections.
     StopListening,
     /// Tell every client that the server will soon be gone.

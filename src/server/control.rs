@@ -139,6 +139,7 @@ impl Control {
                     }
                 }
                 Some(order) = self.orders.recv() => match order {
+                    Order::Stop => break End::Orderly,
                     Order::Reload(answer) => {
                         // Whoever asked may be gone.
                         let _ = answer.send(self.reload().await);

@@ -14,6 +14,7 @@
 //! | `bootstrap.rs` | listeners, mesh, one thread a core, the control thread |
 //! | `rate.rs` | how many connections a second a listener with TLS accepts |
 //! | `tls.rs` | TLS of all listeners, as the options have it |
+//! | `stapling.rs` | OCSP staples: asked for, kept, shown |
 //! | `tuning.rs` | a profile made true: cores, pinning, sockets, rings |
 //! | `core.rs` | one core's duty cycle |
 //! | `placing.rs` | which core a new connection lives on |
@@ -22,8 +23,8 @@
 //! | `control.rs` | the control thread: signals, lame duck, shutdown |
 //! | `reload.rs` | the configuration read again: all of it or nothing |
 //! | `system.rs` | the system services between the cores and the control thread |
-//! | `orders.rs` | what others ask of the control thread |
 //! | `observing.rs` | what cores saw for others: times of services, traces |
+//! | `orders.rs` | what others ask of the control thread |
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
@@ -33,6 +34,7 @@
 //! | `facts.rs` | what monitoring shows of the server itself |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
+//! | `handshakes.rs` | the threads that make TLS handshakes |
 //! | `logins.rs` | the threads that check logins which take long |
 
 mod bootstrap;
@@ -43,17 +45,19 @@ mod cores;
 mod facts;
 mod files;
 mod gather;
+mod handshakes;
 mod identity;
 mod jetstream;
 mod logging;
 mod logins;
+mod observing;
 mod orders;
 mod placing;
 mod rate;
-mod observing;
 mod reload;
 mod run;
 mod settings;
+mod stapling;
 mod system;
 mod systemd;
 mod tls;

@@ -11,4 +11,6 @@ pub enum Order {
     /// Read the configuration again, as SIGHUP does. The answer is the error's text, which the
     /// log has too.
     Reload(oneshot::Sender<Result<(), String>>),
+    /// End the server, as SIGINT does.
+    Stop,
 }

@@ -61,8 +61,11 @@ impl Reloadable {
             && new.resolver == old.resolver
             && new.resolver_tls == old.resolver_tls
             && new.resolver_pinned == old.resolver_pinned;
+        // Whether certificates say who clients are is for the directory to know.
+        let verify = |options: &Options| options.tls.as_ref().map(|tls| tls.verify);
+        let same_verify = verify(new) == verify(old);
         let same_users = new.auth == old.auth && new.accounts == old.accounts;
-        if same_users && same_proxies && same_operators {
+        if same_users && same_proxies && same_operators && same_verify {
             return Ok(None);
         }
         Directory::new(new, Some(&self.access.directory)).map(Some)
@@ -119,7 +122,10 @@ impl Control {
             self.reloadable.standing.launch.reread(&environment, &Disk)?;
         let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
         let directory = self.reloadable.directory(&new).map_err(|error| error.to_string())?;
-        let tls = Listeners::new(&new).map_err(|error| error.to_string())?;
+        let handshakes = self.reloadable.access.tls.handshakes.clone();
+        let mut tls = Listeners::new(&new, handshakes).map_err(|error| error.to_string())?;
+        let stapled = tls.staple(&new, &self.log, &self.gather.orders).await;
+        stapled.map_err(|error| error.to_string())?;
         self.reloadable.prepare(&new, &self.log)?;
         // Nothing can fail from here on.
         for warning in

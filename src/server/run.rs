@@ -48,7 +48,7 @@ pub fn run() -> ExitCode {
 /// Looks at what a configuration names, as a start does: the files of TLS, users and accounts, and
 /// what accounts import from each other.
 fn look_behind(options: &Options) -> Result<(), String> {
-    Listeners::new(options).map_err(|error| error.to_string())?;
+    Listeners::new(options, None).map_err(|error| error.to_string())?;
     Directory::new(options, None).map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use rcgen::ExtendedKeyUsagePurpose;
 
 mod certificates;
 mod papers;
+mod staples;
 mod users;
 
 use papers::Papers;

@@ -21,6 +21,7 @@ impl Papers {
         params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
         let folder = Folder::new();
         folder.write("ca.pem", &params.self_signed(&key).expect("signed").pem());
+        folder.write("ca.key", &key.serialize_pem());
         let papers = Papers { folder, issuer: Issuer::new(params, key) };
         papers.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
         papers.issue("client", ExtendedKeyUsagePurpose::ClientAuth);

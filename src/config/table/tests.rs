@@ -5,6 +5,7 @@ use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
 use crate::declaration::{Inside, Known, Status};
 use crate::jetstream::{JETSTREAM, LIMITS};
+use crate::ocsp::{OCSP, Ocsp, OcspMode};
 use crate::operator::Operators;
 use crate::options::User;
 use crate::options::{Advertise, Auth, Corewire, Flush, JetStream, Options, Port};
@@ -62,6 +63,7 @@ authorization {
 }
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
+ocsp { mode: must, urls: ["http://o:1"] }
 tls {
   cert_file: "/c", key_file: "/k", ca_file: "/a", verify: true
   verify_and_map: false, certs: [], timeout: 0.25, min_version: "1.3"
@@ -166,6 +168,7 @@ fn every_option_that_is_built_is_set() {
             first: First::HandshakeWithin(Duration::from_millis(70)),
             connections_per_second: Some(19),
         }),
+        ocsp: Ocsp { mode: OcspMode::Must, urls: vec!["http://o:1".into()] },
         operator: Operators::default(),
         resolver: Some(Resolver::Folder(JwtFolder {
             dir: "/jwt".into(),
@@ -266,7 +269,7 @@ fn every_option_that_is_built_is_set() {
 fn the_file_of_everything_names_every_option() {
     let lower = [EVERYTHING, OPERATOR_MODE, TRUSTED].concat().to_lowercase();
     let all = TOP_LEVEL.iter();
-    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(TLS);
+    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(TLS).chain(OCSP);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));

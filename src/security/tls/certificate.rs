@@ -130,6 +130,29 @@ mod tests {
     }
 
     #[test]
+    fn no_damage_to_a_certificate_panics() {
+        let text = |text: &str| text.try_into().expect("a name");
+        let names = [SanType::Rfc822Name(text("a@b")), SanType::URI(text("x://y"))];
+        let mut params = CertificateParams::new(vec!["a.b".to_owned()]).expect("a name");
+        params.subject_alt_names.extend(names);
+        let made = params.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        println!("seed {seed}");
+        for _ in 0..20_000 {
+            let mut der = made.der().to_vec();
+            for _ in 0..random.usize(1..6) {
+                let at = random.usize(0..der.len());
+                der[at] = random.u8(..);
+            }
+            der.truncate(random.usize(0..der.len() * 2).max(1));
+            if let Some(certificate) = ClientCertificate::new(&der) {
+                assert!(looked_for(&certificate).contains(&"the subject".to_owned()));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_certificate_names_nobody() {
         assert_eq!(ClientCertificate::new(b"no certificate"), None);
         assert_eq!(looked_for(&certificate(&[], &[])), ["the subject"]);

@@ -3,7 +3,7 @@
 //! §7.9, `certs`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use config::tls::CertificateFiles;
 use rustls::crypto::CryptoProvider;
@@ -18,7 +18,9 @@ use super::{TlsError, certificates, unreadable};
 pub(super) struct Pairs(Vec<Pair>);
 
 struct Pair {
-    key: Arc<CertifiedKey>,
+    /// With its staple, which changes a few times a day. Read by the threads that make
+    /// handshakes, and by no core.
+    key: RwLock<Arc<CertifiedKey>>,
     /// The names it is for, lower case.
     names: Vec<String>,
 }
@@ -33,10 +35,17 @@ impl Pairs {
         files.iter().map(|files| Pair::read(files, provider)).collect::<Result<_, _>>().map(Pairs)
     }
 
+    /// Shows one of them with another OCSP response, or with none.
+    pub fn set_staple(&self, place: usize, response: Option<Vec<u8>>) {
+        let Some(pair) = self.0.get(place) else { return };
+        let stapled = CertifiedKey { ocsp: response, ..(*pair.key()).clone() };
+        *pair.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stapled);
+    }
+
     /// The pair for a client that asks for `name`, of those for which `suits` is true.
     fn choose(&self, name: Option<&str>, suits: impl Fn(&CertifiedKey) -> bool) -> &Pair {
-        let is_for = |pair: &&Pair| name.is_none_or(|name| pair.is_for(name)) && suits(&pair.key);
-        let same_key = || self.0.iter().find(|pair| suits(&pair.key));
+        let is_for = |pair: &&Pair| name.is_none_or(|name| pair.is_for(name)) && suits(&pair.key());
+        let same_key = || self.0.iter().find(|pair| suits(&pair.key()));
         self.0.iter().find(is_for).or_else(same_key).unwrap_or(&self.0[0])
     }
 }
@@ -52,7 +61,7 @@ impl ResolvesServerCert for Pairs {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = hello.signature_schemes();
         let suits = |key: &CertifiedKey| key.key.choose_scheme(schemes).is_some();
-        Some(Arc::clone(&self.choose(hello.server_name(), suits).key))
+        Some(self.choose(hello.server_name(), suits).key())
     }
 }
 
@@ -66,7 +75,11 @@ impl Pair {
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|reason| {
             TlsError::Pair { certificate: cert_file.clone(), key: key_file.clone(), reason }
         })?;
-        Ok(Pair { key: Arc::new(key), names })
+        Ok(Pair { key: RwLock::new(Arc::new(key)), names })
+    }
+
+    fn key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the certificate has this name; `*` stands for the leftmost label.
@@ -132,9 +145,9 @@ mod tests {
         ] {
             assert_eq!(chosen(name), Some(expected), "{name:?}");
         }
-        let last = pairs.0[2].key.cert[0].clone();
+        let last = pairs.0[2].key().cert[0].clone();
         let other = pairs.choose(Some("b.x"), |key| key.cert[0] == last);
-        assert_eq!(other.key.cert[0], last, "the second has the name, the third the key");
+        assert_eq!(other.key().cert[0], last, "the second has the name, the third the key");
         let none = pairs.choose(Some("b.x"), |_| false);
         assert!(std::ptr::eq(none, &raw const pairs.0[0]), "it is told with the first");
     }

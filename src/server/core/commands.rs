@@ -56,6 +56,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             Command::Index(account, answer) => {
                 let _ = answer.send(index_figures(turn.shard, account));
             }
+            Command::Handshake(step) => connections.on_handshake_step(&mut turn, *step),
             Command::Login(verdict) => connections.login_checked(&mut turn, verdict),
             Command::RefreshCounters(done) => {
                 turn.shard.publish_index_stats();

@@ -1,0 +1,148 @@
+//! T06: OCSP staples, against openssl's responder (spec/security.md §8).
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use harness::{Folder, Server};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose};
+
+use crate::papers::Papers;
+
+/// `openssl ocsp`, for one certificate. Dropping it ends it.
+struct Responder {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Responder {
+    /// Says `status` of `server.pem`: `V` for valid, `R` for revoked.
+    fn of(papers: &Papers, status: &str) -> Responder {
+        let shown = Command::new("openssl")
+            .args(["x509", "-noout", "-serial", "-in"])
+            .arg(papers.path("server.pem"))
+            .output()
+            .expect("openssl");
+        let shown = String::from_utf8_lossy(&shown.stdout);
+        let serial = shown.trim().trim_start_matches("serial=");
+        let revoked = if status == "R" { "200101000000Z" } else { "" };
+        let line = format!("{status}\t400101000000Z\t{revoked}\t{serial}\tunknown\t/CN=server\n");
+        papers.folder.write("index.txt", &line);
+        let mut child = Command::new("openssl")
+            .args(["ocsp", "-port", "0", "-nmin", "60", "-index"])
+            .arg(papers.path("index.txt"))
+            .arg("-rsigner")
+            .arg(papers.path("ca.pem"))
+            .arg("-rkey")
+            .arg(papers.path("ca.key"))
+            .arg("-CA")
+            .arg(papers.path("ca.pem"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl");
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        said.read_line(&mut line).expect("it says where it listens");
+        // ACCEPT [::]:39147 PID=2849
+        let port = line.rsplit(':').next().and_then(|rest| rest.split(' ').next());
+        let port = port.and_then(|port| port.parse().ok()).expect(&line);
+        Responder { child, port }
+    }
+
+    fn option(&self, mode: &str) -> String {
+        format!("ocsp {{ mode: {mode}, url: \"http://localhost:{}\" }}\n", self.port)
+    }
+}
+
+fn config(papers: &Papers, store: &Path, ocsp: &str) -> String {
+    let store = format!("store_dir: \"{}\"\n", store.display());
+    papers.block("handshake_first: true") + &store + ocsp
+}
+
+/// What openssl says of the staple that it is shown.
+fn shown(papers: &Papers, server: &Server) -> String {
+    let script = "openssl s_client -connect localhost:$0 -status -CAfile \"$1\" </dev/null 2>&1";
+    let output = Command::new("sh")
+        .args(["-c", script, &server.client().port().to_string()])
+        .arg(papers.path("ca.pem"))
+        .output()
+        .expect("sh");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn refusal(papers: &Papers, store: &Path, ocsp: &str) -> String {
+    let file = papers.folder.write("refused.conf", &config(papers, store, ocsp));
+    let end = Server::run_to_end(&["-c", &file.to_string_lossy(), "-a", "127.0.0.1", "-p", "-1"]);
+    assert_ne!(end.code, Some(0));
+    end.stderr
+}
+
+#[test]
+fn t06_a_certificate_is_shown_with_what_its_issuer_says_of_it() {
+    let (papers, store) = (Papers::new(), Folder::new());
+    let responder = Responder::of(&papers, "V");
+    let options = config(&papers, store.path(), &responder.option("always"));
+    for responder in [Some(responder), None] {
+        // The second time it is known from the cache.
+        let server = Server::builder().config(&options).start();
+        let said = shown(&papers, &server);
+        assert!(said.contains("OCSP Response Status: successful"), "{said}");
+        assert!(said.contains("Cert Status: good"), "{said}");
+        let kept = std::fs::read_dir(store.path().join("ocsp")).expect("a folder").count();
+        assert_eq!(kept, 1);
+        drop(responder);
+    }
+    let none = config(&papers, store.path(), "");
+    let server = Server::builder().config(&none).start();
+    assert!(shown(&papers, &server).contains("OCSP response: no response sent"), "not asked for");
+}
+
+#[test]
+fn t06_a_certificate_that_must_be_stapled_is_not_shown_without() {
+    let (papers, store) = (Papers::new(), Folder::new());
+    let names = vec!["localhost".to_owned()];
+    let mut params = CertificateParams::new(names).expect("a name");
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    let must_staple = vec![0x30, 3, 2, 1, 5];
+    let oid = [1, 3, 6, 1, 5, 5, 7, 1, 24];
+    params.custom_extensions.push(CustomExtension::from_oid_content(&oid, must_staple));
+    papers.sign("server", params);
+    let told = refusal(&papers, store.path(), "");
+    assert!(told.contains("bad OCSP status update for certificate at"), "{told}");
+    let never = config(&papers, store.path(), "ocsp: false\n");
+    let server = Server::builder().config(&never).start();
+    server.wait_for_log("has MustStaple but OCSP is disabled");
+    drop(server);
+    let responder = Responder::of(&papers, "V");
+    let auto = config(&papers, store.path(), &responder.option("auto"));
+    let server = Server::builder().config(&auto).start();
+    assert!(shown(&papers, &server).contains("Cert Status: good"));
+    drop((server, responder));
+    // What is revoked is not shown where `must` says so.
+    let elsewhere = Folder::new();
+    let responder = Responder::of(&papers, "R");
+    let told = refusal(&papers, elsewhere.path(), &responder.option("must"));
+    assert!(told.contains("is revoked"), "{told}");
+}
+
+#[test]
+fn t06_a_response_of_somebody_else_is_none() {
+    let (papers, store) = (Papers::new(), Folder::new());
+    let stranger = Papers::new();
+    // The right number, the wrong signature.
+    std::fs::copy(papers.path("server.pem"), stranger.path("server.pem")).expect("copied");
+    let responder = Responder::of(&stranger, "V");
+    let told = refusal(&papers, store.path(), &responder.option("always"));
+    assert!(told.contains("bad OCSP status update"), "{told}");
+    let nobody = "ocsp { mode: always, urls: [\"http://127.0.0.1:1\"] }\n";
+    let told = refusal(&papers, store.path(), nobody);
+    assert!(told.contains("http://127.0.0.1:1"), "{told}");
+}
