@@ -46,6 +46,7 @@
 //! | `duration.rs` | Go's durations |
 //! | `parser.rs` | the language: structure, variables, includes |
 //! | `tls.rs` | the options inside `tls` |
+//! | `ocsp.rs` | the options inside `ocsp` |
 //! | `scanner.rs` | the language: characters, strings, comments |
 //! | `word.rs` | the language: what a bare word means |
 //! | `value.rs` | what was parsed, each value with its place |

@@ -21,7 +21,8 @@ fn server(export: &str, import: &str) -> Server {
         .cores(2)
         .config(&format!(
             "accounts {{
-               S {{ users: [{{user: s, password: p}}], exports: [{{service: \"ask.*\", {export}}}] }}
+               S {{ users: [{{user: s, password: p}}],
+                    exports: [{{service: \"ask.*\", {export}}}] }}
                I {{ users: [{{user: i, password: p}}], imports: [
                     {{service: {{account: S, subject: \"ask.*\"}}, {import}}}] }}
              }}"
