@@ -21,7 +21,7 @@ const SETTLE_TICK: Duration = Duration::from_millis(20);
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 /// Between two attempts to reach a starting server; part of the figure's error.
 const START_TICK: Duration = Duration::from_micros(100);
-const START_WAIT: Duration = Duration::from_secs(10);
+const START_WAIT: Duration = Duration::from_secs(120);
 
 /// Opens `connections`, logs each in, leaves them idle and reads the server's memory.
 #[derive(Debug, Clone)]
@@ -149,7 +149,11 @@ impl StartPlan {
             let mut server = Server::launch(&spec, placement)?;
             first_byte(&format!("127.0.0.1:{port}"), &mut server)?;
             times.saturating_record(started.elapsed().as_nanos() as u64);
-            resident = server.probe().map_or(0, |probe| probe.resident_bytes().unwrap_or(0));
+            if times.len() == self.starts as u64
+                && let Some(probe) = server.probe()
+            {
+                resident = settled_bytes(probe)?;
+            }
         }
         let mut sample = Sample { seconds: begun.elapsed().as_secs_f64(), ..Sample::default() };
         sample.tally = Tally { sent: self.starts as u64, received: 0, expected: 0 };

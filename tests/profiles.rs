@@ -60,6 +60,22 @@ fn the_three_of_the_program_start_and_are_named() {
 }
 
 #[test]
+fn streams_are_flushed_as_the_profile_says_unless_the_file_does() {
+    if Subject::from_env().skips_ours() {
+        return;
+    }
+    let folder = Folder::new();
+    let profile = folder.write("my.toml", "cores_max = 1\nstorage_flush_ms = 250\n");
+    let profile = profile.to_string_lossy().into_owned();
+    for (more, wanted) in [("", "every 250ms"), ("sync_interval: always", "always (an ack means")] {
+        let store = folder.path().join("store");
+        let config = format!("jetstream {{ store_dir: \"{}\"\n{more} }}\n", store.display());
+        let server = Server::builder().args(&["--profile", &profile]).config(&config).start();
+        server.wait_for_log(&format!("  Sync:            {wanted}"));
+    }
+}
+
+#[test]
 fn a_mistake_ends_the_start_before_anything_else() {
     if Subject::from_env().skips_ours() {
         return;

@@ -441,7 +441,7 @@ fn a_storage_directory_is_named_once() {
     let [error] = &found.errors[..] else { panic!("{found:?}") };
     assert!(error.problem.to_string().contains("Duplicate 'store_dir' configuration"));
     let (draft, _) = read("jetstream { sync: always, store: \"/a\" }");
-    assert_eq!(draft.options.jetstream.flush, Flush::Always);
+    assert_eq!(draft.flush, Some(Flush::Always));
     assert_eq!(draft.options.jetstream.folder(), Path::new("/a/jetstream"));
     assert_eq!(read("jetstream { domain: \"a.b\" }").1.errors.len(), 1);
 }
