@@ -136,12 +136,13 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Copies `piece` to `out[at..]`, which must hold it, and returns where it ends there.
+/// Copies `piece` to `out[at..]`, which must hold it, and returns where it ends there, bytes from
+/// the start of `out`.
 ///
 /// Pieces are short as a rule: two copies of a fixed size that overlap in the middle are a few
 /// instructions, where a copy of any length is a call.
 #[inline(always)]
-fn put(out: &mut [u8], at: usize, piece: &[u8]) -> usize {
+pub fn put(out: &mut [u8], at: usize, piece: &[u8]) -> usize {
     let end = at + piece.len();
     let out = &mut out[at..end];
     match piece.len() {

@@ -43,7 +43,7 @@ pub mod violation;
 
 pub use close_reason::CloseReason;
 pub use connect::{Connect, ConnectError};
-pub use encode::{Delivery, HeaderSupport};
+pub use encode::{Delivery, HeaderSupport, put};
 pub use error::ErrorText;
 pub use info::Info;
 pub use parse::{Op, ParseLimits, Parsed, parse, parse_publish};

@@ -8,8 +8,9 @@
 
 use base::{AccountId, ConnSlot};
 use config::limits;
+use protocol::put;
 
-use crate::frame::{BATCH_HEAD_LEN, begin_batch};
+use crate::frame::{BATCH_HEAD_LEN, batch_head};
 
 /// Bytes after which a batch is sent, so that the other core can begin.
 const BATCH_BYTES_MAX: usize = 16 * 1024;
@@ -22,7 +23,9 @@ const _: () = assert!(
 /// The batch towards one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// Room that is written over again and again; what is in use ends at `len`.
     bytes: Vec<u8>,
+    len: usize,
     account: AccountId,
     publisher: ConnSlot,
 }
@@ -31,33 +34,41 @@ impl Batch {
     /// Whether the next message of this publisher may be added.
     #[inline]
     pub fn takes(&self, account: AccountId, publisher: ConnSlot) -> bool {
-        self.bytes.is_empty()
+        self.len == 0
             || (self.account == account
                 && self.publisher == publisher
-                && self.bytes.len() < BATCH_BYTES_MAX)
+                && self.len < BATCH_BYTES_MAX)
     }
 
     /// Adds a message. Of all in a batch, `since_ns` of the first tells when they came.
     #[inline]
     pub fn add(&mut self, account: AccountId, publisher: ConnSlot, since_ns: u64, wire: &[u8]) {
-        if self.bytes.is_empty() {
-            self.bytes.reserve(BATCH_BYTES_MAX + BATCH_HEAD_LEN + wire.len());
+        if self.len == 0 {
             self.account = account;
             self.publisher = publisher;
-            begin_batch(account, publisher, since_ns, &mut self.bytes);
+            self.make_room(BATCH_HEAD_LEN);
+            self.len = put(&mut self.bytes, 0, &batch_head(account, publisher, since_ns));
         }
-        self.bytes.extend_from_slice(wire);
+        self.make_room(wire.len());
+        self.len = put(&mut self.bytes, self.len, wire);
+    }
+
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.bytes.len() - self.len < len {
+            self.bytes.resize(self.len + len + BATCH_BYTES_MAX, 0);
+        }
     }
 
     /// The record; empty when there is nothing to send.
     #[inline]
     pub fn record(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.len]
     }
 
     /// Forgets what was sent.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.len = 0;
     }
 }
 

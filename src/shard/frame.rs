@@ -136,12 +136,14 @@ pub struct MessageBody<'a> {
 /// Length of a batch's fixed part.
 pub const BATCH_HEAD_LEN: usize = 20;
 
-/// Begins a batch of `publisher`'s messages, which came at `since_ns`, in `batch`, which is empty.
-pub fn begin_batch(account: AccountId, publisher: ConnSlot, since_ns: u64, batch: &mut Vec<u8>) {
-    batch.extend_from_slice(&[KIND_BATCH, 0, 0, 0]);
-    batch.extend_from_slice(&account.0.to_ne_bytes());
-    batch.extend_from_slice(&publisher.0.to_ne_bytes());
-    batch.extend_from_slice(&since_ns.to_ne_bytes());
+/// The fixed part of a batch of `publisher`'s messages, which came at `since_ns`.
+pub fn batch_head(account: AccountId, publisher: ConnSlot, since_ns: u64) -> [u8; BATCH_HEAD_LEN] {
+    let mut head = [0; BATCH_HEAD_LEN];
+    head[0] = KIND_BATCH;
+    head[4..8].copy_from_slice(&account.0.to_ne_bytes());
+    head[8..12].copy_from_slice(&publisher.0.to_ne_bytes());
+    head[12..].copy_from_slice(&since_ns.to_ne_bytes());
+    head
 }
 
 /// A record of the data lane, read in place.
@@ -186,7 +188,7 @@ impl Picks<'_> {
 }
 
 impl<'a> DataRecord<'a> {
-    /// Reads what [`MessageFrame::write`], [`begin_batch`] or [`write_stall`] wrote.
+    /// Reads what [`MessageFrame::write`], [`batch_head`] or [`write_stall`] wrote.
     #[inline]
     pub fn read(record: &'a [u8]) -> DataRecord<'a> {
         match record[0] {
