@@ -7,22 +7,27 @@
 
 /// Marks at one place: who comes when they are all taken takes that of another.
 const MARKS: usize = size_of::<u64>() / size_of::<u16>();
-/// Places of a new door, and the most (128 KiB): little enough to stay in a core's own cache, and
-/// enough that of a hundred thousand subjects in turn all are let in after a few rounds.
+/// Places of a new door.
 const PLACES_MIN: usize = 16;
-const PLACES_MAX: usize = 16 * 1024;
+/// So many plans of the cache for each place of a full-grown door, 128 KiB by default: little
+/// enough to stay in a core's own cache, and enough that of a hundred thousand subjects in turn
+/// almost all are let in after a few rounds.
+const PLANS_PER_PLACE: usize = 8;
 
 /// The marks that missed subjects left.
 pub(crate) struct Door {
     /// A power of two of places, each with four marks.
     places: Vec<u64>,
+    places_max: usize,
     /// Since the door has this size.
     misses: usize,
 }
 
 impl Door {
-    pub(crate) fn new() -> Door {
-        Door { places: vec![0; PLACES_MIN], misses: 0 }
+    /// The door of a cache of at most `plans_max` plans.
+    pub(crate) fn new(plans_max: usize) -> Door {
+        let places_max = (plans_max / PLANS_PER_PLACE).max(PLACES_MIN);
+        Door { places: vec![0; PLACES_MIN], places_max, misses: 0 }
     }
 
     /// Notes a miss of the subject with this hash; whether there was one before. Forgets, and may
@@ -31,7 +36,7 @@ impl Door {
     pub(crate) fn was_here(&mut self, hash: u64) -> bool {
         self.misses += 1;
         // So many misses have overwritten most marks.
-        if self.misses > self.places.len() * MARKS && self.places.len() < PLACES_MAX {
+        if self.misses > self.places.len() * MARKS && self.places.len() * 2 <= self.places_max {
             self.grow();
         }
         // The mark's bits are others than those of its place, and of a place in the cache.
@@ -69,14 +74,14 @@ mod tests {
 
     #[test]
     fn a_subject_is_let_in_when_it_comes_again() {
-        let mut door = Door::new();
+        let mut door = Door::new(128 * 1024);
         assert!(!door.was_here(hash(1)));
         assert!(door.was_here(hash(1)));
     }
 
     #[test]
     fn what_comes_once_stays_out_and_memory_is_bounded() {
-        let mut door = Door::new();
+        let mut door = Door::new(128 * 1024);
         let let_in = (0..2_000_000).filter(|&number| door.was_here(hash(number))).count();
         assert!(let_in < 400, "{let_in} of two million that came once");
         assert!(door.bytes() <= 128 * 1024);
@@ -84,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_subjects_in_turn_are_let_in() {
-        let mut door = Door::new();
+        let mut door = Door::new(128 * 1024);
         let mut outside: Vec<u64> = (0..100_000).collect();
         for _ in 0..12 {
             outside.retain(|&number| !door.was_here(hash(number)));

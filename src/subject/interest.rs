@@ -143,7 +143,7 @@ impl Interest {
             remotes: RemoteSets::new(),
             generations: Generations::new(hasher.clone()),
             cache: PlanCache::new(plans),
-            door: Door::new(),
+            door: Door::new(plans),
             spare: None,
             space: PlanSpace::default(),
             removed: Removed::default(),
