@@ -22,7 +22,7 @@ th:first-child,td:first-child{text-align:left}
 svg{display:block;max-width:100%;height:auto;margin:1rem 0}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}
 svg .grid{stroke:var(--line)}svg .soft{fill:var(--soft)}
-pre,.wide{overflow-x:auto}pre{font-size:.85rem}";
+pre,.wide{overflow-x:auto}pre{font-size:.85rem}.figures td+td{white-space:nowrap}";
 
 /// Builds the page. `summary` is the table of a suite, if there was one.
 pub fn page(
@@ -105,7 +105,7 @@ fn section(comparison: &Comparison, rules: &Rules) -> String {
 }
 
 fn table(comparison: &Comparison, rules: &Rules) -> String {
-    let mut html = "<div class=\"wide\"><table><tr><th>quantity</th>".to_string();
+    let mut html = "<div class=\"wide\"><table class=\"figures\"><tr><th>quantity</th>".to_string();
     for (index, column) in comparison.columns.iter().enumerate() {
         html.push_str(&format!(
             "<th>{}</th><th class=\"soft\">spread</th>",
