@@ -20,10 +20,11 @@ impl Client {
         }
         self.login = if directory.is_auth_required() {
             Login::Expected { until_ns: context.now.plus(self.settings.auth_timeout) }
-        } else if directory.login_nobody(ConnectionKinds::STANDARD).is_some() {
-            Login::Unnamed
-        } else {
+        } else if directory.is_open() {
             Login::Open
+        } else {
+            // Whoever stands for such clients is asked when one of them says something.
+            Login::Unnamed
         };
         // Who need not log in is in the global account from the start.
         if self.login == Login::Open {

@@ -137,6 +137,20 @@ pub enum ImportError {
     },
 }
 
+impl ImportError {
+    /// Whose it is.
+    pub fn account(&self) -> &str {
+        match self {
+            ImportError::UnknownAccount { importer, .. }
+            | ImportError::NotAuthorized { importer, .. }
+            | ImportError::Duplicate { importer, .. }
+            | ImportError::Transform { importer, .. }
+            | ImportError::Cycle { importer, .. } => importer,
+            ImportError::Mapping { account, .. } => account,
+        }
+    }
+}
+
 /// A way and the account that it leaves.
 struct Placed {
     from: AccountId,

@@ -79,3 +79,15 @@ fn no_secret_stands_in_the_log_or_in_monitoring() {
     assert!(ann.tells("").is_empty());
     assert!(!server.log_text().contains("hunter"));
 }
+
+#[test]
+fn who_stands_for_nobody_comes_in_no_other_way_before_connect() {
+    let server = one_core(
+        "no_auth_user: n\nauthorization { users: [{user: n, password: p, \
+         allowed_connection_types: [MQTT]}, {user: b, password: p}] }",
+    );
+    let mut early = Raw::connect(server.client());
+    early.send("SUB > 1");
+    early.expect_error("Authorization Violation");
+    Visitor::saying(server.client(), "").raw.expect_error("Authorization Violation");
+}

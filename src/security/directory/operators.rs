@@ -1,7 +1,7 @@
 //! The directory in operator mode: nobody is known at first but the system account, and accounts
 //! come as somebody wants to use them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,8 +15,8 @@ use crate::operator::{AccountError, OperatorMode, SeenAccount, Trust, TrustError
 use crate::proxies::TrustedProxies;
 
 impl Directory {
-    /// Of those whose operators are trusted. Nobody is known yet but the system account; those
-    /// that `before` knew are fetched anew when somebody wants to use them.
+    /// Of those whose operators are trusted. Nobody is known at first but the system account, and
+    /// at a reload those that `before` knew, which are fetched anew.
     pub(super) fn of_operators(
         options: &Options,
         before: Option<&Directory>,
@@ -78,8 +78,8 @@ impl Directory {
         }
     }
 
-    /// With these accounts besides, or in place of those that had their names; and the imports
-    /// that cannot be. Other accounts stay as they are.
+    /// With these accounts besides, or in place of those that had their names; and what they
+    /// import that cannot be. Other accounts stay as they are.
     pub fn with_accounts(
         &self,
         new: &[Arc<SeenAccount>],
@@ -88,7 +88,10 @@ impl Directory {
         let mut next = self.clone();
         let Rules::Operator(mode) = &mut next.rules else { return (next, Vec::new()) };
         mode.take(&mut next.accounts, new);
-        let faults = mode.open_ways(&mut next.accounts, seconds(now_ns));
+        let mut faults = mode.open_ways(&mut next.accounts, seconds(now_ns));
+        // What others cannot import was told when they came.
+        let names: HashSet<&str> = new.iter().map(|seen| seen.claims.subject.as_str()).collect();
+        faults.retain(|fault| names.contains(fault.account()));
         (next, faults)
     }
 

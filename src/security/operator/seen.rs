@@ -147,13 +147,7 @@ fn check(account: &jwt::Account) -> Result<(), &'static str> {
             !account.authorization.auth_users.iter().all(|key| is_key(key, KeyPairType::User)),
             "auth_users are no public user nkeys",
         ),
-        (
-            account.limits.tiers.contains_key("") || {
-                let untiered = account.limits.jetstream != jwt::JetStreamLimits::default();
-                untiered && !account.limits.tiers.is_empty()
-            },
-            "limits by tier and without",
-        ),
+        (account.limits.tiers.contains_key(""), "limits of a tier without a name"),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, text)| Err(text))
 }
