@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::declaration::Reload::Applies;
-use crate::declaration::{Declaration, Kind, Known, Off};
+use crate::declaration::{Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::duration;
 use crate::limits;
@@ -94,6 +94,34 @@ pub struct ResolverTls {
     pub ca_file: Option<PathBuf>,
 }
 
+/// `resolver`
+pub(crate) const RESOLVER: Declaration = Declaration::built(
+    "resolver",
+    "",
+    Applies,
+    "Where account JWTs come from: MEMORY, URL(http://…/) or a folder",
+    Kind::Tree("text or a block", Inside::Block(KEYS), read),
+)
+.or(&["account_resolver", "accounts_resolver"]);
+
+/// `resolver_tls`
+pub(crate) const TLS: Declaration = Declaration::built(
+    "resolver_tls",
+    "",
+    Applies,
+    "TLS towards the resolver",
+    Kind::Block(RESOLVER_TLS),
+);
+
+/// `resolver_pinned_accounts`
+pub(crate) const PINNED: Declaration = Declaration::built(
+    "resolver_pinned_accounts",
+    "",
+    Applies,
+    "Public keys of the accounts that may connect here; all may when empty",
+    Kind::TextList(pinned),
+);
+
 /// The keys of a resolver's block.
 pub(crate) const KEYS: &[Known] = &[
     Known::read(&["type"], "text", "full: all accounts; cache: those that were used"),
@@ -107,7 +135,7 @@ pub(crate) const KEYS: &[Known] = &[
 ];
 
 /// Reads `resolver`.
-pub(crate) fn read(draft: &mut Draft, tree: &mut Tree<'_>, entry: &Entry) {
+fn read(draft: &mut Draft, tree: &mut Tree<'_>, entry: &Entry) {
     draft.options.resolver = match &entry.node.value {
         Value::Text(text) => named(text, entry.node.place, tree),
         Value::Map(map) => folder(map, entry.node.place, tree).map(Resolver::Folder),
@@ -233,7 +261,7 @@ fn span(key: &str, node: &Node, tree: &mut Tree<'_>) -> Option<Duration> {
 }
 
 /// Sets `resolver_pinned_accounts`.
-pub(crate) fn pinned(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
+fn pinned(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
     let is_account = |key: &String| is_public_key(key, nkeys::KeyPairType::Account);
     if !keys.iter().all(is_account) {
         return Err(ValueError::AccountKey);

@@ -596,29 +596,10 @@ pub static TOP_LEVEL: &[Declaration] = &[
     operator::SENTINEL,
     operator::TOKENS,
     operator::TRUSTED_KEYS,
-    built(
-        "resolver",
-        "",
-        Applies,
-        "Where account JWTs come from: MEMORY, URL(http://…/) or a folder",
-        Kind::Tree("text or a block", Inside::Block(resolver::KEYS), resolver::read),
-    )
-    .or(&["account_resolver", "accounts_resolver"]),
-    built(
-        "resolver_tls",
-        "",
-        Applies,
-        "TLS towards the resolver",
-        Kind::Block(resolver::RESOLVER_TLS),
-    ),
+    resolver::RESOLVER,
+    resolver::TLS,
     operator::PRELOAD,
-    built(
-        "resolver_pinned_accounts",
-        "",
-        Applies,
-        "Public keys of the accounts that may connect here; all may when empty",
-        Kind::TextList(resolver::pinned),
-    ),
+    resolver::PINNED,
     built(
         "tls",
         "",
