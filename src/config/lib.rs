@@ -31,6 +31,7 @@
 //! | `declaration.rs` | how an option is declared |
 //! | `table.rs` | every option, declared once |
 //! | `authorization.rs` | the options inside `authorization` |
+//! | `corewire.rs` | the options inside `corewire` |
 //! | `tree.rs` | reading blocks that are too deep for a table |
 //! | `proxies.rs` | proxies that are trusted |
 //! | `users.rs`, `permissions.rs` | users, and what they may do |
@@ -65,6 +66,7 @@ mod apply;
 mod authorization;
 pub mod command;
 pub mod cores;
+mod corewire;
 #[cfg(test)]
 mod corpus;
 pub mod declaration;

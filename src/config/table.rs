@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::account_block;
 use crate::address;
 use crate::authorization::AUTHORIZATION;
+use crate::corewire::COREWIRE;
 use crate::declaration::Reload::{Applies, NeedsRestart};
 use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
 use crate::draft::Draft;
@@ -19,7 +20,6 @@ use crate::ocsp;
 use crate::operator;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
-use crate::profile::ProfileName;
 use crate::proxies;
 use crate::resolver;
 use crate::tls;
@@ -616,7 +616,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
     ),
     built(
         "ocsp",
-        "auto",
+        "true",
         Applies,
         "OCSP stapling: a boolean, or a block",
         Kind::Toggled(ocsp::switch, ocsp::OCSP),
@@ -644,30 +644,6 @@ pub static TOP_LEVEL: &[Declaration] = &[
     not_built("websocket", Off::Empty, "Clients over websocket").or(&["ws"]).with(known::WEBSOCKET),
     not_built("mqtt", Off::Empty, "Clients that speak MQTT").with(known::MQTT),
     built("corewire", "", NeedsRestart, "Corewire's own options", Kind::Block(COREWIRE)),
-];
-
-/// What nats-server does not have.
-pub static COREWIRE: &[Declaration] = &[
-    built(
-        "cores",
-        "",
-        NeedsRestart,
-        "Cores to run on, such as \"0,2-5\"; all that the process may use when unset",
-        Kind::TextOrCount(|d, text| {
-            d.options.corewire.cores = Some(text.parse()?);
-            Ok(())
-        }),
-    ),
-    built(
-        "profile",
-        "default",
-        Applies,
-        "Tuning: default, latency, throughput, shared-host, or a file such as ./my.toml",
-        Kind::Text(|d, text| {
-            d.options.corewire.profile = ProfileName::parse(text)?;
-            Ok(())
-        }),
-    ),
 ];
 
 /// The declaration at a path such as `port` or `authorization.user`.

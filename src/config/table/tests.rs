@@ -13,6 +13,7 @@ use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
+use crate::profile::ProfileName;
 use crate::proxies::Proxies;
 use crate::resolver::{JwtFolder, Keeps, Resolver, ResolverTls};
 use crate::tls::{First, TLS, Tls, Verify, Version};
