@@ -130,6 +130,103 @@ struct Client<'a> {
     server: &'a str,
 }
 
+/// A backup of a stream, or a stream made of one.
+#[derive(Serialize)]
+struct Backup<'a, S> {
+    stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a S>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<WireTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<WireTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    client: Client<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a, S> Backup<'a, S> {
+    fn of(stream: &'a str, parties: Parties<'a>) -> Backup<'a, S> {
+        let Parties { server, account, domain } = parties;
+        let client = Client { acc: account, server };
+        Backup {
+            stream,
+            state: None,
+            start: None,
+            end: None,
+            bytes: None,
+            client,
+            domain,
+            error: None,
+        }
+    }
+
+    /// From then until then, Unix nanoseconds.
+    fn during(self, (start_ns, end_ns): (u64, u64)) -> Backup<'a, S> {
+        let (start, end) = (WireTime::from_wall_ns(start_ns), WireTime::from_wall_ns(end_ns));
+        Backup { start: Some(start), end: Some(end), ..self }
+    }
+}
+
+/// `ADVISORY.STREAM.SNAPSHOT_CREATE`: a backup was asked for.
+pub fn snapshot_create<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    parties: Parties<'_>,
+    stream: &str,
+    state: &impl Serialize,
+    wall_ns: u64,
+) {
+    let subject = format!("ADVISORY.STREAM.SNAPSHOT_CREATE.{stream}");
+    let fields = Backup { state: Some(state), ..Backup::of(stream, parties) };
+    say(out, account, &subject, "advisory.v1.snapshot_create", wall_ns, &fields);
+}
+
+/// `ADVISORY.STREAM.SNAPSHOT_COMPLETE`: it is over; the times are its begin and now.
+pub fn snapshot_complete<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    parties: Parties<'_>,
+    stream: &str,
+    times: (u64, u64),
+    error: Option<&str>,
+) {
+    let subject = format!("ADVISORY.STREAM.SNAPSHOT_COMPLETE.{stream}");
+    let fields = Backup::<()> { error, ..Backup::of(stream, parties).during(times) };
+    say(out, account, &subject, "advisory.v1.snapshot_complete", times.1, &fields);
+}
+
+/// `ADVISORY.STREAM.RESTORE_CREATE`: a stream waits for its backup.
+pub fn restore_create<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    parties: Parties<'_>,
+    stream: &str,
+    wall_ns: u64,
+) {
+    let subject = format!("ADVISORY.STREAM.RESTORE_CREATE.{stream}");
+    let fields = Backup::<()>::of(stream, parties);
+    say(out, account, &subject, "advisory.v1.restore_create", wall_ns, &fields);
+}
+
+/// `ADVISORY.STREAM.RESTORE_COMPLETE`: so many bytes came; the times are the begin and now.
+pub fn restore_complete<O: Outlet + ?Sized>(
+    out: &mut O,
+    account: AccountId,
+    parties: Parties<'_>,
+    stream: &str,
+    times: (u64, u64),
+    bytes: u64,
+) {
+    let subject = format!("ADVISORY.STREAM.RESTORE_COMPLETE.{stream}");
+    let fields = Backup::<()> { bytes: Some(bytes), ..Backup::of(stream, parties).during(times) };
+    say(out, account, &subject, "advisory.v1.restore_complete", times.1, &fields);
+}
+
 #[derive(Serialize)]
 struct ApiAudit<'a> {
     server: &'a str,

@@ -18,18 +18,18 @@
 //! | `status.rs` | status messages, exactly as written |
 //! | `advisory.rs`, `info.rs` | what is told about a consumer |
 //! | `kept.rs`, `state.rs`, `reset.rs` | what survives a restart; starting over |
+//! | `backup.rs` | consumers in backups |
 //! | `create.rs` | requests to create: names, and what is there already |
 //! | `config.rs`, `rules.rs`, `update.rs`, `levels.rs` | the configuration and its rules |
-//! | `decimal.rs` | numbers in decimal |
 //! | `simulation.rs` | a stream and a recorder for tests |
 
 mod ack;
 mod acks;
 mod advisory;
+mod backup;
 mod config;
 mod create;
 mod cursor;
-mod decimal;
 mod delivery;
 mod engine;
 mod info;
@@ -52,6 +52,7 @@ pub mod update;
 mod waiting;
 
 pub use advisory::{Event, Sequences};
+pub use backup::ConsumerBackup;
 pub use config::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, ReplayPolicy};
 pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};

@@ -28,7 +28,7 @@ pub struct Desk<'a> {
     pub log: &'a Log,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
     /// Tells a core's service something.
     pub fn send(&mut self, to: ShardId, note: &Note) {
         let (subject, payload) = (note::subject(to), note.write());
@@ -45,19 +45,30 @@ impl Desk<'_> {
             None => answer::unknown(),
         };
         // spec/jetstream.md §1: no reply subject: processed, no answer.
-        if !question.reply.is_empty() {
-            let subject = question.reply.as_bytes();
-            let parts = MessageParts { subject, reply: None, headers: None, payload: &written };
-            self.out.publish(question.account(), &parts);
-        }
-        let parties = Parties {
-            server: &self.settings.server,
-            account: self.names.get(&question.account()).map_or("", String::as_str),
-            domain: self.settings.domain.as_deref(),
-        };
+        self.reply(question.account(), &question.reply, &written);
+        let parties = self.parties(question.account());
         let response = String::from_utf8_lossy(&written);
         let said = (&question.subject[..], &question.body[..], &response[..]);
         advisory::api_audit(self.out, question.account(), parties, said, self.wall_ns);
+    }
+
+    /// Sends what answers to a reply subject, if there is one.
+    pub fn reply(&mut self, account: AccountId, to: &str, written: &[u8]) {
+        if !to.is_empty() {
+            let subject = to.as_bytes();
+            let parts = MessageParts { subject, reply: None, headers: None, payload: written };
+            self.out.publish(account, &parts);
+        }
+    }
+
+    /// Who takes part in what an advisory tells of.
+    #[must_use]
+    pub fn parties(&self, account: AccountId) -> Parties<'a> {
+        Parties {
+            server: &self.settings.server,
+            account: self.names.get(&account).map_or("", String::as_str),
+            domain: self.settings.domain.as_deref(),
+        }
     }
 
     /// Logs a field that a lenient server passed over.

@@ -14,6 +14,8 @@
 //! |---|---|
 //! | `error.rs` | every error code of the API with its description, declared once |
 //! | `request_json.rs` | request bodies: JSON into a typed request, strictly or leniently |
+//! | `decimal.rs` | numbers in decimal |
+//! | `varint.rs` | numbers as backups write them |
 //! | `wire_time.rs` | points in time as JetStream writes them |
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
 //! | `outlet.rs` | what leaves a stream or a consumer |
@@ -31,6 +33,7 @@
 pub mod advisory;
 pub mod api;
 pub mod consumer;
+mod decimal;
 mod desk;
 pub mod error;
 pub mod ledger;
@@ -42,6 +45,7 @@ pub mod service;
 pub mod settings;
 pub mod stream;
 pub mod stream_config;
+mod varint;
 pub mod wire_time;
 
 pub use api::account_info::AccountLimits;

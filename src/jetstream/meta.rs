@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::advisory::{self, Action};
 use crate::api::account_info::{AccountInfo, AccountLimits, ApiStats, Usage};
-use crate::api::answer::{Answer, Body};
+use crate::api::answer::{self, Answer, Body};
 use crate::api::kind::{Asked, Home, Kind};
 use crate::api::{clustered, stream_list, stream_names, stream_restore};
 use crate::desk::Desk;
@@ -250,7 +250,7 @@ impl Meta {
         if request.config.name != name {
             return Err(ErrorCode::StreamMismatch.into());
         }
-        if self.registry.stream(account, name).is_some() {
+        if self.account(question)?.streams.contains_key(name) {
             return Err(ErrorCode::StreamNameExistRestoreFailed.into());
         }
         let sealed = request.config.sealed;
@@ -396,6 +396,9 @@ impl Meta {
                     self.gathered(&gather, desk);
                 }
             }
+            Note::Restored { account, stream, reply, bytes, answer } => {
+                self.restored(AccountId(account), &stream, (&reply, bytes), answer, desk);
+            }
             Note::Recovered { shard, streams } => self.recovered(ShardId(shard), streams, desk),
             // For streams' cores.
             Note::Ask(_)
@@ -414,6 +417,10 @@ impl Meta {
         let Some(held) = self.registry.account_mut(account) else { return };
         let Some(entry) = held.streams.get_mut(&stream) else { return };
         let state = std::mem::take(&mut entry.state);
+        if kind == Kind::StreamRestore && answer.is_ok() {
+            entry.state = State::Restoring;
+            return self.restore_begun(&question, &stream, answer, desk);
+        }
         let action = match kind {
             Kind::StreamCreate | Kind::StreamRestore => Action::Created,
             Kind::StreamDelete => Action::Deleted,
@@ -442,6 +449,48 @@ impl Meta {
                 self.handle(question, desk.here, desk);
             }
         }
+    }
+
+    /// A stream waits for its backup.
+    fn restore_begun(
+        &self,
+        question: &Question,
+        stream: &str,
+        answer: Result<Box<RawValue>, ApiError>,
+        desk: &mut Desk<'_>,
+    ) {
+        let account = question.account();
+        let (parties, wall_ns) = (desk.parties(account), desk.wall_ns);
+        advisory::restore_create(desk.out, account, parties, stream, wall_ns);
+        desk.answer(question, Some(Kind::StreamRestore), &answer.map(|body| Body::raw(&body)));
+    }
+
+    /// It has come, or it never will.
+    fn restored(
+        &mut self,
+        account: AccountId,
+        stream: &str,
+        (reply, bytes): (&str, u64),
+        answer: Result<Box<RawValue>, ApiError>,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(held) = self.registry.account_mut(account) else { return };
+        let Some(entry) = held.streams.get_mut(stream) else { return };
+        let times = (entry.created_ns, desk.wall_ns);
+        entry.state = State::Settled;
+        let (parties, domain) = (desk.parties(account), self.settings.domain.as_deref());
+        match &answer {
+            Ok(_) => {
+                let (action, wall_ns) = (Action::Created, desk.wall_ns);
+                advisory::stream_action(desk.out, account, stream, action, wall_ns, domain);
+            }
+            Err(_) => {
+                held.streams.remove(stream);
+            }
+        }
+        advisory::restore_complete(desk.out, account, parties, stream, times, bytes);
+        let answer = answer.map(|body| Body::raw(&body));
+        desk.reply(account, reply, &answer::write(Kind::StreamCreate, &answer));
     }
 
     fn gathered(&self, gather: &Gather, desk: &mut Desk<'_>) {

@@ -86,6 +86,19 @@ pub enum Note {
         /// The body of the answer, or why not.
         answer: Result<Box<RawValue>, ApiError>,
     },
+    /// To the registry: a backup has become a stream, and every core knows, or it has not.
+    Restored {
+        /// The account.
+        account: u32,
+        /// The stream.
+        stream: String,
+        /// Who asked how it ended; empty when nobody did.
+        reply: String,
+        /// Bytes that came.
+        bytes: u64,
+        /// The body of the answer, or why not.
+        answer: Result<Box<RawValue>, ApiError>,
+    },
     /// To a core: describe these streams of an account and say [`Note::Part`].
     Describe {
         /// Names the question.

@@ -23,7 +23,8 @@ pub struct Token(pub u64);
 pub enum Purpose {
     /// A message to be stored, on one of the stream's subjects. Index 0.
     Publish = 0,
-    /// `$JS.API.DIRECT.GET.<stream>` or with a subject appended. Index 0.
+    /// `$JS.API.DIRECT.GET.<stream>` or with a subject appended. Index: 0 for this stream, 1 for a
+    /// mirror's origin.
     DirectGet = 1,
     /// `$JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>`. Index: the consumer's place.
     PullRequest = 2,
@@ -145,6 +146,9 @@ pub trait Outlet {
         let _ = stream;
         self.subscribe(account, subject, token);
     }
+
+    /// The same as a member of a queue group.
+    fn subscribe_shared(&mut self, account: AccountId, subject: &[u8], group: &[u8], token: Token);
 
     /// Ends every subscription that was made with `token`.
     fn unsubscribe(&mut self, token: Token);

@@ -192,7 +192,10 @@ impl JetStream {
         }
         let Some(note) = Note::read(letter.publish.payload()) else { return };
         match note {
-            Note::Done { .. } | Note::Part { .. } | Note::Recovered { .. } => {
+            Note::Done { .. }
+            | Note::Part { .. }
+            | Note::Recovered { .. }
+            | Note::Restored { .. } => {
                 if let Some(meta) = &mut self.meta {
                     meta.hear(note, desk);
                 }
@@ -269,6 +272,9 @@ impl Service for JetStream {
         self.streams.begin_turn();
         self.read_letters(turn);
         self.streams.turn(turn.now, &mut desk!(self, turn.shard, turn.now));
+        for what in self.streams.take_unseen() {
+            self.keep_until_due(what, turn.shard);
+        }
         let desk = &mut desk!(self, turn.shard, turn.now);
         self.streams.serve_disk(turn.disk, turn.now, desk);
         self.say_what_is_due(turn);

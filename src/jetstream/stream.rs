@@ -17,7 +17,7 @@
 //! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
 //! | `message_get.rs`, `direct_get.rs` | reading |
 //! | `snapshot.rs`, `restore.rs`, `archive.rs` | backups |
-//! | `source.rs`, `copying.rs`, `delivery_reply.rs` | mirrors and sources |
+//! | `source.rs`, `source_request.rs`, `copying.rs`, `delivery_reply.rs`, `flow_answer.rs` | mirrors and sources |
 //! | `recovery.rs` | what is read again after a restart |
 //! | `readers.rs`, `turn.rs` | the seams: consumers, and the surroundings of one call |
 //! | `header_block.rs` | header blocks made from others |
@@ -32,6 +32,7 @@ mod delivery_reply;
 mod direct_get;
 mod expiry;
 mod fast_batch;
+mod flow_answer;
 mod header_block;
 mod ingest;
 mod message_get;
@@ -46,6 +47,7 @@ mod rules;
 mod schedule;
 mod snapshot;
 mod source;
+mod source_request;
 mod store;
 mod turn;
 
@@ -63,6 +65,7 @@ use batch::Batches;
 use dedupe::Dedupe;
 use direct_get::Get;
 use fast_batch::FastBatches;
+use flow_answer::FlowAnswers;
 use pub_ack::{AckQueue, AckText};
 use publication::OwnedPublication;
 use recovery::Recovery;
@@ -76,8 +79,8 @@ pub use message_get::{MessageGetBody, MessageGetRequest, StoredMessage};
 pub use publication::Publication;
 pub use readers::{NoReaders, Readers};
 pub use removal::{DeleteRequest, PurgeRequest};
-pub use restore::Restored;
-pub use snapshot::SnapshotRequest;
+pub use restore::{Outcome, Restored};
+pub use snapshot::{SnapshotEnd, SnapshotRequest};
 pub use source::{SourceLetter, StreamSourceInfo};
 pub use turn::{Quota, Turn};
 
@@ -105,6 +108,7 @@ pub struct Stream {
     is_plain: bool,
     text: AckText,
     acks: AckQueue,
+    flow_answers: FlowAnswers,
     /// The mark of what was stored last.
     last_mark: Mark,
     dedupe: Dedupe,
@@ -117,6 +121,7 @@ pub struct Stream {
     recovery: Option<Recovery>,
     sources: Sources,
     snapshots: Vec<Snapshot>,
+    ended_snapshots: Vec<SnapshotEnd>,
     next_snapshot: u32,
     restore: Option<Restore>,
     /// Messages up to here were looked at by age and may stay.
@@ -157,6 +162,7 @@ impl Stream {
             domain,
             config,
             acks: AckQueue::default(),
+            flow_answers: FlowAnswers::default(),
             last_mark: Mark::default(),
             dedupe: Dedupe::new(window_ns),
             batches: Batches::default(),
@@ -167,6 +173,7 @@ impl Stream {
             recovery: None,
             sources,
             snapshots: Vec::new(),
+            ended_snapshots: Vec::new(),
             next_snapshot: 0,
             restore: None,
             aged_upto: Seq::NONE,
@@ -234,6 +241,9 @@ impl Stream {
     /// stream has arrived.
     pub fn turn(&mut self, turn: &mut Turn<'_>) {
         self.release(turn);
+        if self.is_restoring() {
+            return;
+        }
         if self.recovery.is_some() {
             self.recover(turn);
             if self.recovery.is_some() {
@@ -261,6 +271,9 @@ impl Stream {
     /// Sends the acknowledgements of everything that is durable.
     #[inline]
     pub fn release(&mut self, turn: &mut Turn<'_>) {
+        if !self.flow_answers.is_empty() {
+            self.send_flow_answers(turn);
+        }
         let Stream { acks, account, congested, .. } = self;
         if is_held_back(congested, turn.outlet) || acks.is_empty() {
             return;
@@ -273,12 +286,15 @@ impl Stream {
     /// Whether acknowledgements wait for the disk: [`Stream::release`] when it has come further.
     #[must_use]
     pub fn awaits_disk(&self) -> bool {
-        !self.acks.is_empty()
+        !self.acks.is_empty() || !self.flow_answers.is_empty()
     }
 
     /// Whether a turn would do something that neither a deadline nor the disk announces.
     #[must_use]
     pub fn has_work(&self) -> bool {
+        if self.is_restoring() {
+            return !self.congested.is_empty();
+        }
         self.has_more
             || self.sweep_from.is_some()
             || self.recovery.is_some()
@@ -290,6 +306,9 @@ impl Stream {
     /// When the stream wants its next turn at the latest, monotonic nanoseconds.
     #[must_use]
     pub fn next_deadline_ns(&self, storage: &mut Storage, now: Now) -> Option<u64> {
+        if self.is_restoring() {
+            return self.restore_deadline_ns();
+        }
         let by_wall = [
             storage.next_expiry(self.id).map(|(at_ns, _)| at_ns),
             self.next_aged(storage).map(|(at_ns, _)| at_ns),
@@ -303,7 +322,6 @@ impl Stream {
             self.fast_batches.next_deadline_ns(),
             self.sources.next_deadline_ns(),
             self.snapshot_deadline_ns(),
-            self.restore_deadline_ns(),
         ];
         by_mono.into_iter().flatten().chain(by_wall).min()
     }

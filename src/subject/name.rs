@@ -39,6 +39,19 @@ pub fn is_valid_literal(subject: &[u8]) -> bool {
     tokens(subject).all(|token| !token.is_empty() && token != b"*" && token != b">")
 }
 
+/// Whether `subject` holds what no subject on the wire can: blanks, line ends, NUL. To be asked of
+/// every subject that came in a header, in JSON or from a file before anything is sent on it.
+#[must_use]
+pub fn has_blank(subject: &[u8]) -> bool {
+    subject.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0)
+}
+
+/// Whether `subject` may be published on, wherever it came from.
+#[must_use]
+pub fn is_sound_literal(subject: &[u8]) -> bool {
+    is_valid_literal(subject) && !has_blank(subject)
+}
+
 /// Whether a valid subscription subject holds a wildcard token.
 #[must_use]
 pub fn has_wildcard(subject: &[u8]) -> bool {
@@ -144,6 +157,10 @@ mod tests {
         for bad in ["", "a..b", "*", ">", "a.*.b", "a.>", "a.>.b"] {
             assert!(!is_valid_literal(bad.as_bytes()), "{bad}");
         }
+        for bad in ["a b", "a\r\nPUB x 0", "a\tb", "a\0", "a\n", "a.*"] {
+            assert!(!is_sound_literal(bad.as_bytes()), "{bad:?}");
+        }
+        assert!(is_sound_literal(b"a.b") && !has_blank(b"a.>"));
     }
 
     #[test]

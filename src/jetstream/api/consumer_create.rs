@@ -3,14 +3,16 @@
 //! What the request means stands in `consumer/create.rs`; here it is read, done, listened for and
 //! answered. Source: spec/jetstream.md §2 "Consumer create rules".
 
-use crate::WireTime;
 use crate::advisory::{self, Action};
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
-use crate::consumer::{ConsumerPlace, CreateRequest, Form, Made, Persistence, Setting};
+use crate::consumer::{
+    ConsumerBackup, ConsumerPlace, CreateRequest, Form, Made, Persistence, Setting,
+};
 use crate::request_json::decode;
 use crate::service::held::{Held, Means};
 use crate::stream_config::Storage;
+use crate::{ApiError, WireTime};
 
 /// The answer. The consumer listens by then on this core, not yet on all.
 pub(crate) fn answer(
@@ -32,10 +34,7 @@ pub(crate) fn answer(
     }
     let subjects = held.stream.config().subjects.clone();
     let setting = setting(held, &subjects, means);
-    let persistence = match held.stream.config().storage {
-        Storage::Memory => Persistence::Memory,
-        Storage::File => Persistence::Log,
-    };
+    let persistence = persistence(held);
     let desk = &mut means.of_consumers();
     let made = held.consumers.apply(request, &setting, held.place, persistence, desk)?;
     match made {
@@ -47,6 +46,27 @@ pub(crate) fn answer(
         Made::Same(_) => {}
     }
     describe(made.place(), held, means)
+}
+
+/// Makes a consumer from a backup; it does not listen yet.
+pub(crate) fn restore(
+    backup: ConsumerBackup,
+    held: &mut Held,
+    means: &mut Means<'_>,
+) -> Result<(), ApiError> {
+    let subjects = held.stream.config().subjects.clone();
+    let setting = setting(held, &subjects, means);
+    let (place, persistence) = (held.place, persistence(held));
+    let desk = &mut means.of_consumers();
+    held.consumers.restore(backup, &setting, place, persistence, desk).map(drop)
+}
+
+/// What the states of the stream's consumers survive.
+fn persistence(held: &Held) -> Persistence {
+    match held.stream.config().storage {
+        Storage::Memory => Persistence::Memory,
+        Storage::File => Persistence::Log,
+    }
 }
 
 /// The body of every answer that describes one consumer.

@@ -59,8 +59,9 @@ pub struct StreamInfo<'a> {
     did_create: bool,
 }
 
+/// What a stream holds, in figures.
 #[derive(Serialize)]
-struct State {
+pub struct State {
     messages: u64,
     bytes: u64,
     first_seq: u64,
@@ -100,7 +101,8 @@ pub enum Made {
 #[derive(Serialize)]
 pub struct ConfigAndState {
     config: StreamConfig,
-    state: State,
+    /// Also what the advisory says of a backup.
+    pub state: State,
 }
 
 /// What the answer to STREAM.SNAPSHOT says.

@@ -52,6 +52,7 @@ pub(crate) fn choose<'a>(
     let chosen = account
         .streams
         .iter()
+        .filter(|(_, entry)| entry.is_there())
         .filter(|(_, entry)| wanted.is_empty() || entry.config.subjects.iter().any(meets));
     let names: Vec<&str> = chosen.map(|(name, _)| name.as_str()).collect();
     let page = Page::new(names.len(), page::offset_of(request.offset), limit);

@@ -1,17 +1,17 @@
 //! `STREAM.RESTORE`: a stream is made to be filled from a backup; the answer says where the
-//! chunks go. Source: spec/jetstream.md §2, §14.
+//! chunks go. The registry tells the sender of the last one how it ended. Source: spec/jetstream.md §2, §14.
 
-use base::AccountId;
-use protocol::MessageParts;
+use base::Now;
 use serde::{Deserialize, Serialize};
 
-use crate::api::answer::{self, Answer, Body};
-use crate::api::kind::Kind;
+use crate::api::answer::{Answer, Body};
+use crate::api::consumer_create;
 use crate::api::stream_info::{Made, describe};
-use crate::outlet::{Outlet, Purpose, Token};
+use crate::consumer::ConsumerBackup;
+use crate::outlet::{Purpose, Token};
 use crate::service::held::{Held, Means};
-use crate::stream::Restored;
-use crate::{ApiError, StreamConfig};
+use crate::stream::{Outcome, Restored};
+use crate::{ApiError, ErrorCode, StreamConfig};
 
 /// The body. Of the state only the last sequence counts: the archive has the rest.
 #[derive(Debug, Default, Deserialize)]
@@ -47,39 +47,57 @@ pub(crate) fn begin(last_seq: u64, held: &mut Held, means: &mut Means<'_>) -> An
     Body::of(&Response { deliver_subject })
 }
 
-/// Takes a chunk, and says so at the end.
-pub(crate) fn take(chunk: &[u8], reply: Option<&[u8]>, held: &mut Held, means: &mut Means<'_>) {
+/// A restore that is over.
+pub(crate) struct Ended {
+    /// Who asked how it ended; empty when nobody did.
+    pub(crate) reply: String,
+    /// Bytes that came.
+    pub(crate) bytes: u64,
+    /// The consumers to be made, or why the stream cannot be.
+    pub(crate) outcome: Outcome,
+}
+
+/// Takes a chunk, and says when it was the last.
+pub(crate) fn take(
+    chunk: &[u8],
+    reply: Option<&[u8]>,
+    held: &mut Held,
+    means: &mut Means<'_>,
+) -> Option<Ended> {
     let step = held.with_stream(means, |stream, turn| stream.restore_chunk(chunk, reply, turn));
-    let domain = means.settings.domain.as_deref();
-    let account = held.account();
-    let answer = match step {
-        Restored::More => return,
-        Restored::Whole => {
-            means.outlet.unsubscribe(Token::new(held.place, Purpose::Restore, 0));
-            held.listen_for_stream(domain, means.outlet);
-            let facts = held.facts(means.storage, domain, means.now.wall_ns);
-            Body::of(&describe(&facts, Made::Now))
-        }
-        Restored::Failed(error) => {
-            abandon(held, means.outlet);
-            Err(error)
-        }
-    };
-    if let Some(reply) = reply {
-        say(means.outlet, account, reply, &answer);
+    ended(step, reply.unwrap_or_default())
+}
+
+/// Gives up a restore whose sender has been silent for too long.
+pub(crate) fn lapse(held: &mut Held, now: Now) -> Option<Ended> {
+    ended(held.stream.lapsed_restore(now)?, b"")
+}
+
+fn ended(step: Restored, reply: &[u8]) -> Option<Ended> {
+    let Restored::Ended(bytes, outcome) = step else { return None };
+    let reply = String::from_utf8_lossy(reply).into_owned();
+    Some(Ended { reply, bytes, outcome })
+}
+
+/// Makes the stream's consumers and lets it be heard of. Everything is kept before the stream is:
+/// after a crash there is all of it or nothing.
+pub(crate) fn complete(
+    consumers: Vec<ConsumerBackup>,
+    held: &mut Held,
+    means: &mut Means<'_>,
+) -> Answer {
+    means.outlet.unsubscribe(Token::new(held.place, Purpose::Restore, 0));
+    for consumer in consumers {
+        let name = consumer.name.clone();
+        let made = consumer_create::restore(consumer, held, means);
+        made.map_err(|error| {
+            let reason = format_args!("consumer {name}: {}", error.description);
+            ApiError::with(ErrorCode::StreamRestore, reason)
+        })?;
     }
-}
-
-/// Takes away a stream whose restore came to nothing, by the way that everybody uses.
-pub(crate) fn abandon(held: &Held, outlet: &mut dyn Outlet) {
-    let subject = format!("$JS.API.STREAM.DELETE.{}", held.stream.config().name);
-    let subject = subject.as_bytes();
-    let message = MessageParts { subject, reply: None, headers: None, payload: &[] };
-    outlet.publish(held.account(), &message);
-}
-
-fn say(outlet: &mut dyn Outlet, account: AccountId, to: &[u8], answer: &Result<Body, ApiError>) {
-    let payload = answer::write(Kind::StreamCreate, answer);
-    let message = MessageParts { subject: to, reply: None, headers: None, payload: &payload };
-    outlet.publish(account, &message);
+    held.keep(means)?;
+    let domain = means.settings.domain.as_deref();
+    held.listen_for_all(domain, means.outlet);
+    let facts = held.facts(means.storage, domain, means.now.wall_ns);
+    Body::of(&describe(&facts, Made::Now))
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use config::duration;
 use serde::Deserialize;
 
-use super::decimal;
+use crate::decimal;
 
 /// Tokens of the first form.
 const TOKENS: usize = 9;

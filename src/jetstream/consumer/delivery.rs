@@ -10,12 +10,12 @@ use storage::{Message, Read, Seq};
 
 use super::ack::Delivery;
 use super::config::{AckPolicy, PriorityPolicy};
-use super::decimal;
 use super::engine::{Consumer, Desk, Home, Outcome, Progress, Reception};
 use super::pending::NEVER;
 use super::push::Question;
 use super::status::Status;
 use crate::Outlet;
+use crate::decimal;
 use crate::outlet::{Way, is_held_back};
 use crate::wire_time::WireTime;
 

@@ -10,13 +10,14 @@
 
 use base::{Now, ShardSet};
 use config::limits;
+use protocol::headers;
 use shard::{Audience, Backlog, Presence};
 
 use super::config::{AckPolicy, ConsumerConfig};
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
 use super::pending::NEVER;
 use super::status::Status;
-use crate::Token;
+use crate::{Token, decimal};
 
 /// Bytes that may be under way at first.
 const WINDOW_MIN: u64 = 256 << 10;
@@ -98,8 +99,6 @@ struct Asked {
     subject: Vec<u8>,
     /// Bytes under way when it was asked.
     out: u64,
-    /// What had been delivered by then.
-    stream_seq: u64,
 }
 
 impl Push {
@@ -321,8 +320,7 @@ impl Consumer {
         Status::FlowControl.write(&mut self.headers);
         let to = self.config.deliver_subject.as_bytes();
         desk.outlet.publish(home.account, &headers_only(to, Some(&subject), &self.headers));
-        let stream_seq = self.delivered.stream_seq;
-        flow.asked = Some(Asked { subject, out: flow.out, stream_seq });
+        flow.asked = Some(Asked { subject, out: flow.out });
     }
 
     /// Whether the receiver's answer is due although few bytes are under way: where answers are
@@ -336,8 +334,15 @@ impl Consumer {
         self.config.ack_policy == AckPolicy::FlowControl && !asked && (many || last)
     }
 
-    /// The receiver answered on `subject`.
-    pub fn flow_answered(&mut self, subject: &[u8], home: &Home, desk: &mut Desk<'_>) {
+    /// The receiver answered on `subject`. Where answers are acknowledgements, their headers say
+    /// how far: to the last message that is safe with it.
+    pub fn flow_answered(
+        &mut self,
+        subject: &[u8],
+        headers: Option<&[u8]>,
+        home: &Home,
+        desk: &mut Desk<'_>,
+    ) {
         let Reception::Push(push) = &mut self.reception else { return };
         let Some(flow) = &mut push.flow else { return };
         let Some(asked) = flow.asked.take_if(|asked| asked.subject == subject) else { return };
@@ -345,7 +350,10 @@ impl Consumer {
         flow.window = (flow.window * 2).min(WINDOW_MAX);
         self.used(desk.now);
         if self.config.ack_policy == AckPolicy::FlowControl {
-            self.acknowledge_upto(asked.stream_seq, home, desk);
+            let upto = headers.and_then(|block| headers::get(block, b"Nats-Last-Stream"));
+            if let Some(seq) = upto.and_then(|text| decimal::parse(text.trim_ascii())) {
+                self.acknowledge_upto(seq.min(self.delivered.stream_seq), home, desk);
+            }
         }
     }
 

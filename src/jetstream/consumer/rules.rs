@@ -212,7 +212,7 @@ fn durations(config: &ConsumerConfig) -> Result<(), ApiError> {
 /// What holds for push consumers.
 fn push(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiError> {
     let subject = config.deliver_subject.as_bytes();
-    if !name::is_valid_subscription(subject) || has_blank(subject) {
+    if !name::is_valid_subscription(subject) || name::has_blank(subject) {
         return Err(ErrorCode::ConsumerInvalidDeliverSubject.into());
     }
     if name::has_wildcard(subject) {
@@ -355,7 +355,7 @@ fn filters(config: &ConsumerConfig) -> Result<(), ApiError> {
     }
     for (at, filter) in config.filters().enumerate() {
         let filter = filter.as_bytes();
-        if !name::is_valid_subscription(filter) || has_blank(filter) {
+        if !name::is_valid_subscription(filter) || name::has_blank(filter) {
             return Err(ErrorCode::ConsumerFilterNotSubset.into());
         }
         let mut before = config.filters().take(at);
@@ -412,7 +412,8 @@ fn replicas(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiErr
 
 /// One consumer for each message, which says when it is done with it.
 fn work_queue(config: &ConsumerConfig, others: &[&ConsumerConfig]) -> Result<(), ApiError> {
-    if config.ack_policy != AckPolicy::Explicit {
+    // spec/jetstream.md §17: sourcing from work queues, 2.14, with the flow-control ack policy
+    if !matches!(config.ack_policy, AckPolicy::Explicit | AckPolicy::FlowControl) {
         let pull_without = !config.is_push() && config.ack_policy == AckPolicy::None;
         return Err(if pull_without {
             ErrorCode::ConsumerPullRequiresAck.into()
@@ -436,10 +437,6 @@ fn work_queue(config: &ConsumerConfig, others: &[&ConsumerConfig]) -> Result<(),
         }
     }
     Ok(())
-}
-
-fn has_blank(subject: &[u8]) -> bool {
-    subject.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use shard::Backlog;
 use storage::Waiter;
 
 use super::advisory::Event;
+use super::backup::ConsumerBackup;
 use super::config::ConsumerConfig;
 use super::engine::{Birth, Consumer, Desk, Home, Outcome, Reception};
 use super::info::ConsumerInfo;
@@ -248,9 +249,15 @@ impl Consumers {
     }
 
     /// A flow-control request was answered.
-    pub fn flow_answered(&mut self, place: ConsumerPlace, subject: &[u8], desk: &mut Desk<'_>) {
+    pub fn flow_answered(
+        &mut self,
+        place: ConsumerPlace,
+        subject: &[u8],
+        headers: Option<&[u8]>,
+        desk: &mut Desk<'_>,
+    ) {
         let Ok((home, consumer)) = self.at(place) else { return };
-        consumer.flow_answered(subject, home, desk);
+        consumer.flow_answered(subject, headers, home, desk);
         self.wake(place);
     }
 
@@ -467,6 +474,10 @@ impl Readers for Consumers {
                 self.wake(ConsumerPlace(at as u32));
             }
         }
+    }
+
+    fn backups(&self, now: Now) -> Vec<ConsumerBackup> {
+        Consumers::backups(self, now)
     }
 
     fn recount(&mut self, _first_seq: u64) {

@@ -121,6 +121,8 @@ impl Outlet for Recorder {
 
     fn subscribe(&mut self, _: AccountId, _: &[u8], _: Token) {}
 
+    fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {}
+
     fn unsubscribe(&mut self, _: Token) {}
 }
 

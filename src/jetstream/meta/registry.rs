@@ -21,6 +21,9 @@ pub enum State {
     Settled,
     /// One is; these wait for its end.
     Busy(VecDeque<Question>),
+    /// A backup is on its way. Until it has come there is no stream for anybody, but its name and
+    /// its space are taken.
+    Restoring,
 }
 
 /// One stream, as the registry knows it.
@@ -122,15 +125,17 @@ impl Registry {
         self.accounts.get_mut(&account)
     }
 
-    /// A stream.
+    /// A stream that is there.
     #[must_use]
     pub fn stream(&self, account: AccountId, stream: &str) -> Option<&Entry> {
-        self.accounts.get(&account)?.streams.get(stream)
+        let entry = self.accounts.get(&account)?.streams.get(stream);
+        entry.filter(|entry| entry.is_there())
     }
 
-    /// A stream.
+    /// A stream that is there.
     pub fn stream_mut(&mut self, account: AccountId, stream: &str) -> Option<&mut Entry> {
-        self.accounts.get_mut(&account)?.streams.get_mut(stream)
+        let entry = self.accounts.get_mut(&account)?.streams.get_mut(stream);
+        entry.filter(|entry| entry.is_there())
     }
 
     /// Judges the creation of a stream with this complete configuration, and lets it take over
@@ -143,7 +148,7 @@ impl Registry {
         let held = self.account(account).ok_or(ErrorCode::NotEnabledForAccount)?;
         let fits = fit_among(config, &held.others(&config.name));
         if let Some(entry) = held.streams.get(&config.name) {
-            return match entry.config == *config {
+            return match entry.is_there() && entry.config == *config {
                 true => Ok(Creation::Same),
                 false => Err(ErrorCode::StreamNameExist.into()),
             };
@@ -252,6 +257,12 @@ impl Account {
 }
 
 impl Entry {
+    /// Whether anybody may see it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !matches!(self.state, State::Restoring)
+    }
+
     /// The bytes that it may take in this storage; 0 without a bound.
     fn reserved(&self, storage: Storage) -> u64 {
         let own = self.config.storage == storage;

@@ -4,14 +4,23 @@ use base::{AccountId, Now};
 use shard::Letter;
 use storage::Storage;
 
-use crate::advisory::Action;
+use crate::advisory::{Action, Parties};
 use crate::api::stream_info::Facts;
-use crate::api::{consumer_create, stream_restore};
+use crate::api::{consumer_create, stream_snapshot};
 use crate::consumer::{self, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
+use crate::service::kept::{self, KeptStream};
 use crate::service::streams::{Accounts, Counted};
 use crate::settings::Settings;
 use crate::stream::{Quota, Stream, Turn};
+use crate::{ApiError, ErrorCode};
+
+/// Whose direct gets a subscription is for: the index of its token.
+const OWN: u32 = 0;
+/// Those of a mirror's origin.
+const ORIGINS: u32 = 1;
+/// The queue group that shares them: the name that nats-server's have.
+const GETS: &[u8] = b"_sys_";
 
 /// What a stream and its consumers work with in one call.
 pub(crate) struct Means<'a> {
@@ -29,7 +38,16 @@ pub(crate) struct Means<'a> {
     pub(crate) accounts: &'a Accounts,
 }
 
-impl Means<'_> {
+impl<'a> Means<'a> {
+    /// Who takes part in what an advisory tells of.
+    pub(crate) fn parties(&self, account: AccountId) -> Parties<'a> {
+        Parties {
+            server: &self.settings.server,
+            account: self.accounts.name(account),
+            domain: self.settings.domain.as_deref(),
+        }
+    }
+
     /// As consumers want it.
     pub(crate) fn of_consumers(&mut self) -> consumer::Desk<'_> {
         consumer::Desk { storage: self.storage, outlet: self.outlet, now: self.now }
@@ -44,6 +62,8 @@ pub(crate) struct Held {
     pub(crate) created_ns: u64,
     pub(crate) stream: Stream,
     pub(crate) consumers: Consumers,
+    /// Whether it is a mirror that answers direct gets of its origin.
+    pub(crate) answers_for_origin: bool,
     /// Whether it stands among those that want a turn.
     pub(crate) is_touched: bool,
     /// Whether it stands among those that wait for the disk.
@@ -71,15 +91,17 @@ impl Held {
         call(&mut self.stream, &mut turn)
     }
 
-    /// A direct get, from a subject that ends in the stream's name or goes on behind it.
-    pub(crate) fn direct_get(&mut self, letter: &Letter<'_>, means: &mut Means<'_>) {
+    /// A direct get, from a subject that ends in a stream's name or goes on behind it: this
+    /// stream's, or of a mirror its origin's.
+    pub(crate) fn direct_get(&mut self, letter: &Letter<'_>, whose: u32, means: &mut Means<'_>) {
         let publish = &letter.publish;
         let Some(reply) = publish.reply() else { return };
         let (headers, body) = (publish.headers().unwrap_or_default(), publish.payload());
-        let name = format!("DIRECT.GET.{}.", self.stream.config().name);
-        let subject = publish.subject();
-        let at = memchr::memmem::find(subject, name.as_bytes());
-        let last_of = at.map(|at| &subject[at + name.len()..]);
+        let name_len = match &self.stream.config().mirror {
+            Some(origin) if whose == ORIGINS => origin.name.len(),
+            _ => self.stream.config().name.len(),
+        };
+        let last_of = behind_name(publish.subject(), name_len);
         self.with_stream(means, |stream, turn| {
             stream.direct_get(last_of, reply, headers, body, turn);
         });
@@ -100,9 +122,8 @@ impl Held {
             self.remove_consumer(place, End::Deleted, means);
         }
         self.with_stream(means, |stream, turn| stream.turn(turn));
-        if self.stream.restore_is_silent(means.now) {
-            stream_restore::abandon(self, means.outlet);
-        }
+        stream_snapshot::tell_ended(self, means);
+        self.answer_for_origin(means);
         self.consumers.write_states(&mut means.of_consumers());
         self.release(means);
         self.has_work()
@@ -131,6 +152,20 @@ impl Held {
         stream.min(self.consumers.next_deadline_ns().unwrap_or(u64::MAX))
     }
 
+    /// Keeps the stream: from now on it outlives a restart.
+    pub(crate) fn keep(&self, means: &mut Means<'_>) -> Result<(), ApiError> {
+        let account = means.accounts.name(self.account());
+        let kept = KeptStream::write(account, self.created_ns, self.stream.config());
+        let stored = means.storage.put(self.stream.id(), kept::STREAM, &kept);
+        stored.map(drop).map_err(|_| ErrorCode::InsufficientResources.into())
+    }
+
+    /// Listens for what concerns the stream and its consumers.
+    pub(crate) fn listen_for_all(&self, domain: Option<&str>, outlet: &mut dyn Outlet) {
+        self.listen_for_stream(domain, outlet);
+        self.consumers.iter().for_each(|(place, _)| self.listen(place, domain, outlet));
+    }
+
     /// Listens for what concerns the stream itself.
     pub(crate) fn listen_for_stream(&self, domain: Option<&str>, outlet: &mut dyn Outlet) {
         let (account, config) = (self.account(), self.stream.config());
@@ -140,20 +175,49 @@ impl Held {
         }
         // spec/jetstream.md §10: a disabled direct get gives no responders
         if config.allow_direct {
-            let token = Token::new(self.place, Purpose::DirectGet, 0);
-            for prefix in api_prefixes(domain) {
-                let subject = format!("{prefix}.DIRECT.GET.{}", config.name);
-                outlet.subscribe(account, subject.as_bytes(), token);
-                outlet.subscribe(account, format!("{subject}.>").as_bytes(), token);
+            self.listen_for_gets(&config.name, OWN, domain, outlet);
+        }
+    }
+
+    /// Listens for direct gets of the stream `name`. Who answers them shares them.
+    // spec/jetstream.md §10: load-balanced through an internal queue group shared by replicas and
+    // opted-in mirrors
+    fn listen_for_gets(
+        &self,
+        name: &str,
+        whose: u32,
+        domain: Option<&str>,
+        outlet: &mut dyn Outlet,
+    ) {
+        let token = Token::new(self.place, Purpose::DirectGet, whose);
+        for prefix in api_prefixes(domain) {
+            let subject = format!("{prefix}.DIRECT.GET.{name}");
+            for subject in [format!("{subject}.>"), subject] {
+                outlet.subscribe_shared(self.account(), subject.as_bytes(), GETS, token);
             }
         }
     }
 
-    /// Listens no more for what concerns the stream itself.
-    pub(crate) fn listen_no_more(&self, outlet: &mut dyn Outlet) {
-        for purpose in [Purpose::Publish, Purpose::DirectGet] {
-            outlet.unsubscribe(Token::new(self.place, purpose, 0));
+    /// A mirror that has what its origin has answers for it, from then on.
+    fn answer_for_origin(&mut self, means: &mut Means<'_>) {
+        let config = self.stream.config();
+        if !config.mirror_direct || self.answers_for_origin || !self.stream.is_caught_up() {
+            return;
         }
+        if let Some(origin) = &config.mirror {
+            let domain = means.settings.domain.as_deref();
+            self.listen_for_gets(&origin.name, ORIGINS, domain, means.outlet);
+            self.answers_for_origin = true;
+        }
+    }
+
+    /// Listens no more for what concerns the stream itself.
+    pub(crate) fn listen_no_more(&mut self, outlet: &mut dyn Outlet) {
+        outlet.unsubscribe(Token::new(self.place, Purpose::Publish, 0));
+        for whose in [OWN, ORIGINS] {
+            outlet.unsubscribe(Token::new(self.place, Purpose::DirectGet, whose));
+        }
+        self.answers_for_origin = false;
     }
 
     /// What stands in every description of the stream.
@@ -246,4 +310,36 @@ impl Held {
 pub(crate) fn api_prefixes(domain: Option<&str>) -> impl Iterator<Item = String> {
     let named = domain.map(|domain| format!("$JS.{domain}.API"));
     std::iter::once("$JS.API".to_owned()).chain(named)
+}
+
+/// What stands behind `$JS.API.DIRECT.GET.<name>.` or `$JS.<domain>.API.DIRECT.GET.<name>.`, with a
+/// name of so many bytes.
+#[inline]
+fn behind_name(subject: &[u8], name_len: usize) -> Option<&[u8]> {
+    const GET: &[u8] = b".API.DIRECT.GET.";
+    let at = match subject.strip_prefix(b"$JS") {
+        Some(rest) if rest.starts_with(GET) => 3,
+        _ => memchr::memmem::find(subject, GET)?,
+    };
+    subject.get(at + GET.len() + name_len..)?.strip_prefix(b".").filter(|rest| !rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind_name;
+
+    #[test]
+    fn the_subject_stands_behind_the_name() {
+        for (subject, behind) in [
+            ("$JS.API.DIRECT.GET.KV_b", None),
+            ("$JS.API.DIRECT.GET.KV_b.$KV.b.key.x", Some("$KV.b.key.x")),
+            ("$JS.hub.API.DIRECT.GET.KV_b.x", Some("x")),
+            ("$JS.hub.API.DIRECT.GET.KV_b", None),
+            ("$JS.API.DIRECT.GET.KV_b.", None),
+            ("else", None),
+        ] {
+            let found = behind_name(subject.as_bytes(), "KV_b".len());
+            assert_eq!(found, behind.map(str::as_bytes), "{subject}");
+        }
+    }
 }

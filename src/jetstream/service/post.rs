@@ -68,10 +68,11 @@ impl Outlet for Post<'_> {
     }
 
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token) {
-        let key = self.shard.subscribe_service(self.service, account, subject, None, token.0);
-        // Subjects were checked with the configuration that they stand in.
-        let key = key.expect("a stream's subjects are valid");
-        self.subscribed.entry(token).or_default().push(key);
+        self.listen(account, subject, None, token);
+    }
+
+    fn subscribe_shared(&mut self, account: AccountId, subject: &[u8], group: &[u8], token: Token) {
+        self.listen(account, subject, Some(group), token);
     }
 
     fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token, stream: &str) {
@@ -84,6 +85,15 @@ impl Outlet for Post<'_> {
         for key in self.subscribed.remove(&token).unwrap_or_default() {
             self.shard.unsubscribe_service(key);
         }
+    }
+}
+
+impl Post<'_> {
+    fn listen(&mut self, account: AccountId, subject: &[u8], group: Option<&[u8]>, token: Token) {
+        let key = self.shard.subscribe_service(self.service, account, subject, group, token.0);
+        // Subjects were checked with the configuration that they stand in.
+        let key = key.expect("a stream's subjects are valid");
+        self.subscribed.entry(token).or_default().push(key);
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Streams {
     /// Requests that wait for the disk, by what the waiter's index says.
     reading: HashMap<u32, Question>,
     next_reading: u32,
+    /// What was done without an order, and is to be said once it is safe and known.
+    unseen: Vec<Unseen>,
 }
 
 /// What is to be said once every core knows of what was done.
@@ -96,6 +98,7 @@ impl Streams {
             here,
             reading: HashMap::new(),
             next_reading: 0,
+            unseen: Vec::new(),
         }
     }
 
@@ -154,9 +157,10 @@ impl Streams {
             }
             Purpose::FlowControl => {
                 let desk = &mut means.of_consumers();
-                held.consumers.flow_answered(consumer, publish.subject(), desk);
+                let (subject, headers) = (publish.subject(), publish.headers());
+                held.consumers.flow_answered(consumer, subject, headers, desk);
             }
-            Purpose::DirectGet => held.direct_get(letter, means),
+            Purpose::DirectGet => held.direct_get(letter, token.index(), means),
             Purpose::Source => {
                 let letter = SourceLetter {
                     subject: publish.subject(),
@@ -174,7 +178,9 @@ impl Streams {
             }
             Purpose::Restore => {
                 let (payload, reply) = (publish.payload(), publish.reply());
-                api::stream_restore::take(payload, reply, held, means);
+                if let Some(ended) = api::stream_restore::take(payload, reply, held, means) {
+                    self.end_restore(place, ended, now, out);
+                }
             }
             Purpose::Service => {}
         }
@@ -243,6 +249,9 @@ impl Streams {
         held.is_touched = false;
         let means = &mut self.ground.means(held.stream.config().storage, now, out);
         let wants_more = held.turn(means);
+        if let Some(ended) = api::stream_restore::lapse(held, now) {
+            return self.end_restore(place, ended, now, out);
+        }
         let after = held.count(&self.ground.storage);
         self.counted.replace(held.counted, after);
         held.counted = after;
@@ -258,6 +267,11 @@ impl Streams {
             held.timed_ns = due_ns;
             self.times.push(Reverse((due_ns, place)));
         }
+    }
+
+    /// What was done since this was last asked that somebody is to be told of.
+    pub(crate) fn take_unseen(&mut self) -> Vec<Unseen> {
+        std::mem::take(&mut self.unseen)
     }
 
     fn touch(&mut self, place: u32) {
@@ -356,7 +370,10 @@ impl Streams {
                 let backlog = if deep { Backlog::Deep } else { Backlog::Shallow };
                 self.backlog_told(Token(token), number, backlog, now);
             }
-            Note::Done { .. } | Note::Part { .. } | Note::Recovered { .. } => {}
+            Note::Done { .. }
+            | Note::Part { .. }
+            | Note::Recovered { .. }
+            | Note::Restored { .. } => {}
         }
         None
     }

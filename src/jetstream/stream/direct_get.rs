@@ -1,4 +1,4 @@
-//! Direct get: messages as messages, one, a batch, or the last of many subjects.
+//! Hot path: direct get, after the service's letters and before the outlet. Messages as messages, one, a batch, or the last of many subjects.
 //!
 //! A request that has to wait for the disk stands in a queue and goes on where it stopped. What is
 //! wrong is said in a status line. Source: spec/jetstream.md §10; ADR-31.
@@ -8,7 +8,6 @@ use protocol::MessageParts;
 use serde::Deserialize;
 use storage::{Filter, Read, Seq, Waiter};
 
-use super::publication::Asked;
 use super::{Stream, Turn, header_block};
 use crate::outlet::is_held_back;
 use crate::request_json::{Strictness, decode};
@@ -77,6 +76,16 @@ enum Step {
     Done,
 }
 
+/// What became of one message.
+enum Found {
+    /// It went out; so many bytes of subject, headers and payload.
+    Sent(u64),
+    /// The disk has to bring it.
+    Wait,
+    /// It is not there any more.
+    Gone,
+}
+
 /// Why a request is answered by a status alone.
 type Status = &'static str;
 
@@ -99,8 +108,15 @@ impl Stream {
         body: &[u8],
         turn: &mut Turn<'_>,
     ) {
-        if Asked::read(headers).required_level.is_some_and(|level| !stream_config::serves(level)) {
+        if !headers.is_empty() && !stream_config::serves_request(Some(headers)) {
             return self.say(reply, REQUIRED_LEVEL, turn);
+        }
+        if let Some(subject) = last_of
+            && body.is_empty()
+            && self.gets.is_empty()
+            && !subject::name::has_wildcard(subject)
+        {
+            return self.get_last_of(subject, reply, turn);
         }
         match self.plan_get(last_of, body, turn) {
             Err(status) => self.say(reply, status, turn),
@@ -109,6 +125,22 @@ impl Stream {
                 if self.gets.len() == 1 {
                     self.run_gets(turn);
                 }
+            }
+        }
+    }
+
+    /// The last message of one subject, as key-value stores get their keys: nothing is read but
+    /// the subject, nothing is kept, and the answer is written straight from the storage.
+    fn get_last_of(&mut self, subject: &[u8], reply: &[u8], turn: &mut Turn<'_>) {
+        let Some(state) = turn.storage.stream(self.id).subject(subject) else {
+            return self.say(reply, NOT_FOUND, turn);
+        };
+        match self.send_found(reply, state.last, Headers::With, None, turn) {
+            Found::Sent(_) => {}
+            Found::Gone => self.say(reply, NOT_FOUND, turn),
+            Found::Wait => {
+                let (plan, headers) = (Plan::One(state.last), Headers::With);
+                self.gets.push_back(Get { reply: reply.into(), plan, headers });
             }
         }
     }
@@ -242,34 +274,57 @@ impl Stream {
                 }
             }
         };
+        let progress = get.plan.progress();
+        let added = progress.map(|progress| (progress.pending.saturating_sub(1), progress.last));
+        match self.send_found(&get.reply, seq, get.headers, added, turn) {
+            Found::Wait => Step::Wait,
+            Found::Gone => gone(get, seq, self, turn),
+            Found::Sent(size) => {
+                if let Some(progress) = get.plan.progress() {
+                    progress.sent(seq, size);
+                }
+                get.plan.advance(seq)
+            }
+        }
+    }
+
+    /// Sends one message. Of a batch, `added` is what is pending behind it and the sequence that
+    /// was sent before it.
+    fn send_found(
+        &mut self,
+        reply: &[u8],
+        seq: Seq,
+        headers: Headers,
+        added: Option<(u64, Seq)>,
+        turn: &mut Turn<'_>,
+    ) -> Found {
         let waiter = Waiter(Token::new(self.place, Purpose::DirectGet, 0).0);
         let message = match turn.storage.read(self.id, seq, waiter) {
-            Read::Pending => return Step::Wait,
-            Read::Gone => return gone(get, seq, self, turn),
+            Read::Pending => return Found::Wait,
+            Read::Gone => return Found::Gone,
             Read::Ready(message) => message,
         };
-        let mut block = std::mem::take(&mut self.header_buffer);
-        header_block::begin(&mut block);
-        header_block::add_from(&mut block, message.headers, |_| true);
-        header_block::add(&mut block, "Nats-Stream", self.config.name.as_bytes());
-        header_block::add(&mut block, "Nats-Subject", message.subject);
-        header_block::add_display(&mut block, "Nats-Sequence", seq);
-        let time = WireTime::from_wall_ns(message.time_ns);
-        header_block::add_display(&mut block, "Nats-Time-Stamp", time);
         let size = message.subject.len() + message.headers.len() + message.payload.len();
-        if let Some(progress) = get.plan.progress() {
-            progress.pending = progress.pending.saturating_sub(1);
-            header_block::add_display(&mut block, "Nats-Num-Pending", progress.pending);
-            header_block::add_display(&mut block, "Nats-Last-Sequence", progress.last);
-            progress.sent(seq, size as u64);
+        let block = &mut self.header_buffer;
+        block.clear();
+        if headers == Headers::With {
+            header_block::begin(block);
+            header_block::add_all(block, message.headers);
+            header_block::add(block, "Nats-Stream", self.config.name.as_bytes());
+            header_block::add(block, "Nats-Subject", message.subject);
+            header_block::add_number(block, "Nats-Sequence", seq.0);
+            header_block::add_time(block, "Nats-Time-Stamp", message.time_ns);
+            if let Some((pending, last)) = added {
+                header_block::add_number(block, "Nats-Num-Pending", pending);
+                header_block::add_number(block, "Nats-Last-Sequence", last.0);
+            }
+            header_block::end(block);
         }
-        header_block::end(&mut block);
-        let headers = (get.headers == Headers::With).then_some(&block[..]);
+        let headers = (headers == Headers::With).then_some(&block[..]);
         let payload = message.payload;
-        let answer = MessageParts { subject: &get.reply, reply: None, headers, payload };
+        let answer = MessageParts { subject: reply, reply: None, headers, payload };
         self.congested = turn.outlet.publish(self.account, &answer).congested();
-        self.header_buffer = block;
-        get.plan.advance(seq)
+        Found::Sent(size as u64)
     }
 
     /// `204 EOB`, the end of a batch.
@@ -365,6 +420,7 @@ impl Progress {
     }
 
     fn sent(&mut self, seq: Seq, size: u64) {
+        self.pending = self.pending.saturating_sub(1);
         self.last = seq;
         self.messages_left -= 1;
         self.bytes_left = self.bytes_left.saturating_sub(size);

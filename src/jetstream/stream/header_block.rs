@@ -4,6 +4,7 @@
 //! gets, markers. Blocks are written into a buffer that the caller keeps.
 
 use super::publication::header_lines;
+use crate::{WireTime, decimal};
 
 const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
 
@@ -29,7 +30,33 @@ pub(super) fn add(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Adds a header whose value is a number, a time or the like.
+/// Adds a header whose value is a number.
+pub(super) fn add_number(out: &mut Vec<u8>, name: &str, value: u64) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    decimal::push(out, value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds a header whose value is a time, Unix nanoseconds.
+pub(super) fn add_time(out: &mut Vec<u8>, name: &str, wall_ns: u64) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    WireTime::from_wall_ns(wall_ns).write(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds all headers of `block`.
+pub(super) fn add_all(out: &mut Vec<u8>, block: &[u8]) {
+    let lines = block.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_suffix(b"\r\n"));
+    match lines {
+        Some(lines) => out.extend_from_slice(lines),
+        // A first line of another form, or no end.
+        None => add_from(out, block, |_| true),
+    }
+}
+
+/// Adds a header whose value is a text made for it.
 pub(super) fn add_display(out: &mut Vec<u8>, name: &str, value: impl std::fmt::Display) {
     use std::io::Write as _;
     write!(out, "{name}: {value}\r\n").expect("a vector takes any bytes");
@@ -68,9 +95,20 @@ mod tests {
         begin(&mut out);
         add_from(&mut out, block, |name| !name.starts_with(b"Nats-"));
         add(&mut out, "C", b"x");
-        add_display(&mut out, "D", 7);
+        add_display(&mut out, "D", 'y');
+        add_number(&mut out, "E", 7);
+        add_time(&mut out, "F", 1_500_000_000);
         end(&mut out);
-        assert_eq!(out, b"NATS/1.0\r\nA: 1\r\nB: 3\r\nC: x\r\nD: 7\r\n\r\n");
+        let times = "E: 7\r\nF: 1970-01-01T00:00:01.5Z\r\n\r\n";
+        let expected = format!("NATS/1.0\r\nA: 1\r\nB: 3\r\nC: x\r\nD: y\r\n{times}");
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), expected);
+        for block in [&block[..], b"NATS/1.0 \r\nA: 1\r\nNats-TTL: 2\r\nB:3\r\n\r\n"] {
+            begin(&mut out);
+            add_all(&mut out, block);
+            end(&mut out);
+            let values: Vec<_> = header_lines(&out).collect();
+            assert_eq!(values, header_lines(block).collect::<Vec<_>>());
+        }
         begin(&mut out);
         assert!(is_bare(&out));
         begin_status(&mut out, "204 EOB");

@@ -10,6 +10,7 @@ use std::io::Write as _;
 use storage::Mark;
 
 use crate::ApiError;
+use crate::decimal;
 use crate::outlet::Way;
 
 /// What an acknowledgement says beyond stream and sequence.
@@ -54,7 +55,7 @@ impl AckText {
     #[inline]
     pub(super) fn write(&self, seq: u64, also: Also<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.before_seq);
-        push_number(seq, out);
+        decimal::push(out, seq);
         match also {
             Also::Nothing => {}
             Also::Duplicate => out.extend_from_slice(b",\"duplicate\": true"),
@@ -75,22 +76,6 @@ impl AckText {
         serde_json::to_writer(&mut *out, error).expect("numbers and text are written to memory");
         out.extend_from_slice(&self.after_error);
     }
-}
-
-/// Appends a number in decimal: `write!` costs several times as much.
-#[inline]
-fn push_number(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Acknowledgements that wait for the disk.

@@ -3,6 +3,10 @@
 //! A stream and its consumers live side by side on one core. Each call of the stream that adds or
 //! removes takes its readers as an argument, so neither holds the other.
 
+use base::Now;
+
+use crate::consumer::ConsumerBackup;
+
 /// The consumers of one stream, as the stream sees them.
 pub trait Readers {
     /// How many there are.
@@ -21,6 +25,9 @@ pub trait Readers {
 
     /// A message is gone, for whatever reason, and no reader acknowledged it just now.
     fn removed(&mut self, seq: u64, subject: &[u8]);
+
+    /// All of them as a backup holds them.
+    fn backups(&self, now: Now) -> Vec<ConsumerBackup>;
 
     /// Many messages are gone (purge): all below `first_seq`, or those of one filter. Whatever was
     /// counted must be counted again.
@@ -47,6 +54,10 @@ impl Readers for NoReaders {
     fn appended(&mut self, _: u64, _: &[u8]) {}
 
     fn removed(&mut self, _: u64, _: &[u8]) {}
+
+    fn backups(&self, _: Now) -> Vec<ConsumerBackup> {
+        Vec::new()
+    }
 
     fn recount(&mut self, _: u64) {}
 }

@@ -6,7 +6,6 @@ use storage::Seq;
 
 use super::store::Entry;
 use super::{Stream, Turn, header_block};
-use crate::WireTime;
 
 /// Publishes a stored message again, if the stream's rule takes its subject. `before` is the
 /// subject's last sequence before it.
@@ -29,11 +28,11 @@ pub(super) fn send(
     header_block::add(&mut block, "Nats-Stream", stream.config.name.as_bytes());
     header_block::add(&mut block, "Nats-Subject", entry.subject);
     header_block::add_display(&mut block, "Nats-Sequence", seq);
-    header_block::add_display(&mut block, "Nats-Time-Stamp", WireTime::from_wall_ns(time_ns));
+    header_block::add_time(&mut block, "Nats-Time-Stamp", time_ns);
     header_block::add_display(&mut block, "Nats-Last-Sequence", before);
     let mut payload = entry.payload;
     if rule.headers_only {
-        header_block::add_display(&mut block, "Nats-Msg-Size", payload.len());
+        header_block::add_number(&mut block, "Nats-Msg-Size", payload.len() as u64);
         payload = &[];
     }
     header_block::end(&mut block);

@@ -1,26 +1,42 @@
 //! STREAM.RESTORE: an archive comes in chunks and becomes the messages of a new stream.
 //!
-//! Nothing else reaches the stream meanwhile: its subjects are listened to when the archive has
-//! ended well. Sequences and times are the archive's. Source: spec/jetstream.md §14.
+//! Nothing else reaches the stream meanwhile, and it does nothing of its own: its subjects are
+//! listened to when the archive has ended well. Sequences and times are the archive's. Nothing in
+//! an archive is believed: not its sums alone, but subjects and headers too are checked. Source:
+//! spec/jetstream.md §14.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use storage::{Incoming, Place, Seq};
 
-use super::archive::{self, Record, Unpacker, Unreadable};
+use super::archive::blocks::{self, Record};
+use super::archive::{Entry, Unpacker, Unreadable};
 use super::ingest::send;
 use super::publication::Asked;
 use super::rules::Ttl;
 use super::{Stream, Turn};
+use crate::consumer::ConsumerBackup;
 use crate::{ApiError, ErrorCode};
 
 /// How long a sender may be silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of consumers that an archive may hold.
+const CONSUMER_BYTES_MAX: usize = 64 << 20;
+
 /// A restore under way.
 #[derive(Debug, Default)]
 pub(super) struct Restore {
     unpacker: Unpacker,
+    /// Bytes that came.
+    bytes: u64,
+    /// Of a tar: the configuration until its sum has come.
+    meta: Option<Vec<u8>>,
+    /// Of a tar: consumers by name, each with its configuration and its state.
+    files: BTreeMap<String, (Vec<u8>, Option<Vec<u8>>)>,
+    consumers: Vec<ConsumerBackup>,
+    consumer_bytes: usize,
     /// Where the stream ended; what was removed from its end is not used again.
     last_seq: u64,
     /// When the sender was last heard, monotonic nanoseconds.
@@ -28,15 +44,16 @@ pub(super) struct Restore {
 }
 
 /// How a restore goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Restored {
     /// More chunks are to come.
     More,
-    /// It is complete.
-    Whole,
-    /// It cannot be; the stream has to be deleted.
-    Failed(ApiError),
+    /// It is over, after so many bytes.
+    Ended(u64, Outcome),
 }
+
+/// What became of a restore: the consumers to be made, or why the stream has to be deleted.
+pub type Outcome = Result<Vec<ConsumerBackup>, ApiError>;
 
 fn failed(reason: impl std::fmt::Display) -> ApiError {
     ApiError::with(ErrorCode::StreamRestore, reason)
@@ -45,8 +62,13 @@ fn failed(reason: impl std::fmt::Display) -> ApiError {
 impl Stream {
     /// Waits for an archive whose last sequence is `last_seq`.
     pub fn begin_restore(&mut self, last_seq: u64, turn: &Turn<'_>) {
-        let unpacker = Unpacker::default();
-        self.restore = Some(Restore { unpacker, last_seq, heard_ns: turn.now.mono_ns });
+        let heard_ns = turn.now.mono_ns;
+        self.restore = Some(Restore { last_seq, heard_ns, ..Restore::default() });
+    }
+
+    /// Whether it waits for an archive.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restore.is_some()
     }
 
     /// Takes a chunk; an empty one ends the archive. Chunks are answered here, the end is not.
@@ -57,28 +79,18 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Restored {
         let Some(mut restore) = self.restore.take() else { return Restored::More };
+        let bytes = restore.bytes + chunk.len() as u64;
         if chunk.is_empty() {
-            return match self.finish_restore(&restore, turn) {
-                Ok(()) => Restored::Whole,
-                Err(error) => Restored::Failed(error),
-            };
+            return Restored::Ended(bytes, self.finish_restore(restore, turn));
         }
-        restore.heard_ns = turn.now.mono_ns;
+        (restore.bytes, restore.heard_ns) = (bytes, turn.now.mono_ns);
+        let mut unpacker = std::mem::take(&mut restore.unpacker);
         let mut refused = None;
-        let unpacked = restore.unpacker.feed(chunk, |name, content| {
-            let Some(block) = block_number(name) else { return Ok(()) };
-            let stream = self.config.name.clone();
-            archive::read_block(&stream, block, content, |record| {
-                if refused.is_none() {
-                    refused = self.restore_record(record, turn).err();
-                }
-            })
-        });
-        if let Err(error) = unpacked.map_err(failed) {
-            return Restored::Failed(error);
-        }
-        if let Some(error) = refused {
-            return Restored::Failed(error);
+        let unpacked = unpacker
+            .feed(chunk, |entry| self.restore_entry(entry, &mut restore, &mut refused, turn));
+        restore.unpacker = unpacker;
+        if let Some(error) = refused.or(unpacked.err().map(failed)) {
+            return Restored::Ended(bytes, Err(error));
         }
         self.restore = Some(restore);
         if let Some(reply) = reply {
@@ -87,7 +99,64 @@ impl Stream {
         Restored::More
     }
 
+    /// One part of the archive. What is readable and still not accepted is `refused`.
+    fn restore_entry(
+        &mut self,
+        entry: Entry<'_>,
+        restore: &mut Restore,
+        refused: &mut Option<ApiError>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Unreadable> {
+        match entry {
+            Entry::Meta(json) => {
+                // A backup is restored under the name that it was made of.
+                if name_in(json).as_deref() != Some(&*self.config.name) {
+                    return Err(Unreadable::OtherStream);
+                }
+                restore.meta = Some(json.to_vec());
+            }
+            Entry::MetaSum(sum) => {
+                let meta = restore.meta.take().ok_or(Unreadable::Archive)?;
+                if blocks::meta_sum(&self.config.name, &meta).as_bytes() != sum {
+                    return Err(Unreadable::Archive);
+                }
+            }
+            Entry::Block(number, content) => {
+                let stream = self.config.name.clone();
+                return blocks::read_block(&stream, number, content, |record| {
+                    if refused.is_none() {
+                        *refused = self.restore_record(record, turn).err();
+                    }
+                });
+            }
+            Entry::Message(record) => {
+                if refused.is_none() {
+                    *refused = self.restore_record(&record, turn).err();
+                }
+            }
+            Entry::ConsumerMeta(name, json) => {
+                restore.hold(json.len())?;
+                restore.files.entry(name.to_owned()).or_default().0 = json.to_vec();
+            }
+            Entry::ConsumerState(name, state) => {
+                restore.hold(state.len())?;
+                restore.files.entry(name.to_owned()).or_default().1 = Some(state.to_vec());
+            }
+            Entry::Consumer(json) => {
+                restore.hold(json.len())?;
+                let consumer = ConsumerBackup::from_json(json);
+                restore.consumers.push(consumer.map_err(|_| Unreadable::Consumer)?);
+            }
+            Entry::End => {}
+        }
+        Ok(())
+    }
+
     fn restore_record(&mut self, record: &Record<'_>, turn: &mut Turn<'_>) -> Result<(), ApiError> {
+        let no_message = || failed(format_args!("message {}: it is none", record.seq));
+        if !subject::name::is_sound_literal(record.subject) || !is_block(record.headers) {
+            return Err(no_message());
+        }
         let ttl = Asked::read(record.headers).ttl.and_then(Ttl::parse);
         let expires_ns = match ttl.filter(|_| self.config.allow_msg_ttl) {
             Some(Ttl::For(ttl)) => record.time_ns.saturating_add(ttl.as_nanos() as u64),
@@ -111,24 +180,26 @@ impl Stream {
         Ok(())
     }
 
-    fn finish_restore(&mut self, restore: &Restore, turn: &mut Turn<'_>) -> Result<(), ApiError> {
-        restore.unpacker.finish().map_err(|unreadable: Unreadable| failed(unreadable))?;
+    fn finish_restore(&mut self, mut restore: Restore, turn: &mut Turn<'_>) -> Outcome {
+        restore.unpacker.finish().map_err(failed)?;
+        let mut consumers = std::mem::take(&mut restore.consumers);
+        for (meta, state) in restore.files.values() {
+            let consumer = ConsumerBackup::from_files(meta, state.as_deref());
+            consumers.push(consumer.map_err(|_| failed(Unreadable::Consumer))?);
+        }
         if restore.last_seq > turn.storage.stream(self.id).last_seq().0 {
             self.last_mark = turn.storage.skip(self.id, Seq(restore.last_seq));
         }
         self.begin_recovery(turn.storage, turn.now);
-        Ok(())
+        Ok(consumers)
     }
 
-    /// Gives up a restore whose sender has been silent for too long; whether there was one.
-    #[must_use]
-    pub fn restore_is_silent(&mut self, now: base::Now) -> bool {
+    /// Gives up a restore whose sender has been silent for too long.
+    pub fn lapsed_restore(&mut self, now: base::Now) -> Option<Restored> {
         let is_late = |deadline_ns| deadline_ns <= now.mono_ns;
-        let is_silent = self.restore_deadline_ns().is_some_and(is_late);
-        if is_silent {
-            self.restore = None;
-        }
-        is_silent
+        self.restore_deadline_ns().filter(|&deadline_ns| is_late(deadline_ns))?;
+        let bytes = self.restore.take()?.bytes;
+        Some(Restored::Ended(bytes, Err(failed("nothing came for too long"))))
     }
 
     /// When a restore is given up, monotonic nanoseconds.
@@ -138,7 +209,27 @@ impl Stream {
     }
 }
 
-/// The number of a block of messages, from its name in the archive.
-fn block_number(name: &str) -> Option<u64> {
-    name.strip_prefix("msgs/")?.strip_suffix(".blk")?.parse().ok()
+impl Restore {
+    /// Counts bytes of a consumer.
+    fn hold(&mut self, bytes: usize) -> Result<(), Unreadable> {
+        self.consumer_bytes += bytes;
+        match self.consumer_bytes <= CONSUMER_BYTES_MAX {
+            true => Ok(()),
+            false => Err(Unreadable::Consumer),
+        }
+    }
+}
+
+/// The name in `meta.inf`.
+fn name_in(json: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        name: String,
+    }
+    serde_json::from_slice::<Named>(json).ok().map(|named| named.name)
+}
+
+/// Whether this is a header block, or none.
+fn is_block(headers: &[u8]) -> bool {
+    headers.is_empty() || (headers.starts_with(b"NATS/1.0") && headers.ends_with(b"\r\n\r\n"))
 }

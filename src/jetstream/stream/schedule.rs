@@ -91,7 +91,7 @@ pub(super) fn check(
     let refuse = |code| Err(ApiError::new(code));
     if let Some(scheduler) = asked.scheduler {
         let cancels = asked.schedule_next == Some(PURGE);
-        if config.allow_msg_schedules && !(cancels && name::is_valid_literal(scheduler)) {
+        if config.allow_msg_schedules && !(cancels && name::is_sound_literal(scheduler)) {
             return refuse(ErrorCode::MessageSchedulesSchedulerInvalid);
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn check(
         return refuse(ErrorCode::MessageSchedulesRollupInvalid);
     }
     let is_ours = |literal: &[u8]| {
-        name::is_valid_literal(literal)
+        name::is_sound_literal(literal)
             && config.subjects.iter().any(|own| name::matches(own.as_bytes(), literal))
     };
     // spec/jetstream.md §7: required literal subject, must match the stream, != own subject

@@ -1,8 +1,8 @@
 //! STREAM.SNAPSHOT: a stream as an archive, sent in chunks as fast as the receiver takes them.
 //!
 //! Each chunk has a reply of its own; an empty answer to it gives back its bytes of the window.
-//! The archive is made while it is sent, one block of messages at a time. Consumers are not part
-//! of it. Source: spec/jetstream.md §14.
+//! The archive is made while it is sent, one block of messages at a time; consumers are as they
+//! were when it began. Source: spec/jetstream.md §14.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use protocol::MessageParts;
 use serde::Deserialize;
 use storage::{Filter, Read, Seq, Waiter};
 
-use super::archive::{self, Record};
+use super::archive::blocks::{self, Record};
+use super::archive::tar;
 use super::{Stream, Turn, header_block};
 use crate::{ApiError, ErrorCode, Purpose, Token, WireTime};
 
@@ -26,6 +27,8 @@ const WINDOW_MAX: u64 = 32 << 20;
 /// The first chunk leaves so long after the answer: receivers (the nats CLI among them) subscribe
 /// only when they have read it, and what comes before that is lost.
 const HEAD_START: Duration = Duration::from_millis(250);
+/// The status of one that is whole.
+const WHOLE: &str = "204";
 /// How long a receiver may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct SnapshotRequest {
     /// Where the chunks go.
     pub deliver_subject: String,
-    /// Whether to leave out consumers; they are left out in any case.
+    /// Whether to leave out consumers.
     pub no_consumers: bool,
     /// Bytes in a chunk; 0 for 128 KiB.
     pub chunk_size: usize,
@@ -59,10 +62,31 @@ pub(super) struct Snapshot {
     begins_ns: u64,
     /// When the receiver last answered, monotonic nanoseconds.
     heard_ns: u64,
+    /// When it was asked for, Unix nanoseconds.
+    asked_wall_ns: u64,
+    /// When the stream was made, Unix nanoseconds.
+    created_ns: u64,
+    consumers: InBackup,
     packer: minlz::Writer<Vec<u8>>,
     /// Compressed and not sent yet.
     ready: Vec<u8>,
     next: Next,
+}
+
+/// Whether consumers are part of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InBackup {
+    Yes,
+    No,
+}
+
+/// A snapshot that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotEnd {
+    /// When it was asked for, Unix nanoseconds.
+    pub started_ns: u64,
+    /// Why it did not become whole.
+    pub error: Option<&'static str>,
 }
 
 /// What goes into the archive next.
@@ -86,6 +110,11 @@ enum Step {
     Done(&'static str),
 }
 
+/// Whether a tar has room for the names of a consumer's files.
+fn fits(consumer: &str) -> bool {
+    tar::takes(&format!("obs/{consumer}/meta.inf"))
+}
+
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Snapshot { id, sent, in_flight, next, .. } = self;
@@ -94,14 +123,22 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Stream {
-    /// Begins a snapshot; the first chunk leaves with the next turn, after the answer.
+    /// Begins a snapshot; the first chunk leaves a moment after the answer. The stream was made at
+    /// `created_ns`, Unix nanoseconds.
     pub fn begin_snapshot(
         &mut self,
         request: &SnapshotRequest,
+        created_ns: u64,
         turn: &mut Turn<'_>,
     ) -> Result<(), ApiError> {
-        if !subject::name::is_valid_literal(request.deliver_subject.as_bytes()) {
+        if !subject::name::is_sound_literal(request.deliver_subject.as_bytes()) {
             return Err(ApiError::new(ErrorCode::SnapshotDeliverSubjectInvalid));
+        }
+        if !request.no_consumers
+            && let Some(long) = turn.readers.backups(turn.now).iter().find(|one| !fits(&one.name))
+        {
+            let reason = format_args!("consumer name is too long for the archive: {}", long.name);
+            return Err(ApiError::with(ErrorCode::StreamSnapshot, reason));
         }
         self.next_snapshot = (self.next_snapshot + 1) & Token::INDEX_MAX;
         let token = Token::new(self.place, Purpose::SnapshotAck, self.next_snapshot);
@@ -120,6 +157,9 @@ impl Stream {
             sent: 0,
             begins_ns: turn.now.plus(HEAD_START),
             heard_ns: turn.now.mono_ns,
+            asked_wall_ns: turn.now.wall_ns,
+            created_ns,
+            consumers: if request.no_consumers { InBackup::No } else { InBackup::Yes },
             packer: minlz::Writer::new(Vec::new()),
             ready: Vec::new(),
             next: Next::Meta,
@@ -144,6 +184,9 @@ impl Stream {
             Step::Wait => true,
             Step::Done(status) => {
                 self.end_snapshot(snapshot, status, turn);
+                let error = (status != WHOLE).then_some(status);
+                let started_ns = snapshot.asked_wall_ns;
+                self.ended_snapshots.push(SnapshotEnd { started_ns, error });
                 false
             }
         });
@@ -174,7 +217,7 @@ impl Stream {
             }
             if is_last {
                 // The end comes when everything before it has arrived.
-                return if snapshot.in_flight == 0 { Step::Done("204") } else { Step::Wait };
+                return if snapshot.in_flight == 0 { Step::Done(WHOLE) } else { Step::Wait };
             }
             match self.pack_next(snapshot, turn) {
                 Ok(true) => {}
@@ -204,10 +247,13 @@ impl Stream {
         let mut part = Vec::new();
         snapshot.next = match snapshot.next {
             Next::Meta => {
-                let meta = self.meta();
-                archive::push_entry("meta.inf", &meta, &mut part);
-                let sum = archive::meta_sum(&self.config.name, &meta);
-                archive::push_entry("meta.sum", sum.as_bytes(), &mut part);
+                let meta = self.meta(snapshot.created_ns);
+                let sum = blocks::meta_sum(&self.config.name, &meta);
+                tar::push_entry("meta.inf", &meta, &mut part);
+                tar::push_entry("meta.sum", sum.as_bytes(), &mut part);
+                if snapshot.consumers == InBackup::Yes {
+                    self.pack_consumers(turn, &mut part);
+                }
                 let stored = turn.storage.stream(self.id);
                 let (from, upto) = (stored.first_seq(), stored.last_seq());
                 Next::Block { number: 1, from, upto }
@@ -217,10 +263,10 @@ impl Stream {
                     return Ok(false);
                 };
                 if block.is_empty() {
-                    archive::push_end(&mut part);
+                    tar::push_end(&mut part);
                     Next::Nothing
                 } else {
-                    archive::push_entry(&format!("msgs/{number}.blk"), &block, &mut part);
+                    tar::push_entry(&format!("msgs/{number}.blk"), &block, &mut part);
                     Next::Block { number: number + 1, from: next, upto }
                 }
             }
@@ -260,7 +306,7 @@ impl Stream {
                         headers: message.headers,
                         payload: message.payload,
                     };
-                    archive::push_record(&self.config.name, number, &record, &mut block);
+                    blocks::push_record(&self.config.name, number, &record, &mut block);
                 }
             }
             next = seq.next();
@@ -268,14 +314,31 @@ impl Stream {
         Some((block, next))
     }
 
+    /// The consumers, each in three files.
+    fn pack_consumers(&self, turn: &Turn<'_>, part: &mut Vec<u8>) {
+        for consumer in turn.readers.backups(turn.now) {
+            let path = format!("obs/{}", consumer.name);
+            let meta = consumer.meta();
+            let sum = blocks::meta_sum(&format!("{}/{}", self.config.name, consumer.name), &meta);
+            tar::push_entry(&format!("{path}/meta.inf"), &meta, part);
+            tar::push_entry(&format!("{path}/meta.sum"), sum.as_bytes(), part);
+            tar::push_entry(&format!("{path}/o.dat"), &consumer.state(), part);
+        }
+    }
+
     /// `meta.inf`: the configuration, and when the stream was made.
-    fn meta(&self) -> Vec<u8> {
-        let mut meta = serde_json::json!({ "Created": WireTime::from_wall_ns(0) });
+    fn meta(&self, created_ns: u64) -> Vec<u8> {
+        let mut meta = serde_json::json!({ "Created": WireTime::from_wall_ns(created_ns) });
         let config = serde_json::to_value(&self.config).expect("a configuration is JSON");
         if let (Some(meta), serde_json::Value::Object(config)) = (meta.as_object_mut(), config) {
             meta.extend(config);
         }
         meta.to_string().into_bytes()
+    }
+
+    /// Those that are over since this was last asked.
+    pub fn take_ended_snapshots(&mut self) -> Vec<SnapshotEnd> {
+        std::mem::take(&mut self.ended_snapshots)
     }
 
     fn end_snapshot(&self, snapshot: &Snapshot, status: &str, turn: &mut Turn<'_>) {

@@ -1,7 +1,7 @@
 //! Mirrors and sources: messages of other streams, copied as an ordinary consumer gets them.
 //!
-//! A source asks the origin, wherever it lives, for a push consumer without acknowledgements, and
-//! stores what is delivered. It trusts nothing but the sequences: a gap, ten seconds of silence
+//! A source asks the origin, wherever it lives, for a push consumer without acknowledgements, or
+//! tells the durable one that was made for it to start over, and stores what is delivered. It trusts nothing but the sequences: a gap, ten seconds of silence
 //! or a status that ends the consumer makes it ask anew from where it stands.
 //!
 //! ```text
@@ -16,23 +16,22 @@ use std::time::Duration;
 
 use base::Now;
 use protocol::MessageParts;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use storage::Seq;
 use subject::{Transform, TransformUse, name};
 
 use super::delivery_reply::Delivered;
 use super::{Stream, Turn, counter};
 use crate::stream_config::{ExternalStream, StreamConfig, StreamSource, SubjectTransform};
-use crate::{ApiError, ErrorCode, Purpose, Token};
+use crate::{ApiError, Purpose, Token};
 
 /// Silence after which the origin is asked anew, and how long an answer may take.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// The first wait after an error; doubled with each until [`SILENCE_MAX`].
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// What a consumer says when there is nothing to deliver.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long the origin keeps a consumer that nobody listens to.
-const INACTIVE: Duration = Duration::from_secs(10);
+
+/// A mirror answers for its origin when fewer messages are missing.
+const CAUGHT_UP: u64 = 10;
 
 /// Whether sequences are the origin's or the stream's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +58,11 @@ pub(super) struct Source {
     pub(super) role: Role,
     state: State,
     token: Token,
-    deliver_to: String,
+    pub(super) deliver_to: String,
+    /// Where the origin answers.
+    answer_to: String,
     /// Filter and new name of each transform.
-    transforms: Vec<(Box<str>, Option<Transform>)>,
+    pub(super) transforms: Vec<(Box<str>, Option<Transform>)>,
     /// The last origin sequence that was dealt with; 0 before the first.
     pub(super) position: u64,
     /// The consumer's own count of deliveries.
@@ -99,13 +100,6 @@ pub struct StreamSourceInfo {
     pub subject_transforms: Vec<SubjectTransform>,
 }
 
-/// What the origin answers.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Created {
-    error: Option<ApiError>,
-}
-
 /// A letter that came with a source's token.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceLetter<'a> {
@@ -136,6 +130,7 @@ impl Source {
             state: State::Idle { ask_at_ns: now.mono_ns },
             token: Token(0),
             deliver_to: String::new(),
+            answer_to: String::new(),
             position: 0,
             consumer_seq: 0,
             lag: 0,
@@ -172,44 +167,6 @@ impl Source {
         let filters: Vec<_> = all.iter().map(|rename| or_all(&rename.src)).collect();
         let destinations: Vec<_> = all.iter().map(|rename| or_all(&rename.dest)).collect();
         (filters.join("\u{c}"), destinations.join("\u{c}"))
-    }
-
-    /// What the origin is asked for.
-    fn request(&self, next: Option<u64>) -> serde_json::Value {
-        let mut config = serde_json::json!({
-            "deliver_subject": self.deliver_to,
-            "ack_policy": "none",
-            "replay_policy": "instant",
-            "idle_heartbeat": HEARTBEAT.as_nanos() as u64,
-            "flow_control": true,
-            "inactive_threshold": INACTIVE.as_nanos() as u64,
-            "mem_storage": true,
-            "direct": true,
-        });
-        let start = match (next, self.config.opt_start_seq, self.config.opt_start_time) {
-            (Some(seq), _, _) => ("by_start_sequence", Some(("opt_start_seq", seq.into()))),
-            (None, 0, Some(time)) => {
-                ("by_start_time", Some(("opt_start_time", time.to_string().into())))
-            }
-            (None, 0, None) => ("all", None),
-            (None, seq, _) => ("by_start_sequence", Some(("opt_start_seq", seq.into()))),
-        };
-        config["deliver_policy"] = start.0.into();
-        if let Some((field, value)) = start.1 {
-            config[field] = value;
-        }
-        if !self.config.filter_subject.is_empty() {
-            config["filter_subject"] = self.config.filter_subject.as_str().into();
-        }
-        match &self.transforms[..] {
-            [] => {}
-            [(only, _)] => config["filter_subject"] = only.to_string().into(),
-            several => {
-                let filters: Vec<_> = several.iter().map(|(filter, _)| filter.as_ref()).collect();
-                config["filter_subjects"] = filters.into();
-            }
-        }
-        serde_json::json!({ "stream_name": self.config.name, "config": config })
     }
 
     /// When something has to happen, monotonic nanoseconds.
@@ -318,35 +275,28 @@ impl Stream {
         let source = &mut self.sources.list[index];
         source.token = token;
         source.consumer_seq = 0;
-        if let Some(consumer) = &source.config.consumer {
-            source.deliver_to.clone_from(&consumer.deliver_subject);
-            source.state = State::Flowing;
-            source.heard_ns = Some(turn.now.mono_ns);
-            turn.outlet.subscribe(self.account, source.deliver_to.as_bytes(), token);
-            return;
-        }
         let letter = if source.role == Role::Mirror { 'M' } else { 'S' };
         let external = source.config.external.as_ref();
         let own = format!("$JS.{letter}.{id}");
-        source.deliver_to = match external.map(|external| &*external.deliver) {
-            None | Some("") => own.clone(),
-            Some(prefix) => format!("{prefix}.{id}"),
+        let prefix = external.map_or("", |external| &external.deliver);
+        source.deliver_to = match &source.config.consumer {
+            Some(consumer) => consumer.deliver_subject.clone(),
+            None if prefix.is_empty() => own.clone(),
+            None => format!("{prefix}.{id}"),
         };
-        let api = external.map_or("$JS.API", |external| &external.api);
-        let answer_to = format!("{own}.created");
+        source.answer_to = format!("{own}.created");
         turn.outlet.subscribe(self.account, source.deliver_to.as_bytes(), token);
-        turn.outlet.subscribe(self.account, answer_to.as_bytes(), token);
+        turn.outlet.subscribe(self.account, source.answer_to.as_bytes(), token);
         let position = match source.role {
             Role::Mirror => last,
             Role::Source => source.position,
         };
         let next = (position > 0).then_some(position + 1);
-        let request = source.request(next).to_string();
-        let to = format!("{api}.CONSUMER.CREATE.{}", source.config.name);
+        let (to, request) = source.request(next);
         source.state = State::Asked { since_ns: turn.now.mono_ns };
         let message = MessageParts {
             subject: to.as_bytes(),
-            reply: Some(answer_to.as_bytes()),
+            reply: Some(source.answer_to.as_bytes()),
             headers: None,
             payload: request.as_bytes(),
         };
@@ -370,17 +320,19 @@ impl Stream {
         let source = &mut self.sources.list[index];
         source.heard_ns = Some(turn.now.mono_ns);
         source.heard_wall_ns = Some(turn.now.wall_ns);
-        if matches!(source.state, State::Asked { .. }) && letter.subject.ends_with(b".created") {
+        if letter.subject == source.answer_to.as_bytes() {
             return self.hear_answer(index, letter.payload, turn);
         }
-        source.state = State::Flowing;
         if let Some((code, _)) = protocol::headers::status(letter.headers) {
             return self.hear_status(index, code, letter, turn);
         }
         let Some(delivered) = letter.reply.and_then(Delivered::parse) else { return };
-        if delivered.consumer_seq != source.consumer_seq + 1 && source.config.consumer.is_none() {
-            return self.start_over(index, turn);
+        if delivered.consumer_seq != source.consumer_seq + 1 {
+            // What a durable consumer had sent before it was told to start over is on its way.
+            let is_old = source.config.consumer.is_some() && source.state != State::Flowing;
+            return if is_old { () } else { self.start_over(index, turn) };
         }
+        source.state = State::Flowing;
         source.consumer_seq = delivered.consumer_seq;
         source.lag = delivered.pending;
         source.retry = RETRY_FIRST;
@@ -395,14 +347,7 @@ impl Stream {
 
     fn hear_answer(&mut self, index: usize, payload: &[u8], turn: &mut Turn<'_>) {
         let source = &mut self.sources.list[index];
-        let failed = match source.role {
-            Role::Mirror => ErrorCode::MirrorConsumerSetupFailed,
-            Role::Source => ErrorCode::SourceConsumerSetupFailed,
-        };
-        let error = match serde_json::from_slice::<Created>(payload) {
-            Ok(created) => created.error,
-            Err(_) => Some(ApiError::with(failed, "the origin's answer is not understood")),
-        };
+        let error = source.read_answer(payload).err();
         match error {
             None => {
                 source.state = State::Flowing;
@@ -428,19 +373,30 @@ impl Stream {
         }
         let stalled = protocol::headers::get(letter.headers, b"Nats-Consumer-Stalled");
         if let Some(subject) = letter.reply.or(stalled) {
-            let more = MessageParts { subject, reply: None, headers: None, payload: &[] };
-            turn.outlet.publish(self.account, &more);
+            let source = &self.sources.list[index];
+            let reached = (source.consumer_seq, source.position);
+            self.answer_flow(subject, reached, turn);
         }
         let sent = protocol::headers::get(letter.headers, b"Nats-Last-Consumer")
             .and_then(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
         let source = &mut self.sources.list[index];
         if letter.reply.is_none() {
-            let missed = sent.is_some_and(|sent| sent > source.consumer_seq);
-            if missed && source.config.consumer.is_none() {
+            // As above; a beat of the time before says nothing either.
+            let is_old = source.config.consumer.is_some() && source.state != State::Flowing;
+            if !is_old && sent.is_some_and(|sent| sent > source.consumer_seq) {
                 return self.start_over(index, turn);
             }
             source.lag = 0;
         }
+    }
+
+    /// Whether this is a mirror that has what its origin has, but for a few messages.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        let mirror = self.sources.list.iter().find(|source| source.role == Role::Mirror);
+        mirror.is_some_and(|mirror| {
+            mirror.state == State::Flowing && mirror.lag < CAUGHT_UP && mirror.error.is_none()
+        })
     }
 
     /// Stores one message of an origin.

@@ -6,6 +6,7 @@ use shard::Audience;
 use storage::{Kind, Seq, Storage};
 
 use super::*;
+use crate::consumer::ConsumerBackup;
 use crate::outlet::Way;
 use crate::request_json::Strictness;
 use crate::stream_config::{ServerLimits, Storage as Kept, decode_request, for_create};
@@ -79,6 +80,10 @@ impl Outlet for Recorder {
         self.subscribed.push((String::from_utf8_lossy(subject).into_owned(), token));
     }
 
+    fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {
+        panic!("a stream shares no subscription");
+    }
+
     fn unsubscribe(&mut self, token: Token) {
         self.subscribed.retain(|(_, other)| *other != token);
     }
@@ -100,6 +105,10 @@ impl Readers for Filters {
 
     fn wants(&self, subject: &[u8]) -> bool {
         self.filters.iter().any(|filter| subject::name::matches(filter.as_bytes(), subject))
+    }
+
+    fn backups(&self, _: Now) -> Vec<ConsumerBackup> {
+        Vec::new()
     }
 
     fn needs(&self, seq: u64, _: &[u8]) -> bool {

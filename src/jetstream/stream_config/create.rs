@@ -315,8 +315,7 @@ fn subjects(config: &mut StreamConfig) -> Result<(), ApiError> {
 
 /// A valid subscription without anything that no subject may hold.
 pub(super) fn is_valid_pattern(subject: &str) -> bool {
-    name::is_valid_subscription(subject.as_bytes())
-        && !subject.contains(|char: char| char.is_ascii_whitespace() || char == '\0')
+    name::is_valid_subscription(subject.as_bytes()) && !name::has_blank(subject.as_bytes())
 }
 
 /// Subjects that answer themselves when they are acknowledged.

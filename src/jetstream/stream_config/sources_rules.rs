@@ -128,14 +128,14 @@ fn source(source: &StreamSource, codes: &Codes) -> Result<(), ApiError> {
 
 fn external(source: &StreamSource) -> Result<(), ApiError> {
     let Some(external) = &source.external else { return Ok(()) };
-    if !name::is_valid_literal(external.api.as_bytes()) {
+    if !name::is_sound_literal(external.api.as_bytes()) {
         let reason = format_args!(
             "stream external api prefix \"{}\" must be a valid subject without wildcards",
             external.api
         );
         return Err(invalid(reason));
     }
-    if !external.deliver.is_empty() && !name::is_valid_literal(external.deliver.as_bytes()) {
+    if !external.deliver.is_empty() && !name::is_sound_literal(external.deliver.as_bytes()) {
         let code = ErrorCode::StreamInvalidExternalDeliverySubj;
         return Err(ApiError::with(code, &external.deliver));
     }
@@ -146,7 +146,7 @@ fn external(source: &StreamSource) -> Result<(), ApiError> {
 fn consumer(source: &StreamSource, codes: &Codes) -> Result<(), ApiError> {
     let Some(consumer) = &source.consumer else { return Ok(()) };
     let named = is_valid_asset_name(&consumer.name)
-        && name::is_valid_literal(consumer.deliver_subject.as_bytes());
+        && name::is_sound_literal(consumer.deliver_subject.as_bytes());
     let alone = source.opt_start_seq == 0
         && source.opt_start_time.is_none()
         && source.filter_subject.is_empty();

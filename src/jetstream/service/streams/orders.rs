@@ -3,14 +3,15 @@
 use base::{AccountId, Now};
 use storage::{Kind as Kept, Seq};
 
-use super::{Counted, Streams};
+use super::{Counted, Streams, Unseen};
 use crate::ErrorCode;
-use crate::api;
 use crate::api::answer::{Answer, Body};
 use crate::api::stream_info::{self, Made};
+use crate::api::{self, stream_restore};
 use crate::consumer::{ConsumerPlace, End};
 use crate::desk::Desk;
-use crate::note::Order;
+use crate::note::{Note, Order};
+use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::kept::{self, KeptStream};
 use crate::stream::Stream;
 use crate::stream_config::{self, StreamConfig};
@@ -29,29 +30,66 @@ impl Streams {
                 self.create(account, *config, created_ns, now, desk)
             }
             Order::Restore { config, created_ns, last_seq } => {
-                let name = config.name.clone();
-                self.create(account, *config, created_ns, now, desk)?;
-                self.begin_restore(account, &name, last_seq, now, desk)
+                self.begin_restore(account, *config, created_ns, last_seq, now, desk)
             }
             Order::Update { config } => self.update(account, *config, now, desk),
             Order::Delete { stream } => self.delete(account, stream, now, desk),
         }
     }
 
-    /// Lets a stream that was just made wait for its backup; nothing else reaches it meanwhile.
-    pub(super) fn begin_restore(
+    /// Makes a stream that waits for its backup. Nothing else reaches it meanwhile, and nothing of
+    /// it is kept: after a restart it is as if it had never been.
+    fn begin_restore(
         &mut self,
         account: AccountId,
-        stream: &str,
+        config: StreamConfig,
+        created_ns: u64,
         last_seq: u64,
         now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
-        let place = self.place(account, stream).ok_or(ErrorCode::StreamNotFound)?;
+        let place = self.begin(account, config, created_ns, now);
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        held.listen_no_more(desk.out);
         let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
         api::stream_restore::begin(last_seq, held, means)
+    }
+
+    /// A backup has come whole, or it never will. What is to be told is said once every core knows.
+    pub(super) fn end_restore(
+        &mut self,
+        place: u32,
+        ended: stream_restore::Ended,
+        now: Now,
+        out: &mut dyn Outlet,
+    ) {
+        let stream_restore::Ended { reply, bytes, outcome } = ended;
+        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
+        let (account, stream) = (held.account(), held.stream.config().name.clone());
+        let means = &mut self.ground.means(held.stream.config().storage, now, out);
+        let complete = |consumers| stream_restore::complete(consumers, held, means);
+        let answer = outcome.and_then(complete).map(Body::into_raw);
+        match &answer {
+            Ok(_) => self.touch(place),
+            Err(_) => self.remove(place, now, out),
+        }
+        let account = account.0;
+        self.unseen.push(Unseen::Note(Note::Restored { account, stream, reply, bytes, answer }));
+    }
+
+    /// Gives a new stream its place.
+    fn begin(
+        &mut self,
+        account: AccountId,
+        config: StreamConfig,
+        created_ns: u64,
+        now: Now,
+    ) -> u32 {
+        let kept = match config.storage {
+            stream_config::Storage::Memory => Kept::Memory,
+            stream_config::Storage::File => Kept::File,
+        };
+        let id = self.ground.storage.create(account, kept, Seq(config.first_seq));
+        self.add(account, config, created_ns, id, now)
     }
 
     pub(super) fn create(
@@ -62,22 +100,12 @@ impl Streams {
         now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
-        let kept = match config.storage {
-            stream_config::Storage::Memory => Kept::Memory,
-            stream_config::Storage::File => Kept::File,
-        };
-        let id = self.ground.storage.create(account, kept, Seq(config.first_seq));
-        let place = self.add(account, config, created_ns, id, now);
+        let place = self.begin(account, config, created_ns, now);
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        let name = self.ground.accounts.name(account);
-        let kept = KeptStream::write(name, created_ns, held.stream.config());
-        let stored = self.ground.storage.put(id, kept::STREAM, &kept);
-        if stored.is_err() {
-            self.held[place as usize] = None;
-            self.places.retain(|_, at| *at != place);
-            self.vacant.push(place);
-            self.ground.storage.delete(id);
-            return Err(ErrorCode::InsufficientResources.into());
+        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        if let Err(error) = held.keep(means) {
+            self.remove(place, now, desk.out);
+            return Err(error);
         }
         let domain = self.ground.settings.domain.as_deref();
         held.listen_for_stream(domain, desk.out);
@@ -117,20 +145,27 @@ impl Streams {
         now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
-        let place = self.places.remove(&(account, stream)).ok_or(ErrorCode::StreamNotFound)?;
-        let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        held.listen_no_more(desk.out);
-        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        let place = self.place(account, &stream).ok_or(ErrorCode::StreamNotFound)?;
+        self.remove(place, now, desk.out);
+        Body::success()
+    }
+
+    /// Takes a stream away with everything that is its.
+    fn remove(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
+        let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
+        held.listen_no_more(out);
+        out.unsubscribe(Token::new(place, Purpose::Restore, 0));
+        let means = &mut self.ground.means(held.stream.config().storage, now, out);
         let consumers: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
         for consumer in consumers {
             held.remove_consumer(consumer, End::Deleted, means);
         }
-        held.with_stream(means, |stream, turn| stream.close(turn));
         held.with_stream(means, Stream::close);
         self.counted.replace(held.counted, Counted::default());
         self.ground.storage.delete(held.stream.id());
+        let name = held.stream.config().name.clone();
+        self.places.remove(&(held.account(), name));
         self.held[place as usize] = None;
         self.vacant.push(place);
-        Body::success()
     }
 }

@@ -4,7 +4,7 @@ use base::{AccountId, Level, Now};
 use storage::{StreamId, ValueKey};
 
 use super::{Counted, Streams};
-use crate::consumer::{self, ConsumerPlace, Consumers, Home};
+use crate::consumer::{self, Consumers, Home};
 use crate::desk::Desk;
 use crate::service::held::Held;
 use crate::service::kept::{self, KeptStream};
@@ -40,6 +40,7 @@ impl Streams {
             created_ns,
             stream: Stream::new(identity, config, id, &self.ground.storage, now),
             consumers: Consumers::new(home),
+            answers_for_origin: false,
             is_touched: true,
             is_awaiting: false,
             timed_ns: u64::MAX,
@@ -89,11 +90,6 @@ impl Streams {
             let stream = &held.stream.config().name;
             desk.log.say(Level::Error, format!("JetStream: stream {stream}: lost {lost:?}"));
         }
-        let domain = self.ground.settings.domain.as_deref();
-        held.listen_for_stream(domain, desk.out);
-        let places: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
-        for consumer in places {
-            held.listen(consumer, domain, desk.out);
-        }
+        held.listen_for_all(self.ground.settings.domain.as_deref(), desk.out);
     }
 }

@@ -1,6 +1,8 @@
 //! Snapshot and restore: what is sent, what comes back, and what is noticed.
 
+use super::super::archive::{blocks, tar};
 use super::*;
+use crate::varint;
 
 fn filled() -> Rig {
     let mut rig = Rig::new("");
@@ -23,7 +25,7 @@ fn receive(rig: &mut Rig) -> (Vec<Vec<u8>>, String) {
         ..SnapshotRequest::default()
     };
     rig.out.raw.clear();
-    rig.with(|stream, turn| stream.begin_snapshot(&request, turn)).unwrap();
+    rig.with(|stream, turn| stream.begin_snapshot(&request, 7, turn)).unwrap();
     let token = rig.out.subscribed.last().unwrap().1;
     rig.pass(SECOND / 8);
     assert!(rig.out.raw.is_empty(), "the receiver has time to subscribe");
@@ -66,7 +68,8 @@ fn a_stream_comes_back_as_it_was() {
     assert_eq!(status, "NATS/1.0 204\r\n\r\n");
     assert!(chunks.len() > 1, "{}", chunks.len());
     let mut other = Rig::new("");
-    assert_eq!(restore(&mut other, &chunks, 300), Restored::Whole);
+    let bytes = chunks.iter().map(Vec::len).sum::<usize>() as u64;
+    assert_eq!(restore(&mut other, &chunks, 300), Restored::Ended(bytes, Ok(Vec::new())));
     other.pass(0);
     assert_eq!(other.stored(), rig.stored());
     assert_eq!(other.message(2), rig.message(2));
@@ -80,19 +83,121 @@ fn damage_ends_a_restore() {
     let mut damaged = chunks.clone();
     let at = damaged[1].len() / 2;
     damaged[1][at] ^= 1;
-    let Restored::Failed(error) = restore(&mut Rig::new(""), &damaged, 300) else {
+    let Restored::Ended(_, Err(error)) = restore(&mut Rig::new(""), &damaged, 300) else {
         panic!("it is damaged");
     };
     assert_eq!(error.err_code, 10062);
-    let Restored::Failed(error) = restore(&mut Rig::new(""), &chunks[..1], 300) else {
+    let Restored::Ended(_, Err(error)) = restore(&mut Rig::new(""), &chunks[..1], 300) else {
         panic!("it is cut short");
     };
     assert_eq!(error.description, "restore failed: the archive ends too early");
     let mut silent = Rig::new("");
     silent.with(|stream, turn| stream.begin_restore(1, turn));
-    assert!(!silent.stream.restore_is_silent(silent.now));
+    assert_eq!(silent.stream.lapsed_restore(silent.now), None);
     silent.now.mono_ns += 5 * SECOND;
-    assert!(silent.stream.restore_is_silent(silent.now));
+    let Some(Restored::Ended(0, Err(error))) = silent.stream.lapsed_restore(silent.now) else {
+        panic!("five seconds are too long");
+    };
+    assert_eq!(error.description, "restore failed: nothing came for too long");
+}
+
+#[test]
+fn an_archive_is_not_believed() {
+    let packed = |seq: u64, subject: &[u8], headers: &[u8]| {
+        let record = blocks::Record { seq, time_ns: 9, subject, headers, payload: b"x" };
+        let (mut block, mut plain) = (Vec::new(), Vec::new());
+        blocks::push_record("S", 1, &record, &mut block);
+        tar::push_entry("msgs/1.blk", &block, &mut plain);
+        vec![compressed(plain)]
+    };
+    let wrong = |chunks: &[Vec<u8>]| match restore(&mut Rig::new(""), chunks, 0) {
+        Restored::Ended(_, Err(error)) => error.description,
+        other => panic!("{other:?}"),
+    };
+    let block = b"NATS/1.0\r\nX: y\r\n\r\n";
+    assert!(matches!(
+        restore(&mut Rig::new(""), &packed(1, b"s.a", block), 0),
+        Restored::Ended(_, Ok(_))
+    ));
+    for subject in [&b"s.*"[..], b"s a", b"s\r\nPUB x", b"s..a"] {
+        assert_eq!(wrong(&packed(1, subject, block)), "restore failed: message 1: it is none");
+    }
+    for headers in [&b"X: y"[..], b"NATS/1.0\r\nX: y", b"\r\n\r\n"] {
+        assert_eq!(wrong(&packed(1, b"s.a", headers)), "restore failed: message 1: it is none");
+    }
+    // A backup of another stream does not become this one, whatever the request says.
+    let mut plain = Vec::new();
+    tar::push_entry("meta.inf", br#"{"name":"OTHER"}"#, &mut plain);
+    let text = "restore failed: the archive is that of another stream";
+    assert_eq!(wrong(&[compressed(plain)]), text);
+    let mut plain = Vec::new();
+    tar::push_entry("meta.inf", br#"{"name":"S"}"#, &mut plain);
+    tar::push_entry("meta.sum", b"0123456789abcdef", &mut plain);
+    assert_eq!(wrong(&[compressed(plain)]), "restore failed: the archive is damaged");
+}
+
+/// With the end of a tar behind it.
+fn compressed(mut plain: Vec<u8>) -> Vec<u8> {
+    tar::push_end(&mut plain);
+    packed(&plain)
+}
+
+fn packed(plain: &[u8]) -> Vec<u8> {
+    let mut packer = minlz::Writer::new(Vec::new());
+    std::io::Write::write_all(&mut packer, plain).unwrap();
+    std::io::Write::flush(&mut packer).unwrap();
+    std::mem::take(packer.get_mut())
+}
+
+/// The newer archive of three messages and one consumer.
+fn container() -> Vec<u8> {
+    let mut plain = b"NATSARC1".to_vec();
+    let mut push = |name: &str, time: i64, seq: u64, headers: &[u8], payload: &[u8]| {
+        varint::push(&mut plain, name.len() as u64);
+        varint::push(&mut plain, varint::unsigned(time));
+        for number in [seq, headers.len() as u64, payload.len() as u64] {
+            varint::push(&mut plain, number);
+        }
+        plain.extend_from_slice(name.as_bytes());
+        plain.extend_from_slice(headers);
+        plain.extend_from_slice(payload);
+    };
+    let state = br#"{"messages":3,"first_seq":2,"last_seq":9,"consumer_count":1}"#;
+    push("state.json", 7, 0, b"", state);
+    let consumer = br#"{"config":{"durable_name":"c","ack_policy":"explicit"},
+        "state":{"delivered":{"consumer_seq":1,"stream_seq":2},
+        "ack_floor":{"consumer_seq":1,"stream_seq":2}}}"#;
+    push("consumers/c", 7, 0, b"", consumer);
+    push("s.a", 1000, 2, b"", b"two");
+    push("s.b", 2000, 3, b"NATS/1.0\r\nX: y\r\n\r\n", b"three");
+    push("s.a", 3000, 7, b"", b"");
+    push("", 0, 0, b"", b"");
+    plain
+}
+
+#[test]
+fn the_newer_archive_is_read() {
+    let plain = container();
+    // Whatever the chunks are.
+    for size in [1, 100, 100_000] {
+        let chunks: Vec<_> = packed(&plain).chunks(size).map(<[u8]>::to_vec).collect();
+        let mut rig = Rig::new("");
+        let Restored::Ended(_, Ok(consumers)) = restore(&mut rig, &chunks, 9) else {
+            panic!("it is whole");
+        };
+        let names: Vec<_> = consumers.iter().map(|consumer| consumer.name.as_str()).collect();
+        assert_eq!(names, ["c"]);
+        rig.pass(0);
+        assert_eq!(rig.stored(), ["2 s.a two", "3 s.b three", "7 s.a "]);
+        assert_eq!(rig.publish("s.a", "", "next"), r#"{"stream":"S", "seq":10}"#);
+    }
+    // Cut short anywhere, it is no stream.
+    for cut in [8, 30, plain.len() - 1] {
+        let Restored::Ended(_, Err(_)) = restore(&mut Rig::new(""), &[packed(&plain[..cut])], 9)
+        else {
+            panic!("{cut} bytes are not whole");
+        };
+    }
 }
 
 #[test]
@@ -104,12 +209,12 @@ fn a_receiver_that_does_not_answer_is_given_up() {
         window_size: 1024,
         ..SnapshotRequest::default()
     };
-    rig.with(|stream, turn| stream.begin_snapshot(&request, turn)).unwrap();
+    rig.with(|stream, turn| stream.begin_snapshot(&request, 7, turn)).unwrap();
     rig.pass(SECOND);
     rig.pass(5 * SECOND);
     let last = rig.out.sent.last().unwrap();
     assert_eq!(last.headers, "NATS/1.0 408 No Flow Response\r\n\r\n");
     let nowhere = SnapshotRequest::default();
-    let error = rig.with(|stream, turn| stream.begin_snapshot(&nowhere, turn)).unwrap_err();
+    let error = rig.with(|stream, turn| stream.begin_snapshot(&nowhere, 7, turn)).unwrap_err();
     assert_eq!(error.err_code, 10015);
 }

@@ -191,3 +191,48 @@ fn counters_of_several_origins_are_merged() {
     assert!(headers.contains(r#"Nats-Counter-Sources: {"O":{"c":"7"}}"#), "{headers}");
     assert_eq!(rig.publish("c", "Nats-Incr: 1", ""), r#"{"stream":"S", "seq":3,"val":"8"}"#);
 }
+
+#[test]
+fn a_durable_consumer_is_told_to_start_over_and_acknowledged_by_answers() {
+    let mut rig = Rig::of(
+        r#"{"name":"S","sources":[{"name":"O","consumer":{"name":"d","deliver_subject":"to"}}]}"#,
+    );
+    rig.pass(0);
+    let reset = rig.out.sent.last().unwrap().clone();
+    assert_eq!((&*reset.subject, &*reset.payload), ("$JS.API.CONSUMER.RESET.O.d", ""));
+    assert_eq!(rig.out.subscribed[0].0, "to");
+    let hear = |rig: &mut Rig, subject: &str, reply: Option<&str>, headers: &str, payload: &str| {
+        let token = token(rig);
+        let letter = SourceLetter {
+            subject: subject.as_bytes(),
+            reply: reply.map(str::as_bytes),
+            headers: headers.as_bytes(),
+            payload: payload.as_bytes(),
+        };
+        rig.with(|stream, turn| stream.source_letter(token, &letter, turn));
+    };
+    // From before it started over.
+    deliver(&mut rig, (7, 7), "o.a", "", "seven");
+    hear(&mut rig, "to", None, "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 7\r\n\r\n", "");
+    assert_eq!(rig.stored(), Vec::<String>::new());
+    // A message may have any subject, also one that looks like an answer.
+    deliver(&mut rig, (1, 1), "o.created", "", "one");
+    deliver(&mut rig, (3, 2), "o.a", "", "three");
+    let good = r#"{"config":{"ack_policy":"flow_control"},"reset_seq":1}"#;
+    hear(&mut rig, &reset.reply, None, "", good);
+    assert_eq!(rig.stored(), ["1 o.created one", "2 o.a three"]);
+    hear(&mut rig, "to", Some("$JS.FC.x"), "NATS/1.0 100 FlowControl Request\r\n\r\n", "");
+    let answer = rig.out.sent.last().unwrap();
+    assert_eq!(answer.subject, "$JS.FC.x");
+    let headers = "NATS/1.0\r\nNats-Last-Consumer: 2\r\nNats-Last-Stream: 3\r\n\r\n";
+    assert_eq!(answer.headers, headers);
+    // A consumer that does not wait for answers is of no use.
+    let mut rig = Rig::of(
+        r#"{"name":"S","mirror":{"name":"O","consumer":{"name":"d","deliver_subject":"to"}}}"#,
+    );
+    rig.pass(0);
+    let reply = rig.out.sent.last().unwrap().reply.clone();
+    hear(&mut rig, &reply, None, "", r#"{"config":{"ack_policy":"none"}}"#);
+    let info = rig.stream.mirror_info(rig.now.wall_ns).unwrap();
+    assert_eq!(info.error.unwrap().err_code, 10214);
+}

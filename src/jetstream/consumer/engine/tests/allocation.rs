@@ -41,6 +41,8 @@ impl Outlet for Counting {
 
     fn subscribe(&mut self, _: AccountId, _: &[u8], _: Token) {}
 
+    fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {}
+
     fn unsubscribe(&mut self, _: Token) {}
 }
 

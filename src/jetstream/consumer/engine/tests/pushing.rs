@@ -68,12 +68,14 @@ fn a_receiver_that_does_not_answer_is_sent_no_more() {
     let beat = bench.wait(SECOND);
     assert_eq!(beat.len(), 1);
     assert_eq!(beat[0].header("Nats-Consumer-Stalled"), Some(subject.as_str()));
-    bench.with(|consumers, desk| consumers.flow_answered(place, b"$JS.FC.S.c.else", desk));
+    bench.with(|consumers, desk| consumers.flow_answered(place, b"$JS.FC.S.c.else", None, desk));
     assert_eq!(bench.turn(), []);
     let mut delivered = out;
     let mut answer = Some(subject);
     while let Some(subject) = answer.take() {
-        bench.with(|consumers, desk| consumers.flow_answered(place, subject.as_bytes(), desk));
+        bench.with(|consumers, desk| {
+            consumers.flow_answered(place, subject.as_bytes(), None, desk);
+        });
         let sent = bench.turn();
         delivered += seqs(&sent).len();
         answer = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).map(|s| s.reply.clone());
@@ -93,9 +95,19 @@ fn answers_to_flow_control_acknowledge_where_the_policy_says_so() {
     let sent = bench.turn();
     assert_eq!(seqs(&sent), [1, 2, 3, 4]);
     let asked = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).unwrap().clone();
-    bench.with(|consumers, desk| consumers.flow_answered(place, asked.reply.as_bytes(), desk));
-    assert_eq!(bench.info(place).ack_floor.stream_seq, 2);
-    assert_eq!(seqs(&bench.turn()), [5, 6]);
+    let answer = |bench: &mut Bench, asked: &Sent, headers: Option<&str>| {
+        let (subject, headers) = (asked.reply.as_bytes(), headers.map(str::as_bytes));
+        bench.with(|consumers, desk| consumers.flow_answered(place, subject, headers, desk));
+    };
+    let block = "NATS/1.0\r\nNats-Last-Consumer: 3\r\nNats-Last-Stream: 3\r\n\r\n";
+    answer(&mut bench, &asked, Some(block));
+    assert_eq!(bench.info(place).ack_floor.stream_seq, 3);
+    let sent = bench.turn();
+    assert_eq!(seqs(&sent), [5, 6]);
+    // An answer without headers lets more come and acknowledges nothing.
+    let asked = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).unwrap().clone();
+    answer(&mut bench, &asked, None);
+    assert_eq!(bench.info(place).ack_floor.stream_seq, 3);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Hot path: numbers in decimal, for reply subjects and headers.
+//! Hot path: numbers in decimal, for reply subjects, headers and acknowledgements: `write!` costs
+//! several times as much.
 
 /// Appends a number.
 #[inline]
