@@ -7,6 +7,7 @@ use base::AccountId;
 use protocol::MessageParts;
 use serde::Serialize;
 
+use crate::settings::Settings;
 use crate::{Outlet, WireTime};
 
 /// What every advisory begins with; the fields of its kind follow.
@@ -283,4 +284,26 @@ pub fn limit_reached<O: Outlet + ?Sized>(
     let kind = "advisory.v1.api_limit_reached";
     let fields = LimitReached { server, domain, dropped };
     say(out, AccountId::SYSTEM, "ADVISORY.API.LIMIT_REACHED", kind, wall_ns, &fields);
+}
+
+#[derive(Serialize)]
+struct OutOfStorage<'a> {
+    server: &'a str,
+    server_id: &'a str,
+    cluster: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+}
+
+/// `ADVISORY.SERVER.OUT_OF_STORAGE`, in the system account: a core's disk takes nothing more. No
+/// stream is named: all of that core share its log.
+pub fn out_of_storage<O: Outlet + ?Sized>(out: &mut O, settings: &Settings, wall_ns: u64) {
+    let fields = OutOfStorage {
+        server: &settings.server,
+        server_id: &settings.server_id,
+        cluster: "",
+        domain: settings.domain.as_deref(),
+    };
+    let (subject, kind) = ("ADVISORY.SERVER.OUT_OF_STORAGE", "advisory.v1.server_out_of_space");
+    say(out, AccountId::SYSTEM, subject, kind, wall_ns, &fields);
 }

@@ -419,8 +419,27 @@ impl Meta {
         let state = std::mem::take(&mut entry.state);
         if kind == Kind::StreamRestore && answer.is_ok() {
             entry.state = State::Restoring;
-            return self.restore_begun(&question, &stream, answer, desk);
+            self.restore_begun(&question, &stream, answer, desk);
+        } else {
+            self.changed((&question, kind, &stream), before, answer, desk);
         }
+        if let State::Busy(waiting) = state {
+            for question in waiting {
+                self.handle(question, desk.here, desk);
+            }
+        }
+    }
+
+    /// A stream was made, changed or deleted, or not.
+    fn changed(
+        &mut self,
+        (question, kind, stream): (&Question, Kind, &str),
+        before: Option<StreamConfig>,
+        answer: Result<Box<RawValue>, ApiError>,
+        desk: &mut Desk<'_>,
+    ) {
+        let account = question.account();
+        let Some(held) = self.registry.account_mut(account) else { return };
         let action = match kind {
             Kind::StreamCreate | Kind::StreamRestore => Action::Created,
             Kind::StreamDelete => Action::Deleted,
@@ -428,25 +447,24 @@ impl Meta {
         };
         match (&answer, action, before) {
             (Ok(_), Action::Deleted, _) | (Err(_), Action::Created, _) => {
-                held.streams.remove(&stream);
+                held.streams.remove(stream);
             }
-            (Err(_), _, Some(before)) => entry.config = before,
+            (Err(_), _, Some(before)) => {
+                if let Some(entry) = held.streams.get_mut(stream) {
+                    entry.config = before;
+                }
+            }
             _ => {}
         }
         match answer {
             Ok(body) => {
                 let domain = self.settings.domain.as_deref();
-                advisory::stream_action(desk.out, account, &stream, action, desk.wall_ns, domain);
-                desk.answer(&question, Some(kind), &Ok(Body::raw(&body)));
+                advisory::stream_action(desk.out, account, stream, action, desk.wall_ns, domain);
+                desk.answer(question, Some(kind), &Ok(Body::raw(&body)));
             }
             Err(error) => {
                 self.count_error(account);
-                desk.answer(&question, Some(kind), &Err(error));
-            }
-        }
-        if let State::Busy(waiting) = state {
-            for question in waiting {
-                self.handle(question, desk.here, desk);
+                desk.answer(question, Some(kind), &Err(error));
             }
         }
     }

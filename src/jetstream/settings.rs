@@ -14,6 +14,8 @@ use crate::stream_config::ServerLimits;
 pub struct Settings {
     /// The server's name.
     pub server: String,
+    /// Its id.
+    pub server_id: String,
     /// This JetStream's domain.
     pub domain: Option<String>,
     /// What becomes of fields that nobody knows.
@@ -35,11 +37,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// From what the operator wrote; `bounds` are what he left open, measured.
+    /// From what the operator wrote; `bounds` are what he left open, measured. The server is told
+    /// by name and id.
     #[must_use]
-    pub fn new(options: &JetStream, server: &str, cores: usize, bounds: ServerBounds) -> Settings {
+    pub fn new(
+        options: &JetStream,
+        (server, id): (&str, &str),
+        cores: usize,
+        bounds: ServerBounds,
+    ) -> Settings {
         Settings {
             server: server.to_owned(),
+            server_id: id.to_owned(),
             domain: options.domain.clone(),
             strictness: match options.strict {
                 true => Strictness::Strict,

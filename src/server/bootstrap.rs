@@ -162,7 +162,8 @@ async fn start(
     for refused in tuning::socket_options(&options.corewire.tuning).apply(&listener) {
         log.say(Level::Warn, refused.to_string());
     }
-    let jetstream_settings = jetstream::settings(&options, &identity.name, chosen.len());
+    let server = (&identity.name[..], identity.id.as_str());
+    let jetstream_settings = jetstream::settings(&options, server, chosen.len());
     if let Some(settings) = &jetstream_settings {
         jetstream::say_start(&log, &options, settings);
     }

@@ -23,8 +23,8 @@ const SHARE_PERCENT: u64 = 75;
 /// What streams may take of a disk that cannot be measured: 1 TB.
 const STORAGE_UNKNOWN: u64 = 1 << 40;
 
-/// What all cores' services have in common.
-pub fn settings(options: &Options, server: &str, cores: usize) -> Option<Settings> {
+/// What all cores' services have in common; the server's name and id among it.
+pub fn settings(options: &Options, server: (&str, &str), cores: usize) -> Option<Settings> {
     let chosen = &options.jetstream;
     chosen.enabled.then(|| Settings::new(chosen, server, cores, bounds(chosen)))
 }

@@ -7,9 +7,13 @@
 mod advisories;
 mod answers;
 mod api;
+mod backups;
 mod consumers;
+mod error_codes;
 mod kv;
+mod mirrors;
 mod objects;
+mod pacing;
 mod recovery;
 
 use async_nats::jetstream::{self, Context};

@@ -19,6 +19,7 @@ use shard::{Backlog, Letter};
 use storage::log::Trouble;
 use storage::{Mark, Storage, Waiter};
 
+use crate::advisory;
 use crate::api::account_info::Usage;
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
@@ -210,7 +211,11 @@ impl Streams {
         self.ground.storage.turn(disk, now);
         for trouble in self.ground.storage.take_troubles() {
             match trouble {
-                Trouble::Failed { .. } | Trouble::Full => self.stuck = Stuck::Yes,
+                Trouble::Failed { .. } | Trouble::Full => {
+                    self.stuck = Stuck::Yes;
+                    let settings = &self.ground.settings;
+                    advisory::out_of_storage(desk.out, settings, desk.wall_ns);
+                }
                 Trouble::SpaceAgain => self.stuck = Stuck::No,
                 Trouble::Damaged(_) => {}
             }

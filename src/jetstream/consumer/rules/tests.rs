@@ -359,3 +359,20 @@ fn levels_follow_from_what_is_used() {
     let keys: Vec<_> = config.metadata.keys().map(String::as_str).collect();
     assert_eq!(keys, ["_nats.req.level"]);
 }
+
+#[test]
+fn bounds_of_server_and_stream_are_kept() {
+    let judged = |config: ConsumerConfig, setting: Setting<'_>| {
+        let refused = admit(config, &setting, &[], Corrections::Silent).unwrap_err();
+        (refused.err_code, refused.description.into_owned())
+    };
+    let bound = Setting { ack_pending_max: 10, ..Bench::SETTING };
+    let (code, text) = judged(ConsumerConfig { max_ack_pending: 11, ..pull() }, bound);
+    assert_eq!((code, &*text), (10121, "consumer max ack pending exceeds system limit of 10"));
+    let bound = Setting { request_batch_max: 100, ..Bench::SETTING };
+    let (code, text) = judged(ConsumerConfig { max_batch: 101, ..pull() }, bound);
+    assert_eq!((code, &*text), (10125, "consumer max request batch exceeds server limit of 100"));
+    let bound = Setting { stream_inactive_max_ns: SECOND, ..Bench::SETTING };
+    let (code, text) = judged(ConsumerConfig { inactive_threshold: SECOND + 1, ..pull() }, bound);
+    assert_eq!((code, &*text), (10153, "consumer inactive threshold exceeds system limit of 1s"));
+}
