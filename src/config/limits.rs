@@ -399,7 +399,8 @@ pub const PUSH_BACKLOG_BYTES: usize = 8 * MIB;
 pub const PUSH_BACKLOG_PERCENT: usize = 25;
 
 /// Bytes that such a consumer sends to receivers on other cores before it asks those cores
-/// whether the receivers keep up; with twice as many unanswered for it waits.
+/// whether the receivers keep up; an eighth of `max_pending`, where that is less. With twice as
+/// many unanswered for it waits.
 pub const PUSH_LEAD_BYTES: u64 = 512 * KIB as u64;
 
 // ---- What must hold between them ----

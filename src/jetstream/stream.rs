@@ -17,7 +17,8 @@
 //! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
 //! | `message_get.rs`, `direct_get.rs` | reading |
 //! | `snapshot.rs`, `restore.rs`, `archive.rs` | backups |
-//! | `source.rs`, `source_request.rs`, `copying.rs`, `delivery_reply.rs`, `flow_answer.rs` | mirrors and sources |
+//! | `source.rs`, `source_request.rs`, `copying.rs` | mirrors and sources |
+//! | `delivery_reply.rs`, `flow_answer.rs` | where their messages stood, how far they are safe |
 //! | `recovery.rs` | what is read again after a restart |
 //! | `readers.rs`, `turn.rs` | the seams: consumers, and the surroundings of one call |
 //! | `header_block.rs` | header blocks made from others |

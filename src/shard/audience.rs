@@ -18,6 +18,9 @@ pub struct Audience {
     pub backlog: Backlog,
     /// The other shards where somebody listens.
     pub elsewhere: ShardSet,
+    /// Bytes that may be sent there before those shards are asked how much waits: less than a
+    /// connection may have pending.
+    pub lead_bytes: u64,
 }
 
 /// Whether anybody listens.
@@ -49,7 +52,8 @@ impl Shard {
         let locals = plan.locals.iter().chain(members);
         let backlog = locals.map(|&key| self.backlog_of(key)).max().unwrap_or(Backlog::Shallow);
         let presence = if plan.is_empty() { Presence::Nobody } else { Presence::Somebody };
-        Audience { presence, backlog, elsewhere }
+        let lead_bytes = (self.settings.pending_max as u64 / 8).min(limits::PUSH_LEAD_BYTES);
+        Audience { presence, backlog, elsewhere, lead_bytes }
     }
 
     fn backlog_of(&self, key: SubKey) -> Backlog {

@@ -205,6 +205,7 @@ async fn s23_a_backup_has_no_other_name() {
     let (client, _) = connect(&server).await;
     fill(&client).await;
     let backup = Backup::of(&client, "S").await;
+    ask(&client, "STREAM.DELETE.S", "").await;
     let end = backup.restore(&client, "OTHER").await;
     assert_eq!(end["error"]["err_code"], 10062, "{end}");
     let gone = async {

@@ -12,7 +12,7 @@ const RECEIVERS: usize = 3;
 
 async fn a_slow_client_gets_everything(cores: usize) {
     let builder = Server::builder().cores(cores);
-    let server = enabled(builder.config("max_pending: 1000000\n")).start();
+    let server = enabled(builder.config("max_payload: 100000\nmax_pending: 1000000\n")).start();
     let (client, _) = connect(&server).await;
     let stream = r#"{"name":"S","subjects":["s"],"storage":"memory","no_ack":true}"#;
     ask(&client, "STREAM.CREATE.S", stream).await;

@@ -1,5 +1,7 @@
 //! `STREAM.RESTORE`: a stream is made to be filled from a backup; the answer says where the
-//! chunks go. The registry tells the sender of the last one how it ended. Source: spec/jetstream.md §2, §14.
+//! chunks go. The registry tells the sender of the last one how it ended.
+//!
+//! Source: spec/jetstream.md §2, §14.
 
 use base::Now;
 use serde::{Deserialize, Serialize};

@@ -62,6 +62,8 @@ struct Lead {
     here: Backlog,
     /// Where others listen.
     elsewhere: ShardSet,
+    /// Bytes after which those are asked.
+    bytes: u64,
     /// Bytes sent since those cores last said that receivers keep up.
     ahead: u64,
     /// Names the question that was asked last.
@@ -195,12 +197,13 @@ impl Push {
 impl Lead {
     fn new() -> Lead {
         let here = Backlog::Shallow;
-        Lead { here, elsewhere: ShardSet::EMPTY, ahead: 0, number: 0, asked: None, again_ns: 0 }
+        let (elsewhere, bytes) = (ShardSet::EMPTY, limits::PUSH_LEAD_BYTES);
+        Lead { here, elsewhere, bytes, ahead: 0, number: 0, asked: None, again_ns: 0 }
     }
 
     #[inline]
     fn is_open(&self) -> bool {
-        self.here == Backlog::Shallow && self.ahead < 2 * limits::PUSH_LEAD_BYTES
+        self.here == Backlog::Shallow && self.ahead < 2 * self.bytes
     }
 
     /// Whether a receiver is known to lag: to be asked about again soon.
@@ -219,11 +222,11 @@ impl Lead {
     }
 
     fn wants_question(&self, now_ns: u64) -> bool {
-        self.asked.is_none() && self.ahead >= limits::PUSH_LEAD_BYTES && self.again_ns <= now_ns
+        self.asked.is_none() && self.ahead >= self.bytes && self.again_ns <= now_ns
     }
 
     fn heard(&mut self, audience: &Audience) {
-        self.here = audience.backlog;
+        (self.here, self.bytes) = (audience.backlog, audience.lead_bytes);
         if audience.elsewhere == self.elsewhere {
             return;
         }
@@ -308,6 +311,9 @@ impl Consumer {
         status.write(&mut self.headers);
         let to = self.config.deliver_subject.as_bytes();
         desk.outlet.publish(home.account, &headers_only(to, None, &self.headers));
+        if self.wants_answer() {
+            self.ask(home, desk);
+        }
     }
 
     /// Asks the receiver to answer, so that what it read is known.
@@ -352,7 +358,12 @@ impl Consumer {
         if self.config.ack_policy == AckPolicy::FlowControl {
             let upto = headers.and_then(|block| headers::get(block, b"Nats-Last-Stream"));
             if let Some(seq) = upto.and_then(|text| decimal::parse(text.trim_ascii())) {
+                let before = self.floor.stream_seq;
                 self.acknowledge_upto(seq.min(self.delivered.stream_seq), home, desk);
+                // What is left is asked for at once if that leads on, else with a heartbeat.
+                if self.floor.stream_seq > before && self.wants_answer() {
+                    self.ask(home, desk);
+                }
             }
         }
     }

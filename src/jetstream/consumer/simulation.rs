@@ -108,7 +108,8 @@ impl Outlet for Recorder {
             false => Presence::Nobody,
         };
         let backlog = self.backlog.unwrap_or(Backlog::Shallow);
-        Audience { presence, backlog, elsewhere: self.elsewhere }
+        let lead_bytes = config::limits::PUSH_LEAD_BYTES;
+        Audience { presence, backlog, elsewhere: self.elsewhere, lead_bytes }
     }
 
     fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, (_, number): (Token, u64)) {

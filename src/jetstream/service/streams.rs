@@ -125,7 +125,8 @@ impl Streams {
     ) {
         let place = token.stream();
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
-        if !held.is_touched {
+        // A direct get leaves nothing behind that a turn would find, unless it says so.
+        if !held.is_touched && token.purpose() != Purpose::DirectGet {
             held.is_touched = true;
             self.touched.push(place);
         }
@@ -161,7 +162,13 @@ impl Streams {
                 let (subject, headers) = (publish.subject(), publish.headers());
                 held.consumers.flow_answered(consumer, subject, headers, desk);
             }
-            Purpose::DirectGet => held.direct_get(letter, token.index(), means),
+            Purpose::DirectGet => {
+                held.direct_get(letter, token.index(), means);
+                if held.has_work() && !held.is_touched {
+                    held.is_touched = true;
+                    self.touched.push(place);
+                }
+            }
             Purpose::Source => {
                 let letter = SourceLetter {
                     subject: publish.subject(),

@@ -1,4 +1,5 @@
-//! Hot path: direct get, after the service's letters and before the outlet. Messages as messages, one, a batch, or the last of many subjects.
+//! Hot path: direct get, after the service's letters and before the outlet. Messages as messages:
+//! one, a batch, or the last of many subjects.
 //!
 //! A request that has to wait for the disk stands in a queue and goes on where it stopped. What is
 //! wrong is said in a status line. Source: spec/jetstream.md §10; ADR-31.

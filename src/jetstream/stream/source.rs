@@ -1,8 +1,9 @@
 //! Mirrors and sources: messages of other streams, copied as an ordinary consumer gets them.
 //!
 //! A source asks the origin, wherever it lives, for a push consumer without acknowledgements, or
-//! tells the durable one that was made for it to start over, and stores what is delivered. It trusts nothing but the sequences: a gap, ten seconds of silence
-//! or a status that ends the consumer makes it ask anew from where it stands.
+//! tells the durable one that was made for it to start over, and stores what is delivered. It
+//! trusts nothing but the sequences: a gap, ten seconds of silence or a status that ends the
+//! consumer makes it ask anew from where it stands.
 //!
 //! ```text
 //! idle ──ask──→ asked ──answer──→ flowing ──message, heartbeat──→ flowing
@@ -330,7 +331,10 @@ impl Stream {
         if delivered.consumer_seq != source.consumer_seq + 1 {
             // What a durable consumer had sent before it was told to start over is on its way.
             let is_old = source.config.consumer.is_some() && source.state != State::Flowing;
-            return if is_old { () } else { self.start_over(index, turn) };
+            if !is_old {
+                self.start_over(index, turn);
+            }
+            return;
         }
         source.state = State::Flowing;
         source.consumer_seq = delivered.consumer_seq;
@@ -347,13 +351,12 @@ impl Stream {
 
     fn hear_answer(&mut self, index: usize, payload: &[u8], turn: &mut Turn<'_>) {
         let source = &mut self.sources.list[index];
-        let error = source.read_answer(payload).err();
-        match error {
-            None => {
+        match source.read_answer(payload) {
+            Ok(()) => {
                 source.state = State::Flowing;
                 source.error = None;
             }
-            Some(error) => {
+            Err(error) => {
                 source.error = Some(error);
                 self.start_over(index, turn);
             }

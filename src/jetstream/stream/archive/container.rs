@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! "NATSARC1", then entries:
-//! name length ┤ time: signed ┤ sequence ┤ header length ┤ payload length ┤ name ┤ headers ┤ payload
+//! name length ┤ time: signed ┤ sequence ┤ header length ┤ payload length
+//!             ┤ name ┤ headers ┤ payload
 //!
 //! state.json │ consumers/<name> … as many as the state says │ a message … │ an empty entry
 //! ```

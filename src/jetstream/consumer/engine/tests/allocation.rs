@@ -30,7 +30,7 @@ impl Outlet for Counting {
 
     fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
         let (presence, backlog) = (Presence::Somebody, Backlog::Shallow);
-        Audience { presence, backlog, elsewhere: ShardSet::EMPTY }
+        Audience { presence, backlog, elsewhere: ShardSet::EMPTY, lead_bytes: 1 }
     }
 
     fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, _: (Token, u64)) {}

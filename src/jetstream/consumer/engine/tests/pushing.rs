@@ -108,6 +108,12 @@ fn answers_to_flow_control_acknowledge_where_the_policy_says_so() {
     let asked = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).unwrap().clone();
     answer(&mut bench, &asked, None);
     assert_eq!(bench.info(place).ack_floor.stream_seq, 3);
+    assert_eq!(bench.turn(), [], "nor is it asked again before the next heartbeat");
+    let sent = bench.wait(SECOND);
+    let asked = sent.iter().find(|sent| sent.reply.starts_with("$JS.FC")).unwrap().clone();
+    let block = "NATS/1.0\r\nNats-Last-Consumer: 9\r\nNats-Last-Stream: 900\r\n\r\n";
+    answer(&mut bench, &asked, Some(block));
+    assert_eq!(bench.info(place).ack_floor.stream_seq, 6, "no more than was delivered");
 }
 
 #[test]
