@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{ClientId, ShardId};
+use crate::{AccountId, ClientId, ShardId};
 
 /// One connection, as `/connz` shows it. Times are nanoseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +136,9 @@ pub struct ResponsesSnapshot {
     pub ttl_ns: u64,
 }
 
+/// Where an account hears of logins that its service refused (spec/monitoring.md §14).
+pub const ACCOUNT_AUTH_ERROR: &str = "$SYS.ACCOUNT.CLIENT.AUTH.ERR";
+
 /// What happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
@@ -143,8 +146,13 @@ pub enum Happening {
     Connected,
     /// It ended after it had logged in, for this of NATS's close reasons.
     Disconnected(&'static str),
-    /// It ended because it could not log in, for this of NATS's close reasons.
-    LoginFailed(&'static str),
+    /// It ended because it could not log in.
+    LoginFailed {
+        /// For this of NATS's close reasons.
+        reason: &'static str,
+        /// The account whose service refused it, if one did.
+        asked_in: Option<AccountId>,
+    },
 }
 
 /// Something that happened to a connection and that somebody listens for.
@@ -160,4 +168,6 @@ pub struct ConnectionEvent {
     pub wanted: bool,
     /// Whether the number of the account's connections is.
     pub count_wanted: bool,
+    /// The account in which the event is listened for besides.
+    pub wanted_in: Option<AccountId>,
 }

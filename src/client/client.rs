@@ -39,6 +39,8 @@ pub(crate) enum Login {
     Expected { until_ns: u64 },
     /// CONNECT came, and is being checked; it must be known by this monotonic time.
     Checking { until_ns: u64 },
+    /// The same, and a service was asked, in this account.
+    Asking { until_ns: u64, account: AccountId },
     /// Who says something else before CONNECT is the user that stands for such clients.
     Unnamed,
     /// The client is in, and CONNECT has not come.
@@ -186,7 +188,7 @@ impl Client {
     fn refuses_stranger(&mut self, context: &mut Context<'_>, first: u8) -> Option<Next> {
         if !first.eq_ignore_ascii_case(&b'C') {
             match self.login {
-                Login::Expected { .. } | Login::Checking { .. } => {
+                Login::Expected { .. } | Login::Checking { .. } | Login::Asking { .. } => {
                     self.error(context, ErrorText::AuthorizationViolation);
                     return Some(Next::Close(CloseReason::AuthenticationFailure));
                 }
@@ -290,7 +292,9 @@ impl Dialect for Client {
 
     fn login_deadline_ns(&self) -> Option<u64> {
         match self.login {
-            Login::Expected { until_ns } | Login::Checking { until_ns } => Some(until_ns),
+            Login::Expected { until_ns }
+            | Login::Checking { until_ns }
+            | Login::Asking { until_ns, .. } => Some(until_ns),
             Login::Open | Login::Unnamed | Login::Done => self.expires_ns,
         }
     }
@@ -310,6 +314,8 @@ impl Dialect for Client {
                 self.say(context, Level::Debug, said);
                 CloseReason::AuthenticationExpired
             }
+            // spec/security.md §5: no answer is a refusal.
+            Login::Asking { account, .. } => self.refuse(context, Denied::ByService(account)),
             Login::Expected { .. } | Login::Checking { .. } => {
                 self.error(context, ErrorText::AuthenticationTimeout);
                 self.say(context, Level::Error, "authentication timeout");

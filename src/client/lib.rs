@@ -15,6 +15,7 @@
 //! | `reconfigure.rs` | new settings, and who may not stay |
 //! | `connect.rs` | CONNECT: what the client wants |
 //! | `login.rs` | who it is, and in which account |
+//! | `applicant.rs` | what a service is told that says who may come in |
 //! | `request_info.rs` | what it tells of itself to services of other accounts |
 //! | `tracing.rs` | messages whose publishers want to see their ways |
 //! | `publish.rs` | PUB and HPUB |
@@ -23,6 +24,7 @@
 //! | `info.rs` | the INFO lines |
 //! | `trace.rs` | protocol trace lines |
 
+mod applicant;
 mod client;
 mod connect;
 mod info;

@@ -37,13 +37,16 @@ impl Client {
         let directory = Arc::clone(&self.settings.directory);
         self.warn_of_ignored_user(context);
         let credentials = self.credentials(context);
-        if directory.effort(&credentials) == Effort::Slow
+        let effort = directory.effort(&credentials);
+        if effort != Effort::Quick
             && let Some(desk) = &self.settings.desk
         {
             let (shard, slot, cid) = (context.shard.id(), context.slot, context.link.cid);
             let ticket = Ticket { shard, slot, cid };
+            let asks = matches!(effort, Effort::Asked(_));
+            let applicant = asks.then(|| Box::new(self.applicant(context.link)));
             let credentials = credentials.keep();
-            let request = LoginRequest { ticket, credentials, directory, attempts: 0 };
+            let request = LoginRequest { ticket, credentials, directory, applicant, attempts: 0 };
             if desk.submit(request).is_err() {
                 self.say(context, Level::Error, "too many logins wait to be checked");
                 return self.denied(context, Denied::Credentials);
@@ -52,7 +55,10 @@ impl Client {
                 Login::Expected { until_ns } => until_ns,
                 _ => context.now.plus(self.settings.auth_timeout),
             };
-            self.login = Login::Checking { until_ns };
+            self.login = match effort {
+                Effort::Asked(account) => Login::Asking { until_ns, account },
+                Effort::Quick | Effort::Slow => Login::Checking { until_ns },
+            };
             return Flow::Pause(Pause::Login);
         }
         let session = directory.login(&credentials);
@@ -143,6 +149,11 @@ impl Client {
     }
 
     fn denied(&mut self, context: &mut Context<'_>, denied: Denied) -> Flow {
+        Flow::Close(self.refuse(context, denied))
+    }
+
+    /// Says that it is not let in; the reason for which it is closed.
+    pub(crate) fn refuse(&mut self, context: &mut Context<'_>, denied: Denied) -> CloseReason {
         self.error(context, ErrorText::AuthorizationViolation);
         let connect = &self.connect;
         let certificate = context.link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref());
@@ -159,10 +170,14 @@ impl Client {
         let reason = reason_for(denied);
         let why = match denied {
             Denied::Credentials | Denied::Revoked | Denied::AccountExpired => String::new(),
+            Denied::ByService(account) => {
+                context.link.refused_in = Some(account);
+                String::new()
+            }
             Denied::ProxyNotTrusted | Denied::ProxyRequired => format!(": {reason}"),
         };
         self.say(context, Level::Error, &format!("authentication error{who}{why}"));
-        Flow::Close(reason)
+        reason
     }
 
     fn credentials<'a>(&'a self, context: &'a Context<'_>) -> Credentials<'a> {
@@ -211,7 +226,7 @@ impl Client {
 /// What the end of a connection is called that is not let in. spec/security.md §9
 pub(crate) fn reason_for(denied: Denied) -> CloseReason {
     match denied {
-        Denied::Credentials => CloseReason::AuthenticationFailure,
+        Denied::Credentials | Denied::ByService(_) => CloseReason::AuthenticationFailure,
         Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
         Denied::ProxyRequired => CloseReason::ProxyRequired,
         Denied::Revoked => CloseReason::CredentialsRevoked,
@@ -222,9 +237,10 @@ pub(crate) fn reason_for(denied: Denied) -> CloseReason {
 /// What a client hears that is not let in, or may not stay.
 pub(crate) fn text_for(denied: Denied) -> ErrorText<'static> {
     match denied {
-        Denied::Credentials | Denied::ProxyNotTrusted | Denied::ProxyRequired => {
-            ErrorText::AuthorizationViolation
-        }
+        Denied::Credentials
+        | Denied::ByService(_)
+        | Denied::ProxyNotTrusted
+        | Denied::ProxyRequired => ErrorText::AuthorizationViolation,
         Denied::Revoked => ErrorText::UserAuthenticationRevoked,
         Denied::AccountExpired => ErrorText::AccountAuthenticationExpired,
     }

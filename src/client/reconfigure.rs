@@ -47,7 +47,10 @@ impl Client {
                 self.login = Login::Unnamed;
                 Standing::Same
             }
-            Login::Expected { .. } | Login::Checking { .. } | Login::Unnamed => Standing::Same,
+            Login::Expected { .. }
+            | Login::Checking { .. }
+            | Login::Asking { .. }
+            | Login::Unnamed => Standing::Same,
             Login::Open | Login::Done => directory.still_allows(before, &self.session, now_ns),
         }
     }

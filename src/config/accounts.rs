@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::callout::Callout;
 use crate::options::User;
 use crate::permissions::Permissions;
 
@@ -26,6 +27,8 @@ pub struct Accounts {
     pub no_auth_user: Option<String>,
     /// `default_permissions` of `authorization`.
     pub default_permissions: Option<Permissions>,
+    /// `auth_callout` of `authorization`.
+    pub callout: Option<Callout>,
 }
 
 /// One account.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::callout;
 use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
-use crate::known;
+use crate::declaration::{BareNumber, Declaration, Inside, Kind};
 use crate::limits;
 use crate::permissions::{self, Permissions};
 use crate::users;
@@ -16,10 +16,6 @@ const fn built(
     kind: Kind,
 ) -> Declaration {
     Declaration::built(key, default, Applies, doc, kind)
-}
-
-const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
-    Declaration::not_built(key, off, doc)
 }
 
 /// The block.
@@ -83,9 +79,15 @@ pub static AUTHORIZATION: &[Declaration] = &[
         ),
     )
     .or(&["default_permission", "permissions"]),
-    not_built("auth_callout", Off::Empty, "Authentication by a service")
-        .or(&["auth_hook"])
-        .with(known::AUTH_CALLOUT),
+    built(
+        "auth_callout",
+        "",
+        "A service that says who may come in",
+        Kind::Tree("a block", Inside::Block(callout::KEYS), |draft, tree, entry| {
+            draft.options.accounts.callout = callout::read(entry, tree);
+        }),
+    )
+    .or(&["auth_hook"]),
     built(
         "proxy_required",
         "false",

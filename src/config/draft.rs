@@ -3,6 +3,7 @@
 
 use crate::account_block::Declared;
 use crate::accounts;
+use crate::callout;
 use crate::duration;
 use crate::limits;
 use crate::operator;
@@ -48,6 +49,7 @@ impl Draft {
         options.accounts.declared = declared.into_iter().map(Declared::finish).collect();
         options.jetstream.flush = flush.unwrap_or(options.corewire.tuning.storage_flush);
         check_accounts(&options, found);
+        callout::check(&options, found);
         operator::check(&options, found);
         check_sizes(&options, found);
         check_lame_duck(&options, found);

@@ -83,15 +83,6 @@ const SIMPLE_AUTHORIZATION: Known = block(
     ],
 );
 
-/// §7.2
-pub const AUTH_CALLOUT: Inside = Inside::Block(&[
-    key(&["issuer"]),
-    key(&["account"]),
-    key(&["auth_users"]),
-    key(&["xkey"]),
-    key(&["allowed_accounts"]),
-]);
-
 const RESPONSES: [Known; 2] = [
     key(&["max", "max_msgs", "max_messages", "max_responses"]),
     key(&["expires", "expiration", "ttl"]),

@@ -33,7 +33,7 @@
 //! | `authorization.rs` | the options inside `authorization` |
 //! | `corewire.rs` | the options inside `corewire` |
 //! | `tree.rs` | reading blocks that are too deep for a table |
-//! | `proxies.rs` | proxies that are trusted |
+//! | `proxies.rs`, `callout.rs` | proxies that are trusted; a service that says who may come in |
 //! | `users.rs`, `permissions.rs` | users, and what they may do |
 //! | `accounts.rs` | accounts, imports and exports as plain data |
 //! | `account_block.rs`, `exchange.rs`, `mapping.rs` | reading them |
@@ -64,6 +64,7 @@ pub mod accounts;
 mod address;
 mod apply;
 mod authorization;
+pub mod callout;
 pub mod command;
 pub mod cores;
 mod corewire;

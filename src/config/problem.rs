@@ -202,6 +202,9 @@ pub enum ValueError {
     /// Not the public key of a user.
     #[error("Not a valid public nkey for a user")]
     UserKey,
+    /// Not a public curve key.
+    #[error("Not a valid public curve nkey")]
+    CurveKey,
     /// No public key at all.
     #[error("Not a valid public nkey")]
     PublicKey,
@@ -369,6 +372,24 @@ pub enum Conflict {
     /// An account that nobody declared.
     #[error("system_account: account \"{0}\" is not configured")]
     SystemAccountUnknown(String),
+    /// A service that nobody can believe.
+    #[error("Authorization callouts require an issuer to be specified")]
+    CalloutIssuer,
+    /// A service that cannot log in.
+    #[error("Authorization callouts require authorized users to be specified")]
+    CalloutUsers,
+    /// The service's user is not there.
+    #[error("auth_callout user \"{0}\" not present as user or nkey in the configuration")]
+    CalloutUserUnknown(String),
+    /// The service's account, or one that it may be asked about, is not there.
+    #[error("auth_callout: account \"{0}\" is not configured")]
+    CalloutAccountUnknown(String),
+    /// A token is no user, as which the service could log in.
+    #[error("Can not have a token and an authorization callout")]
+    CalloutAndToken,
+    /// Accounts of operators name their own services.
+    #[error("operators do not allow authorization callouts to be configured directly")]
+    CalloutAndOperator,
     /// Named, and not wanted.
     #[error("system_account and no_system_account can not both be set")]
     SystemAccountTwice,

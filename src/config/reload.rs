@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::accounts::{Account, Mapping};
+use crate::callout::Callout;
 use crate::cores::CoreList;
 use crate::declaration::Reload;
 use crate::duration;
@@ -196,6 +197,7 @@ static FIELDS: &[Field] = &[
     field!("allow_non_tls", "AllowNonTLS", allow_non_tls),
     field!("proxy_protocol", "ProxyProtocol", proxy_protocol),
     field!("proxies", "Proxies", proxies.trusted, "proxies"),
+    field!("authorization.auth_callout", "AuthCallout", accounts.callout, "auth_callout"),
     field!("authorization.proxy_required", "ProxyRequired", proxies.required),
     field!("ocsp", "OCSP", ocsp),
     field!("http_base_path", "HTTPBasePath", http_base_path),
@@ -334,6 +336,12 @@ impl Show for Vec<Account> {
 impl Show for Vec<Mapping> {
     fn show(&self) -> String {
         format!("{:?}", self.iter().map(|mapping| &mapping.source).collect::<Vec<_>>())
+    }
+}
+
+impl Show for Callout {
+    fn show(&self) -> String {
+        self.issuer.clone()
     }
 }
 

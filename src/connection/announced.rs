@@ -86,11 +86,12 @@ impl Connections {
         chunk: runtime::ReadChunk,
     ) {
         let reading = match self.slots[slot.index()].as_mut() {
-            Some(Connection { state, link, announced: Some(announced), .. })
-                if matches!(state, State::Open | State::Paused(_)) =>
-            {
-                announced.take(link, net.bytes(&chunk))
-            }
+            Some(Connection {
+                state: State::Open | State::Paused(_),
+                link,
+                announced: Some(announced),
+                ..
+            }) => announced.take(link, net.bytes(&chunk)),
             Some(Connection { announced: Some(_), .. }) => Ok(Reading::Waits),
             _ => return self.on_sealed(net, shard, now, slot, chunk),
         };

@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use base::ClientId;
+use base::{AccountId, ClientId};
 use runtime::network::ReceiveEnd;
 use security::Agreed;
 
@@ -44,6 +44,8 @@ pub struct Link {
     pub tls: Option<Box<Agreed>>,
     /// The last interest it caused, for a PONG to wait for.
     pub told: ring::InterestSeq,
+    /// The account whose service refused its login.
+    pub refused_in: Option<AccountId>,
     /// Whether its login was told to those who listen for such.
     pub(crate) told_login: ToldLogin,
 }

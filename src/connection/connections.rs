@@ -162,6 +162,7 @@ impl Connections {
             paced_until_ns: 0,
             tls: None,
             told: ring::InterestSeq::default(),
+            refused_in: None,
             told_login: ToldLogin::No,
         };
         self.slots[slot.index()] = Some(Connection {
@@ -258,9 +259,8 @@ impl Connections {
         connection.state = State::Closing { until_ns, finished_sending: false };
         connection.partial = Partial::default();
         self.open -= 1;
-        let told = connection.link.told_login;
+        let what = events::end_of(&connection.link, reason);
         if let Some(mut connection) = self.snapshot(turn.shard, slot) {
-            let what = events::end_of(told, reason);
             self.outside.tell(turn.shard, turn.now, what, &connection);
             connection.subscriptions_list =
                 turn.shard.subscriptions_of(slot, limits::CLOSED_SUBSCRIPTIONS_MAX);

@@ -4,7 +4,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use base::snapshot::{ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot};
+use base::snapshot::{
+    ACCOUNT_AUTH_ERROR, ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot,
+};
 use base::{AccountId, ConnSlot, Counter, Log, Now};
 use crossbeam_channel::Sender;
 use protocol::CloseReason;
@@ -56,15 +58,18 @@ impl Context<'_> {
 }
 
 /// What the end of a connection is to those who listen; nothing when it never said who it is.
-pub(crate) fn end_of(login: ToldLogin, reason: CloseReason) -> Option<Happening> {
-    match (login, reason) {
+pub(crate) fn end_of(link: &Link, reason: CloseReason) -> Option<Happening> {
+    match (link.told_login, reason) {
         (ToldLogin::Yes, _) => Some(Happening::Disconnected(reason.as_str())),
         (
             ToldLogin::No,
             CloseReason::AuthenticationFailure
             | CloseReason::ProxyNotTrusted
             | CloseReason::ProxyRequired,
-        ) => Some(Happening::LoginFailed(reason.as_str())),
+        ) => {
+            let asked_in = link.refused_in;
+            Some(Happening::LoginFailed { reason: reason.as_str(), asked_in })
+        }
         (ToldLogin::No, _) => None,
     }
 }
@@ -87,20 +92,26 @@ impl Outside {
             Happening::Disconnected(_) => {
                 hears.on(format_args!("$SYS.ACCOUNT.{account}.DISCONNECT"))
             }
-            Happening::LoginFailed(_) => {
+            Happening::LoginFailed { .. } => {
                 hears.on(format_args!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", self.server_id))
             }
         };
-        let changes_count = !matches!(what, Happening::LoginFailed(_));
+        let wanted_in = match what {
+            Happening::LoginFailed { asked_in, .. } => {
+                asked_in.filter(|account| hears.in_account(*account, ACCOUNT_AUTH_ERROR))
+            }
+            _ => None,
+        };
+        let changes_count = !matches!(what, Happening::LoginFailed { .. });
         let count_wanted = changes_count
             && (hears.on(format_args!("$SYS.ACCOUNT.{account}.SERVER.CONNS"))
                 || hears.on(format_args!("$SYS.SERVER.ACCOUNT.{account}.CONNS")));
-        if !wanted && !count_wanted {
+        if !wanted && !count_wanted && wanted_in.is_none() {
             return;
         }
         let at_ns = now.wall_ns;
         let connection = connection.clone();
-        let event = ConnectionEvent { what, at_ns, connection, wanted, count_wanted };
+        let event = ConnectionEvent { what, at_ns, connection, wanted, count_wanted, wanted_in };
         if (self.events)(event) == Taken::No {
             shard.counters().add(Counter::SystemDropped, 1);
         }
@@ -114,6 +125,10 @@ struct Listening<'a> {
 }
 
 impl Listening<'_> {
+    fn in_account(&mut self, account: AccountId, subject: &str) -> bool {
+        self.shard.has_interest(account, subject.as_bytes())
+    }
+
     fn on(&mut self, subject: std::fmt::Arguments<'_>) -> bool {
         self.subject.clear();
         // A String takes everything.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::AccountId;
 use config::options::ConnectionKinds;
 
+use crate::callout::Callout;
 use crate::jwt::{Claims, User};
 use crate::permissions::Permissions;
 use crate::proxies::ProxyUse;
@@ -142,6 +143,8 @@ pub struct Session {
     pub proxy: Option<Arc<str>>,
     /// Whether one must have.
     pub proxy_use: ProxyUse,
+    /// The service that said who it is.
+    pub callout: Option<Arc<Callout>>,
     /// What ends then.
     pub expiry: Expiry,
     /// What its token claims, in operator mode.
@@ -178,4 +181,6 @@ pub enum Denied {
     Revoked,
     /// Its account's time was over while it was connected.
     AccountExpired,
+    /// The service of this account does not let it in, or said nothing that could be believed.
+    ByService(AccountId),
 }

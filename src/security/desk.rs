@@ -6,11 +6,12 @@ use std::sync::Arc;
 use base::{ClientId, ConnSlot, ShardId};
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::callout::Applicant;
 use crate::credentials::{Denied, KeptCredentials, Session};
 use crate::directory::Directory;
 use crate::operator::{Refusal, SeenAccount};
 
-/// Logins that may wait. One more is refused; its client tries again.
+/// Logins that may wait, and answers about them. One more is refused; its client tries again.
 const WAITING_MAX: usize = 8192;
 /// A login whose account is gone as often as it was fetched is refused.
 const ATTEMPTS_MAX: u8 = 2;
@@ -34,6 +35,8 @@ pub struct LoginRequest {
     pub credentials: KeptCredentials,
     /// By which rules.
     pub directory: Arc<Directory>,
+    /// What a service must know of it, where one is asked.
+    pub applicant: Option<Box<Applicant>>,
     /// How often its account was fetched.
     pub attempts: u8,
 }
@@ -54,6 +57,23 @@ pub struct Admission {
     pub request: LoginRequest,
 }
 
+/// An answer of a service that was asked about a login.
+pub struct ServiceAnswer {
+    /// The subject on which it came.
+    pub subject: Vec<u8>,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// What the threads have to do: the other end of a [`Desk`].
+#[derive(Clone)]
+pub struct Work {
+    /// Logins to be checked.
+    pub logins: Receiver<LoginRequest>,
+    /// Answers to be judged.
+    pub answers: Receiver<ServiceAnswer>,
+}
+
 /// What came of it.
 pub struct Verdict {
     /// Whose login it was.
@@ -65,9 +85,14 @@ pub struct Verdict {
 }
 
 impl LoginRequest {
+    /// Whether a service has to be asked, see [`crate::callout::ask`].
+    pub fn needs_service(&self) -> bool {
+        self.directory.service_for(&self.credentials.lend()).is_some()
+    }
+
     /// Checks it. Takes up to a tenth of a second, and longer where an account must be fetched.
     pub fn check(self) -> Checked {
-        let LoginRequest { ticket, credentials, directory, attempts } = &self;
+        let LoginRequest { ticket, credentials, directory, attempts, .. } = &self;
         let refused = match directory.admit(&credentials.lend()) {
             Ok(session) => {
                 let (ticket, reason) = (*ticket, String::new());
@@ -100,17 +125,26 @@ impl LoginRequest {
     }
 }
 
-/// The core's end of the queue.
+/// The core's end of the queues.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    requests: Sender<LoginRequest>,
+    logins: Sender<LoginRequest>,
+    answers: Sender<ServiceAnswer>,
 }
 
 impl Desk {
-    /// A queue: the cores' end, and the end of those who check.
-    pub fn open() -> (Desk, Receiver<LoginRequest>) {
-        let (requests, waiting) = crossbeam_channel::bounded(WAITING_MAX);
-        (Desk { requests }, waiting)
+    /// Queues: the cores' end, and the end of those who check.
+    pub fn open() -> (Desk, Work) {
+        let (logins, logins_waiting) = crossbeam_channel::bounded(WAITING_MAX);
+        let (answers, answers_waiting) = crossbeam_channel::bounded(WAITING_MAX);
+        let work = Work { logins: logins_waiting, answers: answers_waiting };
+        (Desk { logins, answers }, work)
+    }
+
+    /// Has an answer judged; `false` if too many wait.
+    #[must_use]
+    pub fn hand_in(&self, answer: ServiceAnswer) -> bool {
+        self.answers.try_send(answer).is_ok()
     }
 
     /// Has a login checked.
@@ -118,7 +152,7 @@ impl Desk {
     /// # Errors
     /// The request, if too many wait.
     pub fn submit(&self, request: LoginRequest) -> Result<(), Box<LoginRequest>> {
-        self.requests.try_send(request).map_err(|refused| Box::new(refused.into_inner()))
+        self.logins.try_send(request).map_err(|refused| Box::new(refused.into_inner()))
     }
 }
 

@@ -13,6 +13,7 @@ use config::options::{Auth, ConnectionKinds, Login, Secret, User};
 use config::tls::Verify;
 
 use crate::account::Accounts;
+use crate::callout::Callout;
 use crate::credentials::{Credentials, Denied, Session};
 use crate::distinguished_name::{AnyOrder, DistinguishedName};
 use crate::exchange::{self, ImportError, Way};
@@ -35,6 +36,8 @@ pub struct Directory {
     hashes: bool,
     /// Who may pass clients on.
     proxies: TrustedProxies,
+    /// Who says who clients are, if not this directory.
+    callout: Option<Arc<Callout>>,
 }
 
 /// How clients prove who they are.
@@ -98,6 +101,8 @@ pub enum Effort {
     Quick,
     /// Cryptography: not on a core that delivers messages.
     Slow,
+    /// The word of a service that must be asked, in this account.
+    Asked(AccountId),
 }
 
 impl Directory {
@@ -154,7 +159,8 @@ impl Directory {
         };
         let hashes = rules.has_hashes();
         let proxies = TrustedProxies::new(&options.proxies);
-        Ok(Directory { accounts, rules, nobody, hashes, proxies })
+        let callout = Callout::new(options, &mut accounts).map(Arc::new);
+        Ok(Directory { accounts, rules, nobody, hashes, proxies, callout })
     }
 
     /// All accounts.
@@ -164,7 +170,10 @@ impl Directory {
 
     /// Whether a client must say who it is: INFO's `auth_required`.
     pub fn is_auth_required(&self) -> bool {
-        let by_rules = !matches!(self.rules, Rules::Open) && self.nobody == Nobody::Refused;
+        let by_rules = match self.rules {
+            Rules::Open => false,
+            _ => self.nobody == Nobody::Refused || self.asks_about_nobody(),
+        };
         by_rules || self.proxies.for_all() == ProxyUse::Required
     }
 
@@ -186,6 +195,9 @@ impl Directory {
     /// How long [`Directory::login`] will take.
     pub fn effort(&self, credentials: &Credentials<'_>) -> Effort {
         match &self.rules {
+            _ if let Some(callout) = self.service_for(credentials) => {
+                Effort::Asked(callout.account())
+            }
             _ if self.proxies.must_verify(credentials) => Effort::Slow,
             Rules::Open => Effort::Quick,
             Rules::Operator(_) => Effort::Slow,
@@ -206,6 +218,10 @@ impl Directory {
 
     /// The same; in operator mode the error says more, for the log and to fetch an account.
     pub(crate) fn admit(&self, credentials: &Credentials<'_>) -> Result<Session, Refused> {
+        // spec/security.md §1, step 9: where a service is asked, nobody else lets a client in.
+        if let Some(callout) = self.service_for(credentials) {
+            return Err(Denied::ByService(callout.account()).into());
+        }
         // spec/security.md §1, step 1
         let proxy = self.proxies.verify(credentials)?;
         let session = Session { proxy, ..self.identify(credentials)? };
@@ -255,6 +271,13 @@ impl Directory {
         if let Err(denied) = self.proxies.check(session) {
             return Standing::Gone(denied);
         }
+        if let Some(said_by) = &session.callout {
+            let holds = |now: &Arc<Callout>| now.still_vouches(said_by, session.account);
+            return match self.callout.as_ref().is_some_and(holds) {
+                true => Standing::Same,
+                false => Standing::Gone(Denied::Credentials),
+            };
+        }
         match (&self.rules, &before.rules) {
             (Rules::Open, Rules::Open) => Standing::Same,
             (Rules::Operator(now), Rules::Operator(then)) => {
@@ -286,6 +309,49 @@ impl Directory {
             },
             _ => Standing::Gone(Denied::Credentials),
         }
+    }
+
+    /// The service that says who a client is, if not this directory. spec/security.md §5
+    pub(crate) fn service_for(&self, credentials: &Credentials<'_>) -> Option<&Arc<Callout>> {
+        let callout = self.callout.as_ref()?;
+        let Rules::Users(users) = &self.rules else { return Some(callout) };
+        let known = match credentials.nkey {
+            "" if users.are_told_by(credentials) => {
+                credentials.certificate.and_then(|certificate| users.named_by(certificate)).cloned()
+            }
+            "" if credentials.are_empty() => self.nobody().flatten(),
+            "" => users.by_name.get(credentials.user).cloned(),
+            key => users.by_key.get(key).cloned(),
+        };
+        let asked = match &known {
+            None => callout.is_asked_about("", None),
+            Some(known) => callout.is_asked_about(known.name(), Some(known.account)),
+        };
+        asked.then_some(callout)
+    }
+
+    /// Whether who says nothing is somebody about whom a service is asked.
+    fn asks_about_nobody(&self) -> bool {
+        self.service_for(&Credentials::default()).is_some()
+    }
+
+    /// The proxy that passed a client on, if one did.
+    ///
+    /// # Errors
+    /// [`Denied`] if it is not trusted.
+    pub(crate) fn proxy_of(
+        &self,
+        credentials: &Credentials<'_>,
+    ) -> Result<Option<Arc<str>>, Denied> {
+        self.proxies.verify(credentials)
+    }
+
+    /// Whether a client came as it must.
+    ///
+    /// # Errors
+    /// [`Denied`] if it did not.
+    pub(crate) fn check_proxy(&self, session: &Session) -> Result<(), Denied> {
+        self.proxies.check(session)
     }
 
     /// Who a client is that says nothing; `None` where it must say something.
@@ -407,6 +473,14 @@ impl Known {
             permissions: None,
             connections: ConnectionKinds::ANY,
             proxy: ProxyUse::Optional,
+        }
+    }
+
+    /// The user's name or public key.
+    fn name(&self) -> &str {
+        match &self.login {
+            Login::Password { name, .. } => name,
+            Login::Nkey(key) => key,
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `credentials.rs` | what a client says, and who it turns out to be |
 //! | `password.rs`, `nkey.rs` | how it proves that |
 //! | `proxies.rs` | whose word counts that it passes a client on |
+//! | `callout.rs` | a service that says who may come in |
 //! | `desk.rs` | where logins are checked that take long |
 //! | `tls.rs` | how a listener speaks TLS |
 //! | `tls/pairs.rs` | its certificates, and which of them a client gets |
@@ -30,6 +31,7 @@
 //! | `operator.rs` | operator mode: accounts that are fetched, users that bring tokens |
 
 mod account;
+pub mod callout;
 mod credentials;
 mod desk;
 mod directory;
@@ -48,7 +50,9 @@ mod tls;
 
 pub use account::{Account, AccountFull, Accounts};
 pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
-pub use desk::{Admission, Checked, Desk, LoginRequest, Ticket, Verdict, nonce};
+pub use desk::{
+    Admission, Checked, Desk, LoginRequest, ServiceAnswer, Ticket, Verdict, Work, nonce,
+};
 pub use directory::{Directory, DirectoryError, Effort, Standing};
 pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
 pub use gate::PublishGate;

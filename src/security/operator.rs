@@ -25,7 +25,7 @@ use crate::account::Accounts;
 use crate::credentials::{Denied, Session};
 use crate::directory::Standing;
 
-pub(crate) use admission::{Circumstances, Refusal};
+pub(crate) use admission::{Circumstances, Refusal, granted};
 pub(crate) use seen::AccountError;
 pub use seen::SeenAccount;
 pub(crate) use trust::Trust;

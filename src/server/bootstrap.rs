@@ -24,6 +24,7 @@ use security::{Desk, Directory, HandshakeDesk};
 use shard::Shard;
 use tokio::sync::mpsc;
 
+use crate::callouts::Callouts;
 use crate::command::{COMMANDS_MAX, Command};
 use crate::control::{Control, CoreEnd, End, Signals};
 use crate::core::reconfigure::CoreSettings;
@@ -190,7 +191,7 @@ async fn start(
         Ok(directory) => Arc::new(directory),
         Err(error) => return fatal(&log, &error.to_string()),
     };
-    let (desk, logins_waiting) = Desk::open();
+    let (desk, work) = Desk::open();
     let access = Access { directory: Arc::clone(&directory), desk: Some(desk), tls };
     let info = standing.identity.info(&options, address.port());
     let core_settings = settings::of_core(&options, info, &access, &log);
@@ -243,8 +244,11 @@ async fn start(
     {
         return fatal(&log, &format!("Can't start the threads that make handshakes: {error}"));
     }
+    let identity = &standing.identity;
+    let (keys, asker) = (Arc::clone(&identity.keys), identity.asker(&options));
+    let callouts = Arc::new(Callouts::new(keys, asker, log.clone()));
     let (admit, admissions) = logins::admissions();
-    if let Err(error) = logins::start(&logins_waiting, &cores, &admit, &log) {
+    if let Err(error) = logins::start(&work, &cores, &admit, &callouts) {
         return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
     }
     let start_ns = standing.start_ns;
@@ -412,7 +416,9 @@ fn parts(
     let known = settings.shard.directory.accounts().iter();
     let accounts: Vec<AccountId> = known.map(|account| account.id).collect();
     let queues = &common.from_cores;
-    let mut services = vec![system::Listener::on(&mut shard, server_id, &accounts, queues)];
+    let answers = settings.clients.desk.clone();
+    let listener = system::Listener::on(&mut shard, server_id, &accounts, queues, answers);
+    let mut services = vec![listener];
     if let Some(jetstream) = &common.jetstream {
         let (options, jetstream) = (&common.options, jetstream.clone());
         services.push(jetstream::service(&mut shard, options, jetstream, log)?);

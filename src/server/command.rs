@@ -8,6 +8,7 @@ use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
 use security::{HandshakeStep, Verdict};
 use tokio::sync::oneshot;
 
+use crate::callouts::AskService;
 use crate::core::reconfigure::CoreSettings;
 
 /// Commands that may wait for one core.
@@ -50,6 +51,8 @@ pub enum Command {
     Login(Verdict),
     /// A TLS handshake was taken further.
     Handshake(Box<HandshakeStep>),
+    /// Ask a service who may come in.
+    AskService(Box<AskService>),
     /// Accept no more connections.
     StopListening,
     /// Tell every client that the server will soon be gone.

@@ -67,9 +67,9 @@ impl Cores {
         }
     }
 
-    /// Asks something of one core.
-    pub fn send(&self, core: usize, command: Command) {
-        self.handles[core].send(command);
+    /// Asks something of one core; `false` if its queue is full or it is gone.
+    pub fn send(&self, core: usize, command: Command) -> bool {
+        self.handles[core].send(command)
     }
 
     /// Asks one core and waits for the answer; `None` if it is gone or overwhelmed.

@@ -1,7 +1,11 @@
 //! Who this server is: its id, its name, and what INFO tells every client.
 
+use std::sync::Arc;
+
 use config::{Options, version};
 use protocol::Info;
+use security::callout::ServerKeys;
+use security::jwt::ServerId;
 
 /// Decided once at start.
 #[derive(Clone, Debug)]
@@ -10,14 +14,17 @@ pub struct Identity {
     pub id: String,
     /// Its name; the id when none was given.
     pub name: String,
+    /// Its keys, of which the id is the public half of one.
+    pub keys: Arc<ServerKeys>,
 }
 
 impl Identity {
     /// A new id; the name from the options.
     pub fn new(options: &Options) -> Identity {
-        let id = nkeys::KeyPair::new_server().public_key();
+        let keys = Arc::new(ServerKeys::new());
+        let id = keys.id();
         let name = options.server_name.clone().unwrap_or_else(|| id.clone());
-        Identity { id, name }
+        Identity { id, name, keys }
     }
 
     /// INFO as every client gets it (spec/client-protocol.md §2.3). `port` is the bound one.
@@ -42,7 +49,20 @@ impl Identity {
             domain: options.jetstream.domain.clone().unwrap_or_default(),
             // spec/client-protocol.md §2.3: the API level, with JetStream.
             api_lvl: if options.jetstream.enabled { u64::from(jetstream::API_LEVEL) } else { 0 },
+            xkey: self.keys.xkey(),
             ..Info::default()
+        }
+    }
+
+    /// Who asks a service about logins (spec/security.md §5).
+    pub fn asker(&self, options: &Options) -> ServerId {
+        ServerId {
+            name: self.name.clone(),
+            host: options.host.clone(),
+            id: self.id.clone(),
+            version: version::NATS_VERSION.to_owned(),
+            tags: options.server_tags.clone(),
+            ..ServerId::default()
         }
     }
 }

@@ -36,8 +36,10 @@
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
 //! | `handshakes.rs` | the threads that make TLS handshakes |
 //! | `logins.rs` | the threads that check logins which take long |
+//! | `callouts.rs` | logins that wait for the word of a service |
 
 mod bootstrap;
+mod callouts;
 mod command;
 mod control;
 pub mod core;

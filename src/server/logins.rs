@@ -10,11 +10,12 @@
 use std::sync::Arc;
 
 use base::{Level, Log, ShardId};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::select;
 use runtime::host;
-use security::{Admission, Checked, Denied, Desk, LoginRequest, Verdict};
+use security::{Admission, Checked, Denied, Desk, LoginRequest, Verdict, Work};
 use tokio::sync::mpsc;
 
+use crate::callouts::Callouts;
 use crate::command::Command;
 use crate::control::Control;
 use crate::cores::Cores;
@@ -36,27 +37,61 @@ pub fn admissions() -> (mpsc::Sender<Admission>, mpsc::Receiver<Admission>) {
 /// # Errors
 /// What the system says when it has no thread left.
 pub fn start(
-    waiting: &Receiver<LoginRequest>,
+    work: &Work,
     cores: &Arc<Cores>,
     admissions: &mpsc::Sender<Admission>,
-    log: &Log,
+    callouts: &Arc<Callouts>,
 ) -> std::io::Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     for number in 0..(processors / 2).clamp(1, THREADS_MAX) {
-        let (waiting, cores) = (waiting.clone(), Arc::clone(cores));
-        let (admissions, log) = (admissions.clone(), log.clone());
+        let (work, cores) = (work.clone(), Arc::clone(cores));
+        let (admissions, callouts) = (admissions.clone(), Arc::clone(callouts));
         std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
             host::give_way();
-            for request in waiting {
-                match request.check() {
-                    Checked::Verdict(verdict) => answer(&cores, verdict, &log),
-                    // Without a control thread the server is at its end.
-                    Checked::Unseen(admission) => drop(admissions.blocking_send(admission)),
+            loop {
+                select! {
+                    recv(work.logins) -> request => match request {
+                        Ok(request) => check(request, &cores, &admissions, &callouts),
+                        Err(_) => return,
+                    },
+                    recv(work.answers) -> given => match given {
+                        Ok(given) => {
+                            if let Some(verdict) = callouts.judge(given, now_s()) {
+                                answer(&cores, verdict, callouts.log());
+                            }
+                        }
+                        Err(_) => return,
+                    },
                 }
             }
         })?;
     }
     Ok(())
+}
+
+/// Checks a login, or hands it to whoever must be asked first.
+fn check(
+    request: LoginRequest,
+    cores: &Cores,
+    admissions: &mpsc::Sender<Admission>,
+    callouts: &Callouts,
+) {
+    if request.needs_service() {
+        if let Err(verdict) = callouts.ask(request, cores, now_s()) {
+            answer(cores, *verdict, callouts.log());
+        }
+        return;
+    }
+    match request.check() {
+        Checked::Verdict(verdict) => answer(cores, verdict, callouts.log()),
+        // Without a control thread the server is at its end.
+        Checked::Unseen(admission) => drop(admissions.blocking_send(admission)),
+    }
+}
+
+/// Seconds since the Unix epoch.
+fn now_s() -> i64 {
+    (facts::now_ns() / 1_000_000_000) as i64
 }
 
 fn answer(cores: &Cores, verdict: Verdict, log: &Log) {

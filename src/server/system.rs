@@ -19,6 +19,7 @@ use connection::{Taken, Tell};
 use monitor::{
     Announcement, Asker, Desk, Happened, REQUEST_BYTES_MAX, Source, SystemDesk, SystemRequest,
 };
+use security::ServiceAnswer;
 use shard::{Letter, Service, ServiceTurn, Shard};
 use tokio::sync::mpsc;
 
@@ -31,7 +32,7 @@ use crate::gather::Gather;
 pub const SERVICE: ServiceId = ServiceId(1);
 
 /// The core whose service listens.
-const HOME: ShardId = ShardId(0);
+pub const HOME: ShardId = ShardId(0);
 
 /// Requests that may wait for the control thread. At it: dropped, `Counter::SystemDropped` rises.
 const REQUESTS_MAX: usize = 256;
@@ -84,9 +85,20 @@ impl FromCores {
     }
 }
 
+/// What the service's subscriptions are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// System services.
+    Requests = 0,
+    /// What authorization services answer.
+    Answers = 1,
+}
+
 /// Listens on the subjects of the system services and passes on what comes.
 pub struct Listener {
     requests: mpsc::Sender<SystemRequest>,
+    /// Where answers of authorization services are judged.
+    answers: Option<security::Desk>,
 }
 
 impl Listener {
@@ -97,16 +109,17 @@ impl Listener {
         server_id: &str,
         accounts: &[AccountId],
         queues: &FromCores,
+        answers: Option<security::Desk>,
     ) -> Box<dyn Service> {
         let id = shard.add_service();
         assert_eq!(id, SERVICE, "the system service comes right after that of answers");
         if shard.id() == HOME {
             for subject in monitor::subjects_of_system(server_id) {
-                listen(shard, AccountId::SYSTEM, subject.as_bytes());
+                listen(shard, AccountId::SYSTEM, subject.as_bytes(), Purpose::Requests);
             }
             listen_in(shard, accounts);
         }
-        Box::new(Listener { requests: queues.requests.clone() })
+        Box::new(Listener { requests: queues.requests.clone(), answers })
     }
 }
 
@@ -114,13 +127,18 @@ impl Listener {
 pub fn listen_in(shard: &mut Shard, accounts: &[AccountId]) {
     for &account in accounts.iter().filter(|&&account| account != AccountId::SYSTEM) {
         for subject in monitor::subjects_in() {
-            listen(shard, account, subject.as_bytes());
+            listen(shard, account, subject.as_bytes(), Purpose::Requests);
         }
     }
 }
 
-fn listen(shard: &mut Shard, account: AccountId, subject: &[u8]) {
-    let listening = shard.subscribe_service(SERVICE, account, subject, None, 0);
+/// Listens for what the authorization service of an account answers. On the first core.
+pub fn listen_for_answers(shard: &mut Shard, account: AccountId, subject: &[u8]) {
+    listen(shard, account, subject, Purpose::Answers);
+}
+
+fn listen(shard: &mut Shard, account: AccountId, subject: &[u8], purpose: Purpose) {
+    let listening = shard.subscribe_service(SERVICE, account, subject, None, purpose as u64);
     listening.expect("our own subjects are valid");
 }
 
@@ -144,12 +162,17 @@ impl Service for Listener {
 }
 
 impl Listener {
-    /// Whether the control thread will see the letter.
+    /// Whether whoever it is for will see the letter.
     fn pass_on(&self, letter: &Letter<'_>) -> bool {
         let publish = &letter.publish;
         let headers = publish.headers().unwrap_or_default();
         if publish.payload().len() + headers.len() > REQUEST_BYTES_MAX {
             return false;
+        }
+        if letter.token == Purpose::Answers as u64 {
+            let (subject, payload) = (publish.subject().to_vec(), publish.payload().to_vec());
+            let answer = ServiceAnswer { subject, payload };
+            return self.answers.as_ref().is_some_and(|desk| desk.hand_in(answer));
         }
         let request = SystemRequest {
             account: letter.account,
@@ -231,6 +254,9 @@ impl System {
                 if event.wanted {
                     // From the connection's own core, so that its events keep their order.
                     self.publish(event.connection.shard, self.desk.of_connection(&event)).await;
+                }
+                if let Some(refused) = self.desk.of_refused_login(&event) {
+                    self.publish(event.connection.shard, refused).await;
                 }
                 if event.count_wanted {
                     accounts.insert(event.connection.account);

@@ -4,6 +4,7 @@
 mod accounts;
 mod advisories;
 mod async_nats_client;
+mod callout;
 mod latency;
 mod login;
 mod operator;

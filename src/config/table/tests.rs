@@ -3,6 +3,7 @@
 use super::*;
 use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
+use crate::callout::Callout;
 use crate::declaration::{Inside, Known, Status};
 use crate::jetstream::{JETSTREAM, LIMITS};
 use crate::ocsp::{OCSP, Ocsp, OcspMode};
@@ -61,6 +62,7 @@ server_tags: [" Aa b", "x:Y", "aa b"], server_metadata { Key: "Value" }
 authorization {
   users: [{user: a, password: b}, {username: c}], timeout: 0.5, default_permissions: { publish: p }
   proxy_required: true
+  auth_callout { issuer: ADLVVGABQKYQVN6VJP7NHSLEA45A5YLS6PNKMIZFV4BBU2HXA5IRVRTU, auth_users: a }
 }
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
@@ -218,6 +220,11 @@ fn every_option_that_is_built_is_set() {
             system: Some("S".into()),
             no_system: false,
             no_auth_user: Some("d".into()),
+            callout: Some(Callout {
+                issuer: "ADLVVGABQKYQVN6VJP7NHSLEA45A5YLS6PNKMIZFV4BBU2HXA5IRVRTU".into(),
+                auth_users: vec!["a".into()],
+                ..Callout::default()
+            }),
             default_permissions: Some(Permissions {
                 publish: SubjectRules { allow: Some(vec!["p".into()]), deny: vec![] },
                 ..Permissions::default()

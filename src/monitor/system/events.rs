@@ -2,7 +2,7 @@
 //! server, and its end (spec/monitoring.md §14).
 
 use base::AccountId;
-use base::snapshot::{ConnectionEvent, ConnectionSnapshot, Happening};
+use base::snapshot::{ACCOUNT_AUTH_ERROR, ConnectionEvent, ConnectionSnapshot, Happening};
 use serde::Serialize;
 
 use super::envelope::{ServerInfo, json};
@@ -139,11 +139,22 @@ impl<S: Source + Operator> SystemDesk<S> {
                 let body = self.disconnect(&facts, event, reason);
                 told(format!("$SYS.ACCOUNT.{account}.DISCONNECT"), body)
             }
-            Happening::LoginFailed(reason) => {
+            Happening::LoginFailed { reason, .. } => {
                 let body = self.disconnect(&facts, event, reason);
                 told(format!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", facts.server_id), body)
             }
         }
+    }
+
+    /// The same of a login that an account's service refused, as that account hears it.
+    pub fn of_refused_login(&self, event: &ConnectionEvent) -> Option<Announcement> {
+        let (account, Happening::LoginFailed { reason, .. }) = (event.wanted_in?, event.what)
+        else {
+            return None;
+        };
+        let payload = self.disconnect(&self.source.facts(), event, reason);
+        let subject = ACCOUNT_AUTH_ERROR.as_bytes().to_vec();
+        Some(Announcement { account, subject, headers: Vec::new(), payload })
     }
 
     fn disconnect(

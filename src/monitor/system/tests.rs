@@ -328,7 +328,14 @@ fn answers_are_compressed_for_those_who_ask_for_it() {
 fn event(what: Happening) -> ConnectionEvent {
     let connection = FakeServer::full().connections[0].clone();
     let at_ns = START_NS + 5_000_000_000;
-    ConnectionEvent { what, at_ns, connection, wanted: true, count_wanted: false }
+    ConnectionEvent {
+        what,
+        at_ns,
+        connection,
+        wanted: true,
+        count_wanted: false,
+        wanted_in: Some(AccountId(7)),
+    }
 }
 
 /// Subject and payload of an event, which is told in the system account.
@@ -364,7 +371,8 @@ fn connections_that_come_and_go_are_told() {
     assert_eq!(gone["received"], json!({ "msgs": 9, "bytes": 90 }));
     assert_ne!(gone["id"], connected["id"]);
 
-    let (subject, failed) = event_of(Happening::LoginFailed("Authentication Failure"));
+    let (subject, failed) =
+        event_of(Happening::LoginFailed { reason: "Authentication Failure", asked_in: None });
     assert_eq!(subject, "$SYS.SERVER.NFAKE.CLIENT.AUTH.ERR");
     assert_eq!(failed["type"], gone["type"]);
     assert_eq!(failed["reason"], "Authentication Failure");

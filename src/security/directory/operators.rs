@@ -37,6 +37,7 @@ impl Directory {
             nobody: Nobody::Refused,
             hashes: false,
             proxies: TrustedProxies::new(&options.proxies),
+            callout: None,
         };
         let now_ns = wall_ns();
         let known = match before.map(|before| &before.rules) {

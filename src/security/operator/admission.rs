@@ -173,6 +173,50 @@ impl OperatorMode {
     }
 }
 
+/// What the claims of a user are worth by themselves, under these circumstances, in no account yet.
+///
+/// # Errors
+/// [`Refusal`]
+pub(crate) fn granted(
+    claims: &Claims<User>,
+    grant: &Grant,
+    circumstances: Circumstances,
+) -> Result<Session, Refusal> {
+    claims.hold_at((circumstances.now_ns / SECOND_NS) as i64)?;
+    template::check_permissions(grant)?;
+    if !kinds(&grant.allowed_connection_types)?.contains(circumstances.kind) {
+        return Err(Refusal::ConnectionKind);
+    }
+    check_network(grant, circumstances.address)?;
+    own(claims, grant, circumstances.now_ns)
+}
+
+/// The part of a session that the user's own claims decide.
+fn own(claims: &Claims<User>, grant: &Grant, now_ns: u64) -> Result<Session, Refusal> {
+    let window = times::window(&grant.times, &grant.times_location, now_ns);
+    let window_ends = match window.ok_or(Refusal::Invalid("its times are none"))? {
+        Window::Closed => return Err(Refusal::Times),
+        Window::Always => None,
+        Window::Until(end_ns) => Some(end_ns),
+    };
+    let permissions = translate::permissions(grant);
+    let limit = |limit: i64| u32::try_from(limit.min(i64::from(u32::MAX))).ok();
+    Ok(Session {
+        user: claims.subject.clone(),
+        permissions: permissions.map(|config| Arc::new(Permissions::new(&config))),
+        payload_max: limit(grant.payload),
+        subscriptions_max: limit(grant.subscriptions),
+        expires_ns: window_ends.into_iter().chain(end(claims.expires_s)).min(),
+        proxy_use: ProxyUse::of(grant.proxy_required),
+        ..Session::default()
+    })
+}
+
+/// When claims end, nanoseconds since the Unix epoch.
+fn end(seconds: i64) -> Option<u64> {
+    u64::try_from(seconds).ok().filter(|s| *s > 0).map(|s| s.saturating_mul(SECOND_NS))
+}
+
 fn session(
     id: AccountId,
     account: &SeenAccount,
@@ -180,37 +224,19 @@ fn session(
     grant: &Grant,
     now_ns: u64,
 ) -> Result<Session, Refusal> {
-    let window = times::window(&grant.times, &grant.times_location, now_ns);
-    let window_ends = match window.ok_or(Refusal::Invalid("its times are none"))? {
-        Window::Closed => return Err(Refusal::Times),
-        Window::Always => None,
-        Window::Until(end_ns) => Some(end_ns),
-    };
-    let end = |seconds: i64| {
-        u64::try_from(seconds).ok().filter(|s| *s > 0).map(|s| s.saturating_mul(SECOND_NS))
-    };
-    let own = window_ends.into_iter().chain(end(claims.expires_s)).min();
-    let of_account = end(account.claims.expires_s);
-    let (expires_ns, expiry) = match (own, of_account) {
+    let own = own(&claims, grant, now_ns)?;
+    let (expires_ns, expiry) = match (own.expires_ns, end(account.claims.expires_s)) {
         (Some(own), Some(of_account)) if of_account < own => (of_account.into(), Expiry::Account),
         (None, Some(of_account)) => (Some(of_account), Expiry::Account),
         (own, _) => (own, Expiry::User),
     };
-    let permissions = translate::permissions(grant);
-    let permissions = permissions.map(|config| Arc::new(Permissions::new(&config)));
-    let limit = |limit: i64| u32::try_from(limit.min(i64::from(u32::MAX))).ok();
     Ok(Session {
-        user: claims.subject.clone(),
-        nkey: None,
         account: id,
-        permissions: permissions.or_else(|| account.default_permissions.clone()),
-        payload_max: limit(grant.payload),
-        subscriptions_max: limit(grant.subscriptions),
+        permissions: own.permissions.clone().or_else(|| account.default_permissions.clone()),
         expires_ns,
         expiry,
-        proxy: None,
-        proxy_use: ProxyUse::of(grant.proxy_required),
         claims: Some(claims),
+        ..own
     })
 }
 

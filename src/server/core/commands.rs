@@ -10,6 +10,7 @@ use runtime::network::Network;
 use shard::{Message, Shard};
 
 use super::{Core, Effort, SHUTDOWN_MAX_NS};
+use crate::callouts;
 use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
 use crate::system;
 
@@ -57,6 +58,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let _ = answer.send(index_figures(turn.shard, account));
             }
             Command::Handshake(step) => connections.on_handshake_step(&mut turn, *step),
+            Command::AskService(ask) => callouts::publish(turn.shard, &ask),
             Command::Login(verdict) => connections.login_checked(&mut turn, verdict),
             Command::RefreshCounters(done) => {
                 turn.shard.publish_index_stats();
