@@ -61,13 +61,6 @@ pub struct Waiting {
     pub(super) directory: Arc<Directory>,
 }
 
-impl Waiting {
-    /// The account in which the service was asked.
-    pub fn account(&self) -> AccountId {
-        self.callout.account
-    }
-}
-
 /// The question about a client. `server` is who asks; `now_s` is when, seconds since the Unix
 /// epoch.
 ///
