@@ -44,6 +44,8 @@ pub enum Command {
     /// Say where something lives on a server that runs: `corewire explain`, with the arguments
     /// behind that.
     Explain(Vec<String>),
+    /// Look at a stopped server's files: `corewire store`, with the arguments behind that.
+    Store(Vec<String>),
     /// Look at the host, and exit.
     Check(CheckRequest),
     /// Say whether a server could start with this configuration, and exit: `-t`. The file itself is
@@ -110,11 +112,11 @@ pub fn from_args_with(
         .map(OsString::into_string)
         .collect::<Result<_, _>>()
         .map_err(|arg| Exit::misused(FlagMistake::NotText(arg)))?;
-    if let Some(("top", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
-        return Ok(Command::Top(rest.to_vec()));
-    }
-    if let Some(("explain", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
-        return Ok(Command::Explain(rest.to_vec()));
+    match args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        Some(("top", rest)) => return Ok(Command::Top(rest.to_vec())),
+        Some(("explain", rest)) => return Ok(Command::Explain(rest.to_vec())),
+        Some(("store", rest)) => return Ok(Command::Store(rest.to_vec())),
+        _ => {}
     }
     let normal = normalise::normalise(args.into_iter()).map_err(Exit::misused)?;
     let matches = clap_command().try_get_matches_from(&normal.flags).map_err(Exit::misused)?;

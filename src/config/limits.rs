@@ -291,7 +291,7 @@ pub const JS_WRITES_UNDER_WAY_MAX: usize = 2;
 /// A record may take this part of the longest segment. Longer: the publish is refused (10054).
 pub const JS_RECORD_SHARE: u32 = 4;
 
-/// Messages end at this part of the last segment of a full disk (10047); the rest is for
+/// Messages end at this part of the last segment of a full disk (10023); the rest is for
 /// removals.
 pub const JS_FULL_SHARE: u32 = 2;
 

@@ -19,7 +19,7 @@ pub struct Word {
 const JSON: (&str, &str) = ("json", "Print JSON");
 
 /// All of them, in the order of the help.
-pub static WORDS: [Word; 8] = [
+pub static WORDS: [Word; 9] = [
     Word {
         name: "top",
         arguments: "[--help]",
@@ -47,6 +47,13 @@ pub static WORDS: [Word; 8] = [
         flags: &[JSON, ("profile", "What the host shall be good at: a name or a path")],
         choices: &[],
         doc: "Say whether this host has what a --profile needs",
+    },
+    Word {
+        name: "store",
+        arguments: "inspect|verify|repair DIR",
+        flags: &[JSON],
+        choices: &["inspect", "verify", "repair"],
+        doc: "Say what is in a stopped server's files, and what is wrong with them",
     },
     Word {
         name: "options",

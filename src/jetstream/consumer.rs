@@ -33,7 +33,7 @@ mod cursor;
 mod delivery;
 mod engine;
 mod info;
-mod kept;
+pub(crate) mod kept;
 pub mod levels;
 mod pace;
 mod pending;

@@ -22,6 +22,7 @@
 //! | `api.rs`, `api/` | what may be asked on `$JS.API.>`, one file per request |
 //! | `service.rs`, `service/` | one core's JetStream: its letters, its streams, its turn |
 //! | `meta.rs`, `meta/` | the registry of all streams, on the first core |
+//! | `kept_value.rs` | what values beside messages are, for tools that read stored files |
 //! | `ledger.rs` | what every core holds, for limits of the whole server and for monitoring |
 //! | `note.rs` | what the cores' services tell each other |
 //! | `desk.rs` | what requests are answered with |
@@ -36,6 +37,7 @@ pub mod consumer;
 mod decimal;
 mod desk;
 pub mod error;
+pub mod kept_value;
 pub mod ledger;
 pub mod meta;
 mod note;

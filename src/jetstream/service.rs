@@ -5,7 +5,7 @@
 //! other cores. On the first core the registry stands beside the streams.
 
 pub(crate) mod held;
-mod kept;
+pub(crate) mod kept;
 mod post;
 mod streams;
 

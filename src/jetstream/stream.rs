@@ -269,7 +269,8 @@ impl Stream {
         self.has_more = self.expire(turn);
     }
 
-    /// Sends the acknowledgements of everything that is durable.
+    /// Sends the acknowledgements of everything that is durable; once a write to disk has failed,
+    /// refusals of what never will be.
     #[inline]
     pub fn release(&mut self, turn: &mut Turn<'_>) {
         if !self.flow_answers.is_empty() {
@@ -282,6 +283,9 @@ impl Stream {
         let durable = turn.storage.durable();
         let way = acks.release(durable, |reply, text| ingest::send(*account, reply, text, turn));
         *congested = way.congested();
+        if congested.is_empty() && turn.storage.has_failed() && !self.acks.is_empty() {
+            self.refuse_waiting(turn);
+        }
     }
 
     /// Whether acknowledgements wait for the disk: [`Stream::release`] when it has come further.

@@ -1,6 +1,6 @@
 //! [`Files`] of the machine: plain system calls that wait.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
@@ -71,6 +71,19 @@ impl Files for SystemFiles {
         let asked = direct_io_alignment(folder).unwrap_or(BLOCK_BYTES_DEFAULT);
         asked.clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_DEFAULT)
     }
+}
+
+/// Takes a storage folder for this process alone, for as long as the file lives.
+///
+/// # Errors
+/// What the system says, or that another server has it.
+pub fn lock_folder(folder: &Path) -> io::Result<File> {
+    let lock = File::create(folder.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::other("another server uses this folder"),
+        TryLockError::Error(error) => error,
+    })?;
+    Ok(lock)
 }
 
 /// What the kernel says of files in `folder`: asked of a file of no name.

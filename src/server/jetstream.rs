@@ -1,18 +1,17 @@
 //! JetStream as the server runs it: what the operator left open is measured, the log says what
 //! there is, and each core gets its service.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
 use base::{AccountId, Level, Log, ShardId};
 use config::Options;
-use config::limits;
 use config::options::{Flush, JetStream as Chosen};
 use jetstream::ledger::Figure;
 use jetstream::{AccountLimits, JetStream, ServerBounds, Settings};
 use monitor::JetStreamFigures;
-use runtime::system_files::SystemFiles;
+use runtime::system_files::{self, SystemFiles};
 use shard::{Service, Shard};
 use storage::log::Sync as LogSync;
 use storage::{LogSettings, Storage};
@@ -175,24 +174,14 @@ fn log_settings(chosen: &Chosen, shard: ShardId, cores: usize) -> LogSettings {
         let number = number(&entry.file_name().to_string_lossy())?;
         (number >= cores && number % cores == shard.index()).then(|| entry.path())
     });
-    LogSettings {
-        adopted: orphaned.collect(),
-        log: u32::from(shard.0),
-        sync: match chosen.flush {
-            Flush::Always => LogSync::Always,
-            Flush::Every(every) => {
-                LogSync::Every { interval_ns: u64::try_from(every.as_nanos()).unwrap_or(u64::MAX) }
-            }
-        },
-        folder: folder.join(format!("core-{shard}")),
-        segment_bytes_min: limits::JS_SEGMENT_BYTES_MIN,
-        segment_bytes_max: limits::JS_SEGMENT_BYTES_MAX,
-        write_bytes_max: limits::JS_WRITE_BYTES_MAX,
-        recent_bytes: limits::JS_RECENT_BYTES,
-        cache_bytes: limits::JS_READ_CACHE_BYTES,
-        behind_bytes_max: limits::JS_BEHIND_BYTES_MAX,
-        compaction_bytes_per_s: limits::JS_COMPACTION_BYTES_PER_S,
-    }
+    let sync = match chosen.flush {
+        Flush::Always => LogSync::Always,
+        Flush::Every(every) => {
+            LogSync::Every { interval_ns: u64::try_from(every.as_nanos()).unwrap_or(u64::MAX) }
+        }
+    };
+    let own = folder.join(format!("core-{shard}"));
+    LogSettings::of(own, orphaned.collect(), u32::from(shard.0), sync)
 }
 
 /// Takes the storage folder for this process alone, for as long as the file lives.
@@ -202,12 +191,7 @@ fn log_settings(chosen: &Chosen, shard: ShardId, cores: usize) -> LogSettings {
 pub fn lock_folder(chosen: &Chosen) -> std::io::Result<File> {
     let folder = chosen.folder();
     std::fs::create_dir_all(&folder)?;
-    let lock = File::create(folder.join("lock"))?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => std::io::Error::other("another server uses this folder"),
-        TryLockError::Error(error) => error,
-    })?;
-    Ok(lock)
+    system_files::lock_folder(&folder)
 }
 
 #[cfg(test)]

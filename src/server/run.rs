@@ -27,6 +27,7 @@ pub fn run() -> ExitCode {
         },
         Command::Top(arguments) => ExitCode::from(top::run(&arguments)),
         Command::Explain(arguments) => ExitCode::from(top::explain(&arguments)),
+        Command::Store(arguments) => ExitCode::from(store::run(&arguments)),
         Command::Check(request) => look_at_host(&request),
         Command::Test { options, valid } => match look_behind(&options) {
             Ok(()) => leave(&valid),

@@ -12,6 +12,16 @@ pub(crate) enum Bodies {
     Log(StreamNumber),
 }
 
+impl Bodies {
+    /// The stream's number in the log, if it is there.
+    pub(crate) fn number(&self) -> Option<StreamNumber> {
+        match self {
+            Bodies::Arena(_) => None,
+            Bodies::Log(number) => Some(*number),
+        }
+    }
+}
+
 /// Where the record of a message lies in the log, and what its length depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InLog {

@@ -42,6 +42,7 @@
 //! | `durable.rs` | what the log is told, and when |
 //! | `restore.rs` | from the log to streams, at start |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
+//! | `survey.rs` | stored files looked at while no server has them |
 //! | `space.rs` | what each account stores |
 //! | `expiry.rs` | messages with a time to live |
 
@@ -69,6 +70,7 @@ mod storage;
 mod stream;
 mod streams;
 mod subjects;
+mod survey;
 mod terms;
 
 pub use filter::Filter;
@@ -79,4 +81,5 @@ pub use space::Space;
 pub use state::{StreamState, SubjectState};
 pub use storage::Storage;
 pub use stream::{Known, Memory, Stream};
+pub use survey::{Closely, StreamSurvey, Survey};
 pub use terms::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, StreamId, ValueKey};

@@ -21,6 +21,8 @@ mod damage;
 mod found;
 mod index;
 mod layout;
+mod mend;
+mod overlay;
 mod parts;
 mod pipeline;
 mod reads;
@@ -28,6 +30,7 @@ mod record;
 mod recovery;
 mod segments;
 mod space;
+mod survey;
 mod tail;
 mod writer;
 
@@ -38,6 +41,7 @@ use std::rc::Rc;
 use ahash::RandomState;
 use base::Now;
 use buffer::{Block, BlockSlice};
+use config::limits;
 use hashbrown::HashMap;
 use runtime::Disk;
 use runtime::disk::{DiskError, DiskToken, Durability, Operation};
@@ -53,9 +57,12 @@ use crate::Mark;
 
 pub use self::damage::{Damage, OpenError, Report};
 pub use self::index::{Indexed, Removed};
+pub use self::mend::{MendError, Mended, mend};
+pub use self::overlay::Overlay;
 pub use self::reads::LogRead;
 pub use self::record::NewMessage;
 pub use self::recovery::Recover;
+pub use self::survey::{BrokenMessage, SegmentState, SegmentSurvey};
 
 /// Which use of a segment file: a count that rises in the upper half, and a number drawn for the
 /// run in the lower, so that none is given twice.
@@ -164,6 +171,26 @@ pub struct LogSettings {
     pub behind_bytes_max: usize,
     /// What compaction reads and writes a second at most, bytes.
     pub compaction_bytes_per_s: u64,
+}
+
+impl LogSettings {
+    /// How the log of a core is kept in `folder`, with the limits of every server.
+    #[must_use]
+    pub fn of(folder: PathBuf, adopted: Vec<PathBuf>, log: u32, sync: Sync) -> LogSettings {
+        LogSettings {
+            folder,
+            adopted,
+            log,
+            sync,
+            segment_bytes_min: limits::JS_SEGMENT_BYTES_MIN,
+            segment_bytes_max: limits::JS_SEGMENT_BYTES_MAX,
+            write_bytes_max: limits::JS_WRITE_BYTES_MAX,
+            recent_bytes: limits::JS_RECENT_BYTES,
+            cache_bytes: limits::JS_READ_CACHE_BYTES,
+            behind_bytes_max: limits::JS_BEHIND_BYTES_MAX,
+            compaction_bytes_per_s: limits::JS_COMPACTION_BYTES_PER_S,
+        }
+    }
 }
 
 /// Why nothing was appended.
@@ -324,6 +351,11 @@ impl Log {
     #[inline]
     pub fn appended(&self) -> Mark {
         self.appended
+    }
+
+    /// Whether a write or flush failed: nothing is ever appended again in this run.
+    pub fn has_failed(&self) -> bool {
+        self.is_failed
     }
 
     /// What happened that people should know, once.

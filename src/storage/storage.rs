@@ -54,6 +54,12 @@ impl Storage {
         std::mem::take(&mut self.found)
     }
 
+    /// The log and the streams of a storage that has a log.
+    pub(crate) fn parts(&self) -> (&Log, &Streams) {
+        let durable = self.durable.as_ref().expect("it was opened from a log");
+        (&durable.log, &self.streams)
+    }
+
     /// Says whose a stream is that was found at start.
     pub fn assign(&mut self, id: StreamId, account: AccountId) {
         let space = self.accounts.place(account);
@@ -240,6 +246,12 @@ impl Storage {
     #[must_use]
     pub fn durable(&self) -> Mark {
         self.durable.as_ref().map_or(Mark::default(), |durable| durable.log.acknowledged())
+    }
+
+    /// Whether a write to disk failed: what is not safe by now never will be in this run.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.log.has_failed())
     }
 
     /// Takes in what the disk has done, and gives it what there is to do. Once a turn, after the

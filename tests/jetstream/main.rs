@@ -9,12 +9,14 @@ mod answers;
 mod api;
 mod backups;
 mod consumers;
+mod disk;
 mod error_codes;
 mod kv;
 mod mirrors;
 mod objects;
 mod pacing;
 mod recovery;
+mod store;
 
 use async_nats::jetstream::{self, Context};
 use harness::{Builder, Server};

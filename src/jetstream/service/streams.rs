@@ -237,7 +237,8 @@ impl Streams {
     /// Sends what waited for the disk, if it has come further.
     fn release(&mut self, now: Now, out: &mut dyn Outlet) {
         let durable = self.ground.storage.durable();
-        if durable <= self.released || self.awaiting.is_empty() {
+        let has_come = durable > self.released || self.ground.storage.has_failed();
+        if !has_come || self.awaiting.is_empty() {
             return;
         }
         self.released = durable;

@@ -11,12 +11,12 @@
 
 use std::borrow::Cow;
 
-use storage::{Filter, Place, Seq};
+use storage::{Filter, Mark, Place, Seq};
 
 use super::pub_ack::Also;
 use super::publication::{Asked, OwnedPublication, Publication};
 use super::rules::Ttl;
-use super::store::{Entry, Rollup};
+use super::store::{self, Entry, Rollup};
 use super::{Stream, Turn, counter, header_block, schedule};
 use crate::outlet::Way;
 use crate::{ApiError, ErrorCode};
@@ -338,6 +338,16 @@ impl Stream {
         } else {
             self.acks.push(self.last_mark, reply, &self.text_buffer);
         }
+    }
+
+    /// Tells all who wait for the disk that it failed.
+    #[cold]
+    pub(super) fn refuse_waiting(&mut self, turn: &mut Turn<'_>) {
+        self.text_buffer.clear();
+        self.text.write_error(&store::disk_failed(), &mut self.text_buffer);
+        let Stream { acks, account, text_buffer, congested, .. } = self;
+        let way = acks.release(Mark(u64::MAX), |reply, _| send(*account, reply, text_buffer, turn));
+        *congested = way.congested();
     }
 
     /// Tells the publisher why its message was not stored.

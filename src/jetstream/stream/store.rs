@@ -256,6 +256,11 @@ fn refused(refused: Refused) -> ApiError {
         Refused::TooLarge => ApiError::new(ErrorCode::StreamMessageExceedsMaximum),
         Refused::Full => ApiError::new(ErrorCode::InsufficientResources),
         Refused::Behind => ApiError::new(ErrorCode::StreamTooManyRequests),
-        Refused::Failed => ApiError::with(ErrorCode::StreamStoreFailed, "a write to disk failed"),
+        Refused::Failed => disk_failed(),
     }
+}
+
+/// A write to disk failed: nothing is stored any more in this run.
+pub(super) fn disk_failed() -> ApiError {
+    ApiError::with(ErrorCode::StreamStoreFailed, "a write to disk failed")
 }

@@ -1,7 +1,7 @@
 //! What is wrong with a log's files, in words for the log, healthz and `corewire store`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layout::VERSION;
 
@@ -29,6 +29,8 @@ pub enum Damage {
     Short {
         /// Which file.
         file: PathBuf,
+        /// By how much.
+        missing_bytes: u64,
     },
     /// A sealed segment's index is damaged; it was rebuilt from the data.
     Index {
@@ -53,6 +55,22 @@ pub enum Damage {
     },
 }
 
+impl Damage {
+    /// Which file is damaged.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Damage::Header { file }
+            | Damage::HeaderRebuilt { file }
+            | Damage::Version { file, .. }
+            | Damage::Short { file, .. }
+            | Damage::Index { file }
+            | Damage::Record { file, .. }
+            | Damage::Unreadable { file, .. } => file,
+        }
+    }
+}
+
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -67,8 +85,9 @@ impl std::fmt::Display for Damage {
                 "{}: layout version {version}; this server knows {VERSION}",
                 file.display()
             ),
-            Damage::Short { file } => {
-                write!(f, "{}: the end is missing; what is left is used", file.display())
+            Damage::Short { file, missing_bytes } => {
+                let file = file.display();
+                write!(f, "{file}: the last {missing_bytes} bytes are missing; the rest is used")
             }
             Damage::Index { file } => {
                 write!(f, "{}: the index is damaged; the data replaces it", file.display())

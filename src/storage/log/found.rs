@@ -92,7 +92,8 @@ pub fn look_at(files: &dyn Files, entry: &FileEntry, report: &mut Report) -> Opt
     let path = Rc::from(entry.path.as_path());
     let is_short = entry.len < header.file_bytes && header.used != SegmentUse::Free;
     if is_short {
-        report.damages.push(Damage::Short { file: file() });
+        let missing_bytes = header.file_bytes - entry.len;
+        report.damages.push(Damage::Short { file: file(), missing_bytes });
     }
     let header = Header { file_bytes: entry.len, ..header };
     let (index, is_damaged) = (Vec::new(), is_short);
@@ -135,7 +136,10 @@ fn spare_of(entry: &FileEntry) -> FoundSegment {
 }
 
 /// The footer, wherever the last sector may begin; and whether there was one that is broken.
-fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<(Option<Footer>, bool)> {
+///
+/// # Errors
+/// What the system says.
+pub fn read_footer(files: &dyn Files, entry: &FileEntry) -> io::Result<(Option<Footer>, bool)> {
     let mut is_broken = false;
     for sector in [512, 4096, 1024, 2048] {
         let Some(at) = entry.len.checked_sub(sector) else { continue };
@@ -179,7 +183,8 @@ fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>)
     None
 }
 
-fn read_index(files: &dyn Files, path: &Path, footer: &Footer) -> Option<Vec<u8>> {
+/// A sealed segment's index; `None` if it is damaged.
+pub fn read_index(files: &dyn Files, path: &Path, footer: &Footer) -> Option<Vec<u8>> {
     let mut index = vec![0; footer.index_bytes as usize];
     let read = files.read_at(path, u64::from(footer.index_at), &mut index).ok()?;
     let is_whole = read == index.len() && checksum(&index) == footer.index_crc;

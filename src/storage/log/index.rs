@@ -154,6 +154,11 @@ impl IndexBuilder {
         place
     }
 
+    /// How many messages it names.
+    pub fn messages(&self) -> u64 {
+        self.streams.iter().map(|stream| u64::from(stream.count)).sum()
+    }
+
     /// Adds that messages are gone.
     pub fn add_removed(&mut self, removed: Removed) {
         if let Some(before) = self.removes.last_mut()

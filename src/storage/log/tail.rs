@@ -126,6 +126,18 @@ impl Scan {
         (broken + 1..end).find(|&at| self.record_at(at).is_some()).unwrap_or(end)
     }
 
+    /// The index over all whole records.
+    pub fn whole(&self) -> IndexBuilder {
+        let mut index = IndexBuilder::default();
+        let first = self.header.sector_bytes as usize;
+        let (records, _) = self.records_between(first, self.bytes.len());
+        for at in records {
+            let record = Record::trusted(&self.bytes[at as usize..]).expect("verified before");
+            index.add_record(&record, at);
+        }
+        index
+    }
+
     /// The index over all whole records; what is broken is named.
     pub fn rebuilt(&self, path: &Path, report: &mut Report) -> IndexBuilder {
         let end = self.bytes.len() as u32;
@@ -269,13 +281,15 @@ fn seal(
     data_end: u32,
     last_batch: u64,
 ) -> Result<(), OpenError> {
-    if segment.is_short {
-        segment.index = index.encode();
-        return Ok(());
-    }
     let Header { epoch, sector_bytes, file_bytes, .. } = segment.header;
     let file_bytes = file_bytes as u32;
-    let ending = Ending::new(index, epoch, data_end, last_batch, sector_bytes, file_bytes);
+    let ending = Ending::within(index, epoch, data_end, last_batch, sector_bytes, file_bytes);
+    let Some(ending) = ending.filter(|_| !segment.is_short) else {
+        // No room, with so much that is damaged: it is read again at every start.
+        segment.index = index.encode();
+        segment.is_damaged = true;
+        return Ok(());
+    };
     let parts =
         [(ending.footer.index_at, &ending.index), (ending.footer_at, &ending.footer_sector)];
     for (offset, bytes) in parts {

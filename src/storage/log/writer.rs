@@ -182,11 +182,23 @@ impl Ending {
         sector: u32,
         file_bytes: u32,
     ) -> Ending {
+        Ending::within(index, epoch, data_end, last_batch, sector, file_bytes)
+            .expect("room for the index was kept")
+    }
+
+    /// The same where room may be missing: `None` then.
+    pub fn within(
+        index: &IndexBuilder,
+        epoch: Epoch,
+        data_end: u32,
+        last_batch: u64,
+        sector: u32,
+        file_bytes: u32,
+    ) -> Option<Ending> {
         let index = index.encode();
         let room = (index.len() as u32).next_multiple_of(sector);
-        let footer_at = file_bytes - sector;
-        let index_at = footer_at - room;
-        assert!(index_at >= data_end, "room for the index was kept");
+        let footer_at = file_bytes.checked_sub(sector)?;
+        let index_at = footer_at.checked_sub(room).filter(|&at| at >= data_end)?;
         let footer = Footer {
             is_free: false,
             epoch,
@@ -198,7 +210,7 @@ impl Ending {
         };
         let index = whole_sectors(&index, room as usize);
         let footer_sector = whole_sectors(&footer.encode(), sector as usize);
-        Ending { footer, index, footer_at, footer_sector }
+        Some(Ending { footer, index, footer_at, footer_sector })
     }
 }
 
