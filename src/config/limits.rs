@@ -322,6 +322,10 @@ pub const JS_ZERO_BYTES: usize = MIB;
 /// Each segment is 2 to this power times as long as the one before, until they are long enough.
 pub const JS_SEGMENT_GROWTH_SHIFT: u32 = 2;
 
+/// How long a message that shall be erased may lie in a segment that is still appended to. Then
+/// the segment is completed for its sake, so no more than one is in that time.
+pub const JS_ERASE_WAIT: Duration = Duration::from_secs(60);
+
 /// Messages that compaction looks at in one turn.
 pub const JS_COMPACTION_LOOKS_PER_TURN: usize = 4096;
 

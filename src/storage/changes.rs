@@ -83,6 +83,9 @@ impl Stream {
             (Bodies::Log(number), Some(durable)) => {
                 let number = *number;
                 durable.release(number, InLog::unpack(entry.at), entry.size);
+                if erase == Erase::Overwrite {
+                    durable.erase(number, seq, InLog::unpack(entry.at), entry.size);
+                }
                 self.leave_log(number, seq, was_first, durable);
             }
             (Bodies::Log(_), None) => unreachable!("a stream in the log has a log"),

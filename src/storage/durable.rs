@@ -76,6 +76,11 @@ impl Durable {
         self.log.release(number, place.at, place.record_bytes(size));
     }
 
+    /// The body of a message that is being removed shall be overwritten.
+    pub(crate) fn erase(&mut self, number: StreamNumber, seq: Seq, place: InLog, size: u32) {
+        self.log.erase(number, seq.0, place.at, place.record_bytes(size));
+    }
+
     /// A stream has removals to tell, with the next turn.
     pub(crate) fn will_leave(&mut self, number: StreamNumber) {
         self.leaving.push(number);
@@ -143,6 +148,9 @@ impl Durable {
             if let Some(range) = id.and_then(|id| streams.get_mut(id).leaving.take()) {
                 self.removed(number, range);
             }
+        }
+        if self.owed.is_empty() {
+            self.log.tell_erasures();
         }
     }
 

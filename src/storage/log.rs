@@ -11,13 +11,14 @@
 //! between leaves with it. What is appended can be read at once; it is safe when
 //! [`Log::durable`] has reached its mark. Marks count records, in the order of their appends.
 //!
-//! Invariants: a byte that is safe is never written again before its segment is released; a
-//! segment is released only when nothing in it is needed; removals are kept as long as what they
-//! removed may still stand in another segment.
+//! Invariants: a byte that is safe is never written again before its segment is released, but for
+//! messages that are to be erased; a segment is released only when nothing in it is needed;
+//! removals are kept as long as what they removed may still stand in another segment.
 
 mod compaction;
 mod controls;
 mod damage;
+mod erasure;
 mod found;
 mod index;
 mod layout;
@@ -29,6 +30,7 @@ mod reads;
 mod record;
 mod recovery;
 mod segments;
+mod settings;
 mod space;
 mod survey;
 mod tail;
@@ -41,12 +43,12 @@ use std::rc::Rc;
 use ahash::RandomState;
 use base::Now;
 use buffer::{Block, BlockSlice};
-use config::limits;
 use hashbrown::HashMap;
 use runtime::Disk;
 use runtime::disk::{DiskError, DiskToken, Durability, Operation};
 
 use self::compaction::Compaction;
+use self::erasure::Erasures;
 use self::pipeline::Pipeline;
 use self::reads::Reads;
 use self::record::{NewKeyed, RecordKind};
@@ -62,6 +64,7 @@ pub use self::overlay::Overlay;
 pub use self::reads::LogRead;
 pub use self::record::NewMessage;
 pub use self::recovery::Recover;
+pub use self::settings::{LogSettings, Sync};
 pub use self::survey::{BrokenMessage, SegmentState, SegmentSurvey};
 
 /// Which use of a segment file: a count that rises in the upper half, and a number drawn for the
@@ -105,6 +108,8 @@ pub struct KeyKind(pub u16);
 impl KeyKind {
     /// The last sequence that a stream has used; the log's own.
     pub(crate) const REACHED: KeyKind = KeyKind(0);
+    /// Where a message lies that is being erased; the log's own.
+    pub(crate) const ERASING: KeyKind = KeyKind(4);
     /// A stream's configuration.
     pub const STREAM: KeyKind = KeyKind(1);
     /// A consumer's configuration.
@@ -131,65 +136,6 @@ impl Key {
 
     fn value(self, order: u64, value: Option<&[u8]>) -> NewKeyed<'_> {
         NewKeyed { stream: self.stream, key_kind: self.kind.0, key: self.key, order, value }
-    }
-}
-
-/// When what is appended is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// Each write is, before it is acknowledged.
-    Always,
-    /// It is acknowledged once written, and flushed so often.
-    Every {
-        /// Nanoseconds.
-        interval_ns: u64,
-    },
-}
-
-/// How a log is kept.
-#[derive(Clone, Debug)]
-pub struct LogSettings {
-    /// Where its segments lie.
-    pub folder: PathBuf,
-    /// Folders of logs whose cores are no more: read and emptied, never appended to.
-    pub adopted: Vec<PathBuf>,
-    /// The core's number.
-    pub log: u32,
-    /// When what is appended is safe.
-    pub sync: Sync,
-    /// The first segment's length, bytes; later ones are four times as long, up to the next.
-    pub segment_bytes_min: u32,
-    /// The longest segment, bytes.
-    pub segment_bytes_max: u32,
-    /// One write's length at most, bytes, except for a single longer record.
-    pub write_bytes_max: usize,
-    /// Written blocks that stay in memory for readers, bytes.
-    pub recent_bytes: usize,
-    /// What was read from disk and stays in memory for readers, bytes.
-    pub cache_bytes: usize,
-    /// Appended bytes that wait for the disk at most.
-    pub behind_bytes_max: usize,
-    /// What compaction reads and writes a second at most, bytes.
-    pub compaction_bytes_per_s: u64,
-}
-
-impl LogSettings {
-    /// How the log of a core is kept in `folder`, with the limits of every server.
-    #[must_use]
-    pub fn of(folder: PathBuf, adopted: Vec<PathBuf>, log: u32, sync: Sync) -> LogSettings {
-        LogSettings {
-            folder,
-            adopted,
-            log,
-            sync,
-            segment_bytes_min: limits::JS_SEGMENT_BYTES_MIN,
-            segment_bytes_max: limits::JS_SEGMENT_BYTES_MAX,
-            write_bytes_max: limits::JS_WRITE_BYTES_MAX,
-            recent_bytes: limits::JS_RECENT_BYTES,
-            cache_bytes: limits::JS_READ_CACHE_BYTES,
-            behind_bytes_max: limits::JS_BEHIND_BYTES_MAX,
-            compaction_bytes_per_s: limits::JS_COMPACTION_BYTES_PER_S,
-        }
     }
 }
 
@@ -274,6 +220,8 @@ enum Job {
     Release { slot: Slot },
     Forget,
     Compaction,
+    EraseRead,
+    EraseWrite,
 }
 
 /// Where the newest value of a key lies.
@@ -311,6 +259,7 @@ pub struct Log {
     next_stream: u32,
     reads: Reads,
     compaction: Compaction,
+    erasures: Erasures,
     zeroes: Option<BlockSlice>,
     free_blocks: Vec<Block>,
     jobs: Vec<Option<Job>>,
@@ -476,7 +425,8 @@ impl Log {
         let flush = (self.durable < self.appended && self.settings.sync != Sync::Always)
             .then_some(self.flush_at_ns);
         let retry = (self.is_full && !self.is_failed).then_some(self.retry_at_ns);
-        [flush, retry, self.compaction.next_deadline_ns()].into_iter().flatten().min()
+        let erasure = self.erasures.next_deadline_ns().filter(|_| !self.is_failed);
+        [flush, retry, erasure, self.compaction.next_deadline_ns()].into_iter().flatten().min()
     }
 
     /// Takes in what the disk has done, and gives it what there is to do.
@@ -486,6 +436,7 @@ impl Log {
         self.advance();
         self.prepare_spares();
         self.release_dead();
+        self.erase_next();
         self.compact(owner);
         self.submit_batches();
         self.flush_on_time();

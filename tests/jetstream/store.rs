@@ -236,3 +236,33 @@ async fn a_file_that_tells_nothing_is_moved_aside() {
     assert!(is_kept_aside(&file) && !file.exists());
     assert_eq!(fs::read(&file).ok(), None);
 }
+
+#[tokio::test]
+async fn what_is_erased_is_nowhere_on_disk() {
+    if Subject::from_env().skips_ours() {
+        return;
+    }
+    let folder = filled(Signal::KILL).await;
+    let server = server_on(&folder);
+    {
+        let (_, context) = connect(&server).await;
+        let stream = context.get_stream("KEPT").await.expect("it is back");
+        let ack = context.publish("k.a", text(MESSAGES + 1).into()).await.expect("sent");
+        ack.await.expect("stored");
+        // One in a segment that is complete, one in the one that is appended to.
+        for seq in [17, MESSAGES + 1] {
+            assert!(stream.delete_message(seq).await.expect("deleted"));
+        }
+    }
+    server.signal(Signal::TERM);
+    server.finish();
+    let log = folder.path().join("jetstream/core-0");
+    for entry in fs::read_dir(log).expect("the core's log") {
+        let bytes = fs::read(entry.expect("an entry").path()).expect("a segment");
+        for number in [17, MESSAGES + 1] {
+            assert_eq!(find(&bytes, &text(number)), None, "message {number}");
+        }
+    }
+    let (code, found) = store("verify", &folder);
+    assert_eq!((code, &found["messages_read"]), (Some(0), &(MESSAGES - 1).into()), "{found:#}");
+}

@@ -163,6 +163,7 @@ impl Log {
             segment.stage == Stage::Sealed
                 && !segment.is_damaged
                 && segment.replaces.is_empty()
+                && segment.erasures == 0
                 && segment.live_bytes * 2 <= u64::from(segment.file_bytes)
         };
         let is_needed = |(slot, segment): &(Slot, &Segment)| {
@@ -504,6 +505,7 @@ impl Log {
     fn tell_moves(&mut self, owner: &mut dyn Owner) {
         let plan = &mut self.compaction.plan;
         let upto = plan.moves.len().min(plan.done + limits::JS_COMPACTION_LOOKS_PER_TURN);
+        let mut needless = Vec::new();
         for found in &plan.moves[plan.done..upto] {
             let &Move { stream, sequence, from, length, to } = found;
             let Some(to) = to else { continue };
@@ -513,10 +515,15 @@ impl Log {
                 self.segments[from.slot()].release_message(stream, length);
             } else {
                 self.segments[to.slot()].add_dead_message(stream, sequence);
+                needless.push((stream, sequence, to, length));
             }
         }
         plan.done = upto;
-        if upto < plan.moves.len() {
+        let is_done = upto == plan.moves.len();
+        for (stream, sequence, to, length) in needless {
+            self.erase_copy(stream, sequence, to, length);
+        }
+        if !is_done {
             return;
         }
         let plan = std::mem::take(&mut self.compaction.plan);

@@ -236,7 +236,7 @@ impl IndexBuilder {
             }
             RecordKind::StreamGone => self.add_gone(head.stream, head.sequence),
             RecordKind::Replaces => self.add_replaced(Epoch(head.sequence)),
-            RecordKind::Batch | RecordKind::Pad => {}
+            RecordKind::Batch | RecordKind::Pad | RecordKind::Erased => {}
         }
     }
 

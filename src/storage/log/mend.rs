@@ -113,6 +113,8 @@ fn readable(found: &FoundSegment, bytes: &[u8]) -> Option<(IndexBuilder, Mended)
                     mended.kept += 1;
                     out.add_message(&message, known.offset, known.length);
                 }
+                // It was erased, and is gone for good.
+                None if record.is_some_and(|r| r.head.kind == RecordKind::Erased) => {}
                 _ => {
                     mended.dropped += 1;
                     let so_far = reached.entry(stream.number).or_default();

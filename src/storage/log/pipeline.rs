@@ -270,6 +270,8 @@ impl Log {
             Job::ReleaseFooter { slot } => self.footer_released(slot, result),
             Job::Release { slot } => self.released(slot, result),
             Job::Compaction => self.compaction_completed(result),
+            Job::EraseRead => self.erase_read(result),
+            Job::EraseWrite => self.erase_written(result),
             Job::Forget => {}
         }
     }
@@ -436,6 +438,7 @@ impl Log {
         self.is_failed
             || self.pipeline.batches.is_empty()
                 && self.pipeline.sealing.is_empty()
+                && (self.erasures.is_empty() || self.is_full)
                 && self.writer.as_ref().is_none_or(|writer| !writer.has_open_batch())
     }
 }

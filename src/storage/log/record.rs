@@ -12,10 +12,11 @@
 //! Keyed       its order     the key         what the owner wants; kind of key in subject_len
 //! StreamGone  its order     0               -
 //! Replaces    an epoch      0               -   (that of a segment whose copy this one is)
+//! Erased      its number    0               zeroes, where a message was
 //! ```
-//! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` the
-//! header only) and is bound to the epoch and the place, so that a record that an earlier use
-//! left behind, or that stands where it was not written, is none.
+//! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` and of
+//! what is erased the header only) and is bound to the epoch and the place, so that a record that
+//! an earlier use left behind, or that stands where it was not written, is none.
 
 use crate::log::layout::{u16_at, u32_at, u64_at};
 use crate::log::{Epoch, StreamNumber, checksum};
@@ -50,6 +51,16 @@ pub enum RecordKind {
     StreamGone = 6,
     /// This segment holds what is worth keeping of another.
     Replaces = 7,
+    /// A message that was overwritten.
+    Erased = 8,
+}
+
+impl RecordKind {
+    /// Whether its body may be anything: the checksum does not cover it.
+    #[inline]
+    fn has_free_body(self) -> bool {
+        matches!(self, RecordKind::Pad | RecordKind::Erased)
+    }
 }
 
 /// The fields of a record's header.
@@ -84,6 +95,7 @@ impl Head {
             5 => RecordKind::Keyed,
             6 => RecordKind::StreamGone,
             7 => RecordKind::Replaces,
+            8 => RecordKind::Erased,
             _ => return None,
         };
         let length = u32_at(bytes, 4);
@@ -111,7 +123,7 @@ impl Head {
 
     /// Bytes that the checksum covers.
     fn covered(&self) -> usize {
-        if self.kind == RecordKind::Pad { HEADER_BYTES } else { self.length as usize }
+        if self.kind.has_free_body() { HEADER_BYTES } else { self.length as usize }
     }
 }
 
@@ -232,10 +244,19 @@ pub fn write_batch(number: u64, safe: u64, epoch: Epoch, bytes: u32, out: &mut [
     out[HEADER_BYTES + 12..BATCH_BYTES].fill(0);
 }
 
+/// Puts a record of the same length in the place of a message that stands at `offset`.
+pub fn erase(out: &mut [u8], stream: StreamNumber, sequence: u64, epoch: Epoch, offset: u32) {
+    out.fill(0);
+    write_bare(RecordKind::Erased, stream, sequence, 0, out);
+    seal(out, epoch, offset);
+}
+
 /// Puts the checksum into a record that is otherwise complete and will stand at `offset`.
 #[inline]
 pub fn seal(record: &mut [u8], epoch: Epoch, offset: u32) {
-    let covered = if record[12] == RecordKind::Pad as u8 { HEADER_BYTES } else { record.len() };
+    let is_free =
+        [RecordKind::Pad, RecordKind::Erased].iter().any(|&kind| record[12] == kind as u8);
+    let covered = if is_free { HEADER_BYTES } else { record.len() };
     let crc = checksum(&record[4..covered]) ^ bound_to(epoch, offset);
     record[..4].copy_from_slice(&crc.to_le_bytes());
 }

@@ -142,6 +142,7 @@ impl Log {
             next_stream: 0,
             reads: Default::default(),
             compaction: Default::default(),
+            erasures: Default::default(),
             zeroes: None,
             free_blocks: Vec::new(),
             jobs: Vec::new(),
@@ -237,7 +238,11 @@ impl Log {
                     gathered.values.insert(key, keyed.value);
                 }
             }
-            RecordKind::Batch | RecordKind::Pad | RecordKind::Message | RecordKind::Replaces => {}
+            RecordKind::Batch
+            | RecordKind::Pad
+            | RecordKind::Message
+            | RecordKind::Replaces
+            | RecordKind::Erased => {}
         }
     }
 
@@ -322,8 +327,10 @@ impl Gathered<'_> {
         let mut values: Vec<_> = self.values.iter().collect();
         values.sort_by_key(|(key, _)| **key);
         for (key, value) in values {
-            if let Some(value) = value {
-                recover.keyed(*key, value);
+            match value {
+                Some(value) if key.kind == KeyKind::ERASING => log.recover_erasure(*key, value),
+                Some(value) => recover.keyed(*key, value),
+                None => {}
             }
         }
         for (&stream, &(sequence, time_ns)) in &self.reached {

@@ -73,6 +73,8 @@ pub struct Segment {
     pub is_damaged: bool,
     /// Compaction has it in hand.
     pub is_source: bool,
+    /// Messages in it that are to be overwritten: it must not go before.
+    pub erasures: u32,
     /// Segments that this one replaces and that are not released yet: it must outlive them.
     pub replaces: Vec<Slot>,
 }
@@ -113,6 +115,7 @@ impl Segment {
             reads: 0,
             is_damaged: false,
             is_source: false,
+            erasures: 0,
             replaces: Vec::new(),
         }
     }

@@ -253,6 +253,7 @@ impl Log {
         }
         while let Some(&(slot, mark)) = self.doomed.front()
             && mark <= self.durable
+            && self.segments[slot].erasures == 0
         {
             self.doomed.pop_front();
             self.release_segment(slot);
@@ -263,7 +264,7 @@ impl Log {
         let is_dead = |(slot, segment): (Slot, &Segment)| {
             let idle =
                 segment.stage == Stage::Sealed && !segment.is_source && segment.replaces.is_empty();
-            (idle && segment.live_messages == 0).then_some(slot)
+            (idle && segment.live_messages == 0 && segment.erasures == 0).then_some(slot)
         };
         let candidates: Vec<Slot> = self.segments.iter().filter_map(is_dead).collect();
         for slot in candidates {

@@ -215,6 +215,70 @@ fn little_that_is_needed_is_moved_together() {
     assert_eq!(again.places.keys[&key(1)], b"kept");
 }
 
+/// It once did: then the first batch of the new segment outlived the last of the old one, when
+/// of that one not even the header had landed.
+#[test]
+fn no_segment_is_begun_before_all_of_the_one_before_is_safe() {
+    let (mut rig, _) =
+        Rig::over(SimulatedDisk::default(), Sync::Every { interval_ns: u64::MAX / 2 });
+    rig.fill(20);
+    for length in [100, 1000, 100] {
+        for _ in 0..30 {
+            rig.append(length).expect("there is room");
+            rig.log.turn(&mut rig.disk, Now::default(), &mut rig.places);
+            for seed in 0..20 {
+                let mut rng = Rng::with_seed(seed);
+                let crashed = rig.disk.crash(&mut || rng.bool());
+                let (mut found, _) = Rig::over(crashed, Sync::Always);
+                let state = found.state();
+                let read = state.streams.get(&STREAM).map_or(0, |s| s.messages.len() as u64);
+                assert_eq!(read, found.last, "what is left has no gap");
+            }
+            rig.disk.complete_all();
+        }
+    }
+}
+
+/// Whether the payload of a message stands anywhere on disk.
+fn is_on_disk(disk: &SimulatedDisk, sequence: u64) -> bool {
+    let secret = payload(sequence, 100);
+    let holds = |bytes: &Vec<u8>| bytes.windows(secret.len()).any(|window| window == secret);
+    disk.contents().values().any(holds)
+}
+
+#[test]
+fn what_is_erased_is_overwritten_and_its_neighbours_are_not() {
+    let mut rig = Rig::new();
+    rig.fill(60);
+    // The first lies in a complete segment, the last in one that is still appended to.
+    for sequence in [7, 60] {
+        let (at, length) = rig.places.at[&(STREAM, sequence)];
+        assert!(is_on_disk(&rig.disk, sequence));
+        rig.remove(sequence, sequence);
+        rig.log.erase(STREAM, sequence, at, length);
+        rig.log.tell_erasures();
+    }
+    rig.settle();
+    assert!(!is_on_disk(&rig.disk, 7), "it is overwritten");
+    assert!(is_on_disk(&rig.disk, 60), "its segment is not complete");
+    assert!(rig.log.next_deadline_ns().is_some(), "it will be");
+    let cut_off = rig.disk.crash(&mut || false);
+    rig.turn_at(rig.now_ns + 2 * config::limits::JS_ERASE_WAIT.as_nanos() as u64);
+    rig.settle();
+    assert!(!is_on_disk(&rig.disk, 60), "its segment was completed for it");
+    assert_eq!(rig.readable(), 58);
+    // The power went before: what was to be erased is erased after the next start.
+    for disk in [cut_off, rig.disk.clone()] {
+        let (mut again, report) = Rig::over(disk, Sync::Always);
+        assert_eq!((report.damages, report.messages), (vec![], 58));
+        again.settle();
+        assert!(!is_on_disk(&again.disk, 60) && !is_on_disk(&again.disk, 7));
+        assert_eq!(again.readable(), 58);
+        let (_, report) = again.restart();
+        assert_eq!((report.damages, report.messages), (vec![], 58));
+    }
+}
+
 fn key(key: u64) -> Key {
     Key { stream: STREAM, kind: KeyKind::CONSUMER_STATE, key }
 }
