@@ -13,7 +13,7 @@ pub fn usage() -> String {
     let mut out = "\nUsage: corewire [options]\n".to_owned();
     for Word { name, arguments, doc, .. } in &WORDS {
         let word = format!("corewire {name} {arguments}");
-        let _ = writeln!(out, "       {word:33}{doc}");
+        let _ = writeln!(out, "       {word:44}{doc}");
     }
     for group in Group::ALL {
         let _ = writeln!(out, "\n{}:", group.title());
