@@ -160,14 +160,15 @@ impl Pair {
 
     /// Turns until everything that was done is safe.
     fn settle(&mut self) {
-        let mark = self.storage.appended();
         for _ in 0..10_000 {
+            // What the log could not take before is appended on the way.
+            let mark = self.storage.appended();
             if self.storage.durable() >= mark && !self.storage.has_work() {
                 return;
             }
             self.turn();
         }
-        panic!("{:?} is not reached, only {:?}", mark, self.storage.durable());
+        panic!("all is not safe, only up to {:?}", self.storage.durable());
     }
 
     /// The power goes once everything is safe, and comes again.
