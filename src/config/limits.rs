@@ -84,9 +84,6 @@ pub const RESOLVER_JWTS_MAX: usize = 1 << 20;
 /// for the longest time goes.
 pub const RESOLVER_CACHED_MAX: usize = 1000;
 
-/// Bytes of one account JWT. Above it: refused.
-pub const ACCOUNT_JWT_BYTES_MAX: usize = MIB;
-
 /// Time between accept and the end of a PROXY header, or the first byte of who has none
 /// (`proxy_protocol`). Over it: close.
 pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -29,16 +29,21 @@
 //! | `jwt.rs` | claims that are signed: operators, accounts, users (operator mode) |
 //! | `resolver.rs` | where the tokens of accounts come from |
 //! | `operator.rs` | operator mode: accounts that are fetched, users that bring tokens |
+//! | `account_key.rs` | the public key of an account, checked |
+//! | `jwt_folder.rs`, `folder_resolver.rs`, `web_resolver.rs` | in a folder, and from the web |
 
 mod account;
 pub mod callout;
+mod account_key;
 mod credentials;
 mod desk;
 mod directory;
 mod distinguished_name;
 mod exchange;
+mod folder_resolver;
 mod gate;
 pub mod jwt;
+mod jwt_folder;
 mod mapping;
 mod nkey;
 mod operator;
@@ -47,8 +52,10 @@ mod permissions;
 mod proxies;
 pub mod resolver;
 mod tls;
+mod web_resolver;
 
 pub use account::{Account, AccountFull, Accounts};
+pub use account_key::AccountKey;
 pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
 pub use desk::{
     Admission, Checked, Desk, LoginRequest, ServiceAnswer, Ticket, Verdict, Work, nonce,
@@ -56,6 +63,8 @@ pub use desk::{
 pub use directory::{Directory, DirectoryError, Effort, Standing};
 pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
 pub use gate::PublishGate;
+pub use folder_resolver::{AskOthers, FolderResolver};
+pub use jwt_folder::{Broken, JwtStore, Saved, StoreDigest, StoreError};
 pub use mapping::{MappedTo, Mappings};
 pub use operator::{SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};
@@ -64,3 +73,4 @@ pub use tls::{
     Agreed, ClientCertificate, HandshakeDesk, HandshakeRequest, HandshakeStep, ListenerTls, Plain,
     Staple, StapleError, StapleQuestion, Status, TlsError, take_in,
 };
+pub use web_resolver::{ResolverTlsError, WebResolver};
