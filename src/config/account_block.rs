@@ -61,7 +61,9 @@ pub struct Declared {
 
 impl Declared {
     pub(crate) fn finish(self) -> Account {
-        let users = self.users.into_iter().map(|(_, user)| user).collect();
+        let mut users: Vec<User> = self.users.into_iter().map(|(_, user)| user).collect();
+        // The list would keep the memory that the places took.
+        users.shrink_to_fit();
         Account { users, ..self.account }
     }
 }

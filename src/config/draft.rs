@@ -48,6 +48,7 @@ impl Draft {
         options.auth = auth.finish(found);
         options.accounts.declared = declared.into_iter().map(Declared::finish).collect();
         options.jetstream.flush = flush.unwrap_or(options.corewire.tuning.storage_flush);
+        options.accounts.declared.shrink_to_fit();
         check_accounts(&options, found);
         callout::check(&options, found);
         operator::check(&options, found);
@@ -91,7 +92,11 @@ impl AuthDraft {
             found.note(place, conflict);
         }
         match self.users {
-            Some(users) => Auth::Users(users.into_iter().map(|(_, user)| user).collect()),
+            Some(users) => {
+                let mut users: Vec<User> = users.into_iter().map(|(_, user)| user).collect();
+                users.shrink_to_fit();
+                Auth::Users(users)
+            }
             None if user => Auth::User(User::with_password(self.user, self.password.expose())),
             None if token => Auth::Token(self.token),
             None => Auth::None,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accounts::{Account, Accounts};
@@ -340,18 +341,18 @@ pub struct User {
 pub enum Login {
     /// By a password, plain or a bcrypt hash.
     Password {
-        /// The user's name.
-        name: String,
+        /// The user's name. Shared, since there may be very many.
+        name: Arc<str>,
         /// The password; empty where a certificate proves who it is.
         password: Secret,
     },
     /// By the signature of this public nkey.
-    Nkey(String),
+    Nkey(Arc<str>),
 }
 
 impl User {
     /// A user with a password that may do everything.
-    pub fn with_password(name: impl Into<String>, password: impl Into<String>) -> User {
+    pub fn with_password(name: impl Into<Arc<str>>, password: impl Into<String>) -> User {
         let login = Login::Password { name: name.into(), password: Secret::new(password) };
         User { login, permissions: None, connections: ConnectionKinds::ANY, proxy_required: false }
     }
@@ -403,12 +404,12 @@ impl ConnectionKinds {
 
 /// A password or token. It never shows in `Debug`, so that no log line can carry it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Arc<str>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(text.into().into())
     }
 
     /// Whether it is a bcrypt hash of the secret: `^\$2[abxy]\$\d{2}\$`.

@@ -67,12 +67,12 @@ fn read_user(node: &Node, tree: &mut Tree<'_>) -> Option<User> {
             tree.note(node.place, "users", ValueError::UserKey);
             return None;
         }
-        Some(key) => Login::Nkey(key),
+        Some(key) => Login::Nkey(key.into()),
         None if name.is_empty() => {
             tree.note(node.place, "users", ValueError::UserMissing);
             return None;
         }
-        None => Login::Password { name, password: Secret::new(password) },
+        None => Login::Password { name: name.into(), password: Secret::new(password) },
     };
     Some(User { login, permissions, connections, proxy_required })
 }

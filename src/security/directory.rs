@@ -55,8 +55,8 @@ enum Rules {
 
 #[derive(Clone, Debug, Default)]
 struct Users {
-    by_name: HashMap<String, Arc<Known>>,
-    by_key: HashMap<String, Arc<Known>>,
+    by_name: HashMap<Arc<str>, Arc<Known>>,
+    by_key: HashMap<Arc<str>, Arc<Known>>,
     /// Those whose names are such as certificates have for their owners.
     by_subject: HashMap<AnyOrder, Vec<(DistinguishedName, Arc<Known>)>>,
     /// Whether certificates say who clients are.
@@ -358,7 +358,7 @@ impl Directory {
     fn nobody(&self) -> Option<Option<Arc<Known>>> {
         match (&self.nobody, &self.rules) {
             (Nobody::User(name), Rules::Users(users)) => {
-                Some(users.by_name.get(name).or(users.by_key.get(name)).cloned())
+                Some(users.by_name.get(&**name).or(users.by_key.get(&**name)).cloned())
             }
             (Nobody::Global, _) => Some(Some(Arc::new(Known::in_global()))),
             _ => None,
@@ -468,7 +468,7 @@ impl Rules {
 impl Known {
     fn in_global() -> Known {
         Known {
-            login: Login::Password { name: String::new(), password: Secret::default() },
+            login: Login::Password { name: "".into(), password: Secret::default() },
             account: AccountId::GLOBAL,
             permissions: None,
             connections: ConnectionKinds::ANY,
@@ -486,8 +486,8 @@ impl Known {
 
     fn session(&self) -> Session {
         let (user, nkey) = match &self.login {
-            Login::Password { name, .. } => (name.clone(), None),
-            Login::Nkey(key) => (key.clone(), Some(key.clone())),
+            Login::Password { name, .. } => (name.to_string(), None),
+            Login::Nkey(key) => (key.to_string(), Some(key.to_string())),
         };
         Session {
             user,
@@ -523,9 +523,9 @@ impl Users {
                     let same = self.by_subject.entry(subject.any_order()).or_default();
                     same.push((subject, Arc::clone(&known)));
                 }
-                self.by_name.insert(name.clone(), known)
+                self.by_name.insert(Arc::clone(name), known)
             }
-            Login::Nkey(key) => self.by_key.insert(key.clone(), known),
+            Login::Nkey(key) => self.by_key.insert(Arc::clone(key), known),
         };
     }
 
@@ -548,8 +548,8 @@ impl Users {
 
     fn find(&self, session: &Session) -> Option<&Arc<Known>> {
         match &session.nkey {
-            Some(key) => self.by_key.get(key),
-            None => self.by_name.get(&session.user),
+            Some(key) => self.by_key.get(key.as_str()),
+            None => self.by_name.get(session.user.as_str()),
         }
     }
 

@@ -61,7 +61,7 @@ fn a_key_signs_the_nonce_and_nothing_else() {
     let pair = nkeys::KeyPair::new_user();
     let key = pair.public_key();
     let keyed = with(Auth::Users(vec![User {
-        login: Login::Nkey(key.clone()),
+        login: Login::Nkey(key.as_str().into()),
         permissions: None,
         connections: ConnectionKinds::ANY,
         proxy_required: false,
