@@ -1,6 +1,7 @@
 //! Who there is: all accounts, all users, and the rules by which clients are let in. Immutable;
 //! a reload or a new account makes another, and every core takes it as a whole.
 
+mod live;
 mod operators;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //! other servers. spec/security.md §3, resolvers full and cache
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::account_key::AccountKey;
 use crate::jwt::{self, Claims};
@@ -16,19 +16,28 @@ pub type AskOthers = Box<dyn Fn(&AccountKey) -> Result<String, FetchError> + Sen
 /// The resolver.
 pub struct FolderResolver {
     store: Arc<JwtStore>,
-    /// Nobody for a folder of all accounts.
-    others: Option<AskOthers>,
+    /// Nobody for a folder of all accounts, and until there is somebody.
+    others: OnceLock<AskOthers>,
 }
 
 impl FolderResolver {
     /// What is in the folder is all there is.
-    pub fn alone(store: Arc<JwtStore>) -> FolderResolver {
-        FolderResolver { store, others: None }
+    pub fn new(store: JwtStore) -> FolderResolver {
+        FolderResolver { store: Arc::new(store), others: OnceLock::new() }
     }
 
-    /// What is missing in the folder is asked for, and kept.
-    pub fn asking(store: Arc<JwtStore>, others: AskOthers) -> FolderResolver {
-        FolderResolver { store, others: Some(others) }
+    /// The folder.
+    pub fn store(&self) -> &Arc<JwtStore> {
+        &self.store
+    }
+
+    /// From now on others are asked for what is not in the folder, and it is kept there. Nothing
+    /// changes for a folder of all accounts.
+    pub fn ask_others_by(&self, others: AskOthers) {
+        if !self.store.holds_all() {
+            // Whoever was to be asked before still is.
+            let _ = self.others.set(others);
+        }
     }
 }
 
@@ -38,7 +47,7 @@ impl Resolver for FolderResolver {
         if let Some(token) = self.store.get(&account) {
             return Ok(token);
         }
-        let others = self.others.as_ref().ok_or(FetchError::Unknown)?;
+        let others = self.others.get().ok_or(FetchError::Unknown)?;
         let token = others(&account)?;
         let claims = Claims::<jwt::Account>::decode(&token)
             .ok()
@@ -47,6 +56,10 @@ impl Resolver for FolderResolver {
         // A disk that is full is no reason to refuse the login.
         let _ = self.store.save(&account, &claims, &token);
         Ok(token)
+    }
+
+    fn folder(&self) -> Option<&FolderResolver> {
+        Some(self)
     }
 }
 

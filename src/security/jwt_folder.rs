@@ -1,15 +1,10 @@
-//! A folder of account JWTs: one file an account, named by its public key. spec/security.md §3,
-//! Resolvers full and cache
-//!
-//! ```text
-//! dir/ACXX….jwt            the token, as it came
-//! dir/ACXX….jwt.deleted    what was deleted, where the operator wants it kept
-//! dir/.ACXX….jwt.new       being written; becomes the file above it in one step, or is removed
-//! ```
+//! A folder of account JWTs (spec/security.md §3, resolvers full and cache): `ACXX….jwt` is the
+//! token, `ACXX….jwt.deleted` what was deleted, `.ACXX….jwt.new` what is being written.
 //!
 //! A file is written whole, flushed, renamed, and the folder flushed, so that a crash leaves the
-//! old token or the new. Changed by the control thread only; read by the threads that check
-//! logins. Names come from [`AccountKey`] alone, so that nothing outside the folder is reached.
+//! old token or the new. The control thread writes, and where the folder holds what was used also
+//! the threads that check logins; one at a time. Names come from [`AccountKey`] alone, so that
+//! nothing outside the folder is reached.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -35,7 +30,10 @@ pub struct JwtStore {
     dir: PathBuf,
     keeps: Keeps,
     limit: usize,
+    broken: Vec<Broken>,
     index: Mutex<Index>,
+    /// One file is written at a time; held through the disk, so nobody who only reads takes it.
+    writing: Mutex<()>,
 }
 
 /// What the folder holds; touched by whoever reads and whoever writes, never for long.
@@ -98,11 +96,11 @@ pub struct Broken {
 
 impl JwtStore {
     /// Opens the folder, or makes it, and reads what is there. Files that hold no token of their
-    /// account are passed over.
+    /// account are passed over; see [`JwtStore::broken`].
     ///
     /// # Errors
     /// The folder cannot be made or read.
-    pub fn open(config: &JwtFolder) -> io::Result<(JwtStore, Vec<Broken>)> {
+    pub fn open(config: &JwtFolder) -> io::Result<JwtStore> {
         let JwtFolder { dir, keeps, limit, .. } = config;
         fs::create_dir_all(dir)?;
         let (mut index, mut broken) = (Index::default(), Vec::new());
@@ -121,7 +119,18 @@ impl JwtStore {
             }
         }
         let index = Mutex::new(index);
-        Ok((JwtStore { dir: dir.clone(), keeps: *keeps, limit: *limit, index }, broken))
+        let (dir, writing) = (dir.clone(), Mutex::default());
+        Ok(JwtStore { dir, keeps: *keeps, limit: *limit, broken, index, writing })
+    }
+
+    /// The files that were passed over when it was opened.
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The token of an account, if it is there and still good.
@@ -156,6 +165,7 @@ impl JwtStore {
         claims: &Claims<jwt::Account>,
         token: &str,
     ) -> Result<Saved, StoreError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.holds(account) {
             self.make_room()?;
         } else if !self.is_newer(account, claims) {
@@ -178,6 +188,7 @@ impl JwtStore {
         if deletion == Deletion::Refused {
             return Err(StoreError::DeletionRefused);
         }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.holds(account) {
             return Err(StoreError::Unknown);
         }

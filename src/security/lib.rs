@@ -62,8 +62,8 @@ pub use desk::{
 };
 pub use directory::{Directory, DirectoryError, Effort, Standing};
 pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
-pub use gate::PublishGate;
 pub use folder_resolver::{AskOthers, FolderResolver};
+pub use gate::PublishGate;
 pub use jwt_folder::{Broken, JwtStore, Saved, StoreDigest, StoreError};
 pub use mapping::{MappedTo, Mappings};
 pub use operator::{SeenAccount, TrustError};

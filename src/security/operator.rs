@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base::AccountId;
+use config::accounts::AccountLimits;
 use config::limits;
 use config::options::ConnectionKinds;
 
@@ -119,6 +120,60 @@ impl OperatorMode {
             found.insert(next, fetched);
         }
         Ok(found.into_values().flatten().collect())
+    }
+
+    /// A token of the account, read, and the accounts from which it imports and that are not known
+    /// yet. Asks the resolver for those.
+    ///
+    /// # Errors
+    /// Why the token is none.
+    pub(crate) fn read(
+        &self,
+        key: &str,
+        token: &str,
+        now_s: i64,
+    ) -> Result<Vec<Arc<SeenAccount>>, AccountError> {
+        let seen = SeenAccount::read(token, key, &self.trust, now_s)?;
+        let mut all: Vec<Arc<SeenAccount>> = Vec::new();
+        for import in &seen.claims.content.imports {
+            let is_here = import.account == key
+                || all.iter().any(|other| other.claims.subject == import.account);
+            if !is_here && all.len() < limits::ACCOUNTS_FETCHED_MAX {
+                // An exporter that is none is a fault of the import, which is told of later.
+                all.extend(self.fetch(&import.account, now_s).unwrap_or_default());
+            }
+        }
+        all.retain(|other| other.claims.subject != key);
+        all.push(Arc::new(seen));
+        Ok(all)
+    }
+
+    /// Whether the account was seen, or one that was seen imports from it.
+    pub(crate) fn concerns(&self, key: &str) -> bool {
+        let imports = |seen: &SeenAccount| seen.config.imports.iter().any(|i| i.account == key);
+        self.seen.contains_key(key) || self.seen.values().any(|(_, seen)| imports(seen))
+    }
+
+    /// Whether one of these accounts, as they are here now or as they are to be, exports or imports
+    /// anything.
+    pub(crate) fn exchange_anything(&self, accounts: &[Arc<SeenAccount>]) -> bool {
+        let exchanges =
+            |seen: &SeenAccount| !seen.config.imports.is_empty() || !seen.config.exports.is_empty();
+        accounts.iter().any(|new| {
+            let now = self.account(&new.config.name).map(|(_, seen)| seen);
+            exchanges(new) || now.is_some_and(|now| exchanges(now))
+        })
+    }
+
+    /// Forgets an account. Its number stays its own.
+    pub(crate) fn forget(&mut self, accounts: &mut Accounts, key: &str) {
+        if let Some((id, _)) = self.seen.remove(key) {
+            accounts.change(id, |account| {
+                account.limits = AccountLimits::default();
+                account.mappings = None;
+                account.ways = Arc::default();
+            });
+        }
     }
 
     /// Takes accounts in, or over those of the same names, and gives each what is its own.

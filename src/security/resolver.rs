@@ -3,10 +3,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::Options;
 use config::resolver::Resolver as Wanted;
+
+use crate::account_key::AccountKey;
+use crate::folder_resolver::FolderResolver;
+use crate::jwt::{self, Claims};
+use crate::jwt_folder::{JwtStore, StoreError};
+use crate::web_resolver::{ResolverTlsError, WebResolver};
 
 /// Knows the tokens of accounts.
 pub trait Resolver: fmt::Debug + Send + Sync {
@@ -15,6 +22,11 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`FetchError`]
     fn fetch(&self, account: &str) -> Result<String, FetchError>;
+
+    /// The folder behind it, where there is one.
+    fn folder(&self) -> Option<&FolderResolver> {
+        None
+    }
 }
 
 /// Why there is no token.
@@ -29,17 +41,32 @@ pub enum FetchError {
 }
 
 /// A resolver that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is none.
     #[error("operators require an account resolver to be configured")]
     None,
-    /// A kind that Corewire does not have yet.
-    #[error("a resolver of type {0} is not built yet")]
-    NotBuilt(&'static str),
+    /// One on the web has accounts of its own.
+    #[error("resolver_preload needs a resolver of type MEMORY, full or cache")]
+    Preload,
+    /// One on the web that does not answer.
+    #[error("resolver: {0}")]
+    Web(#[from] FetchError),
+    /// Its certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] ResolverTlsError),
+    /// Its folder cannot be used.
+    #[error("resolver: {}: {error}", dir.display())]
+    Folder {
+        /// Which.
+        dir: PathBuf,
+        /// Why not.
+        error: StoreError,
+    },
 }
 
-/// What `resolver` asks for, or what an operator's token implies.
+/// What `resolver` asks for, or what an operator's token implies. One on the web is asked whether
+/// it is there; a folder gets what is preloaded. The tokens in `resolver_preload` are good.
 ///
 /// # Errors
 /// [`OpenError`]
@@ -47,9 +74,26 @@ pub(crate) fn open(
     wanted: Option<&Wanted>,
     options: &Options,
 ) -> Result<Arc<dyn Resolver>, OpenError> {
+    let preload = &options.operator.preload;
     match wanted.ok_or(OpenError::None)? {
-        Wanted::Memory => Ok(Arc::new(Memory::new(options.operator.preload.clone()))),
-        other => Err(OpenError::NotBuilt(other.kind())),
+        Wanted::Memory => Ok(Arc::new(Memory::new(preload.clone()))),
+        Wanted::Url(_) if !preload.is_empty() => Err(OpenError::Preload),
+        Wanted::Url(url) => {
+            let resolver = WebResolver::new(url, options.resolver_tls.as_ref())?;
+            resolver.check()?;
+            Ok(Arc::new(resolver))
+        }
+        Wanted::Folder(folder) => {
+            let failed = |error| OpenError::Folder { dir: folder.dir.clone(), error };
+            let store = JwtStore::open(folder).map_err(|error| failed(error.into()))?;
+            for (account, token) in preload {
+                let claims = Claims::<jwt::Account>::decode(token.trim());
+                if let (Some(account), Ok(claims)) = (AccountKey::parse(account), claims) {
+                    store.save(&account, &claims, token.trim()).map_err(failed)?;
+                }
+            }
+            Ok(Arc::new(FolderResolver::new(store)))
+        }
     }
 }
 

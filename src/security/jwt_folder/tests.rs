@@ -33,8 +33,8 @@ fn config(dir: &TempDir, keeps: Keeps, limit: usize) -> JwtFolder {
 }
 
 fn open(dir: &TempDir, keeps: Keeps, limit: usize) -> JwtStore {
-    let (store, broken) = JwtStore::open(&config(dir, keeps, limit)).unwrap();
-    assert_eq!(broken, []);
+    let store = JwtStore::open(&config(dir, keeps, limit)).unwrap();
+    assert_eq!(store.broken(), []);
     store
 }
 
@@ -163,7 +163,8 @@ fn files_that_hold_no_token_are_named_and_passed_over() {
     // What was being written when the power failed.
     fs::write(folder.join(format!(".{}.jwt.new", made.account)), half).unwrap();
     fs::write(folder.join("README"), "mine").unwrap();
-    let (again, broken) = JwtStore::open(&config(&dir, FULL, 10)).unwrap();
+    let again = JwtStore::open(&config(&dir, FULL, 10)).unwrap();
+    let broken = again.broken();
     assert_eq!(broken.len(), 7, "{broken:?}");
     assert!(broken.iter().all(|broken| !broken.why.is_empty()));
     assert_eq!(again.list(), [made.account.clone()]);

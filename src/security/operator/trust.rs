@@ -10,6 +10,7 @@ use config::version::NATS_VERSION;
 use nkeys::KeyPairType;
 
 use super::seen::{AccountError, SeenAccount};
+use crate::folder_resolver::FolderResolver;
 use crate::jwt::{self, Claims, TokenError, is_key};
 use crate::resolver::{self, OpenError, Resolver};
 
@@ -114,6 +115,11 @@ impl Trust {
             pinned: options.resolver_pinned.clone(),
             resolver,
         })
+    }
+
+    /// The folder of tokens, where they are in one.
+    pub(crate) fn folder(&self) -> Option<&FolderResolver> {
+        self.resolver.folder()
     }
 
     /// Whether the holder of `key` may sign accounts.
