@@ -287,6 +287,34 @@ fn e08_users_learn_who_they_are() {
 }
 
 #[test]
+fn n09_every_account_may_ask_about_itself_at_once_on_every_core() {
+    let server = Server::builder().cores(2).config(CONFIG).start();
+    let own = [
+        ("$SYS.REQ.USER.INFO", "/data/account"),
+        ("$SYS.REQ.ACCOUNT.PING.CONNZ", "/data/num_connections"),
+        ("$SYS.REQ.SERVER.PING.CONNZ", "/data/num_connections"),
+        ("$SYS.REQ.ACCOUNT.PING.STATZ", "/data/account_statz/0/acc"),
+    ];
+    for _ in 0..4 {
+        let mut raw = server.connect();
+        raw.set_pings(Pings::Answered);
+        // In one breath: the account's first client on this core asks before its first PONG.
+        let asked = own.map(|(subject, _)| format!("PUB {subject} answer 0\r\n\r\n")).concat();
+        let options = r#"{"verbose":false,"user":"a","pass":"a","headers":true}"#;
+        raw.send(&format!("CONNECT {options}\r\nSUB answer 1\r\n{asked}PING"));
+        for (subject, place) in own {
+            let (_, payload) = raw.message();
+            let answer: Value = serde_json::from_slice(&payload).expect("JSON");
+            let said = answer.pointer(place);
+            assert!(said.is_some_and(|said| said == "A" || said.is_u64()), "{subject}: {answer}");
+        }
+        // One answer each: what comes next was asked for now.
+        raw.send("SUB marked 2\r\nPUB $SYS.REQ.USER.INFO marked 0\r\n");
+        assert!(raw.message().0.starts_with("MSG marked 2 "));
+    }
+}
+
+#[test]
 fn e09_accounts_are_asked_about_one_by_one() {
     let server = server();
     let mut admin = admin(&server);

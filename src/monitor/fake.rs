@@ -14,7 +14,7 @@ use crate::source::{
     AccountFacts, Health, IndexFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
     SubscriptionQuery, UsageByAccount,
 };
-use crate::{Asker, ClosedRing, Operator};
+use crate::{Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Operator};
 
 /// What each core of a full server took, each twice, nanoseconds.
 pub const TIMES_NS: [u64; 4] = [400, 1024, 3_000_000, 60_000_000_000];
@@ -293,5 +293,26 @@ impl Operator for FakeServer {
             }),
             expires_ns: Some(START_NS),
         })
+    }
+}
+
+impl Claims for FakeServer {
+    async fn claims(&self, request: ClaimsRequest) -> ClaimsAnswer {
+        match request {
+            ClaimsRequest::Update(account, token) if token == "good" => {
+                ClaimsAnswer::Done(account, "jwt updated".to_owned())
+            }
+            ClaimsRequest::Update(account, _) => {
+                ClaimsAnswer::Failed(account, "jwt update resulted in error - no".to_owned())
+            }
+            ClaimsRequest::List => ClaimsAnswer::Names(vec!["A".to_owned(), "B".to_owned()]),
+            ClaimsRequest::Pack(_) => {
+                ClaimsAnswer::Raw([&b"A|a.b.c"[..], b"B|d.e.f", b""].map(Vec::from).to_vec())
+            }
+            ClaimsRequest::Lookup(_) => ClaimsAnswer::Raw(vec![b"a.b.c".to_vec()]),
+            ClaimsRequest::Delete(_) => {
+                ClaimsAnswer::Failed(None, "delete accounts request failed".to_owned())
+            }
+        }
     }
 }

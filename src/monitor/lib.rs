@@ -66,6 +66,7 @@ pub use source::{
     ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
 };
 pub use system::{
-    Announcement, Asker, Happened, Operator, REQUEST_BYTES_MAX, SystemDesk, SystemRequest,
-    subjects_in, subjects_of_system,
+    Announcement, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClaimsRole, ClaimsSubject, Happened,
+    Operator, REQUEST_BYTES_MAX, SystemDesk, SystemRequest, subjects_in, subjects_of_claims,
+    subjects_of_system,
 };

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `question.rs` | from a subject to what is asked |
 //! | `options.rs` | the bodies of requests: options, and which servers are meant |
+//! | `claims.rs` | requests about the tokens of accounts |
 //! | `envelope.rs` | who answers: the server's introduction and the envelope of answers |
 //! | `statsz.rs` `subscribers.rs` `user.rs` | answers that HTTP does not have |
 //! | `events.rs` | what is told without being asked |
@@ -25,6 +26,7 @@ use crate::{
     accountz, accstatz, connz, expvars, healthz, ipqueuesz, jsz, subsz, switched_off, varz,
 };
 
+mod claims;
 mod encoding;
 mod envelope;
 mod events;
@@ -36,11 +38,15 @@ mod subscribers;
 mod traces;
 mod user;
 
+use claims::Worded;
 use encoding::Encoding;
 use envelope::Envelope;
 use options::{Filter, decode};
 use question::{AccountTopic, Question, Topic};
 
+pub use claims::{
+    Claims, ClaimsAnswer, ClaimsRequest, ClaimsRole, ClaimsSubject, subjects_of_claims,
+};
 pub use events::Happened;
 pub use question::{subjects_in, subjects_of_system};
 
@@ -80,6 +86,8 @@ pub struct Announcement {
     pub account: AccountId,
     /// The subject.
     pub subject: Vec<u8>,
+    /// Where answers go, if some are wanted.
+    pub reply: Option<Vec<u8>>,
     /// The header block; empty without.
     pub headers: Vec<u8>,
     /// The payload.
@@ -148,14 +156,46 @@ pub struct SystemDesk<S> {
     envelope: Envelope,
 }
 
-impl<S: Source + Operator> SystemDesk<S> {
+impl<S: Source + Operator + Claims> SystemDesk<S> {
     /// Beside the HTTP endpoints that `desk` answers.
     pub fn new(source: Rc<S>, desk: Rc<Desk<S>>) -> SystemDesk<S> {
         SystemDesk { source, desk, envelope: Envelope::default() }
     }
 
-    /// What is to be published in answer to `request`, if anything.
-    pub async fn answer(&self, request: &SystemRequest) -> Option<Announcement> {
+    /// What is to be published in answer to `request`, in this order.
+    pub async fn answer(&self, request: &SystemRequest) -> Vec<Announcement> {
+        let about_tokens = claims::request(&request.subject, &request.payload);
+        match about_tokens.filter(|_| request.account == AccountId::SYSTEM) {
+            Some(about_tokens) => self.answer_claims(request, about_tokens).await,
+            None => self.answer_question(request).await.into_iter().collect(),
+        }
+    }
+
+    async fn answer_claims(
+        &self,
+        request: &SystemRequest,
+        about_tokens: ClaimsRequest,
+    ) -> Vec<Announcement> {
+        // An update is obeyed whether or not somebody waits for the answer.
+        let answer = self.source.claims(about_tokens).await;
+        let Some(reply) = &request.reply else { return Vec::new() };
+        let (facts, now_ns) = (self.source.facts(), self.desk.scene(Layout::Compact).now_ns);
+        let payloads = match claims::worded(answer) {
+            Worded::Data(data) => vec![self.envelope.with_data(&facts, now_ns, &data)],
+            Worded::Error(error) => vec![self.envelope.with_error(&facts, now_ns, &error)],
+            Worded::Raw(messages) => messages,
+        };
+        let announce = |payload| Announcement {
+            account: request.account,
+            subject: reply.clone(),
+            reply: None,
+            headers: Vec::new(),
+            payload,
+        };
+        payloads.into_iter().map(announce).collect()
+    }
+
+    async fn answer_question(&self, request: &SystemRequest) -> Option<Announcement> {
         let facts = self.source.facts();
         let question = Question::of(&request.subject, &facts.server_id)?;
         let question = match self.asking_account(request.account)? {
@@ -178,7 +218,8 @@ impl<S: Source + Operator> SystemDesk<S> {
         };
         let encoding = Encoding::wanted_by(&request.headers);
         let (headers, payload) = encoding.apply(payload);
-        Some(Announcement { account: request.account, subject, headers, payload })
+        let account = request.account;
+        Some(Announcement { account, subject, reply: None, headers, payload })
     }
 
     /// The name of the asker's account where it is not the system account; nothing for an

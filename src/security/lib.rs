@@ -33,8 +33,8 @@
 //! | `jwt_folder.rs`, `folder_resolver.rs`, `web_resolver.rs` | in a folder, and from the web |
 
 mod account;
-pub mod callout;
 mod account_key;
+pub mod callout;
 mod credentials;
 mod desk;
 mod directory;

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as std_mpsc;
 
 use base::snapshot::ClosedSnapshot;
-use base::{AccountId, Counters, Level, Log};
+use base::{Counters, Level, Log};
 use config::options::Port;
 use config::{Launch, Options};
 use connection::{Connections, Outside};
@@ -25,6 +25,7 @@ use shard::Shard;
 use tokio::sync::mpsc;
 
 use crate::callouts::Callouts;
+use crate::claims;
 use crate::command::{COMMANDS_MAX, Command};
 use crate::control::{Control, CoreEnd, End, Signals};
 use crate::core::reconfigure::CoreSettings;
@@ -38,6 +39,7 @@ use crate::identity::Identity;
 use crate::jetstream;
 use crate::logging;
 use crate::logins;
+use crate::lookups;
 use crate::observing::{self, Observations};
 use crate::orders::ORDERS_MAX;
 use crate::placing::Placing;
@@ -191,6 +193,9 @@ async fn start(
         Ok(directory) => Arc::new(directory),
         Err(error) => return fatal(&log, &error.to_string()),
     };
+    claims::say_folder(&directory, &log);
+    let (lookups, to_look_up) = lookups::queue();
+    lookups::attach(&directory, &options, &lookups);
     let (desk, work) = Desk::open();
     let access = Access { directory: Arc::clone(&directory), desk: Some(desk), tls };
     let info = standing.identity.info(&options, address.port());
@@ -268,11 +273,13 @@ async fn start(
         Err(error) => return fatal(&log, &format!("Can't listen to the monitor port: {error}")),
     };
     let retired = Vec::new();
-    let reloadable = Reloadable { options, standing, access, retired, clients, writer, ports_file };
+    let reloadable =
+        Reloadable { options, standing, access, retired, lookups, clients, writer, ports_file };
     let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));
     let system = Rc::new(System::new(&gather, &desk));
     system.run(to_control);
     tokio::task::spawn_local(observing::tell(Rc::clone(&system), observed));
+    tokio::task::spawn_local(lookups::run(Rc::clone(&system), to_look_up));
     let control = Control {
         reloadable,
         log,
@@ -413,11 +420,10 @@ fn parts(
     let mut shard = Shard::new(end, settings.shard.clone(), counters, fastrand::u64(..));
     shard.set_observer(common.observations.observer());
     let server_id = &common.outside.server_id;
-    let known = settings.shard.directory.accounts().iter();
-    let accounts: Vec<AccountId> = known.map(|account| account.id).collect();
     let queues = &common.from_cores;
     let answers = settings.clients.desk.clone();
-    let listener = system::Listener::on(&mut shard, server_id, &accounts, queues, answers);
+    let claims = claims::role(&common.options);
+    let listener = system::Listener::on(&mut shard, server_id, claims, queues, answers);
     let mut services = vec![listener];
     if let Some(jetstream) = &common.jetstream {
         let (options, jetstream) = (&common.options, jetstream.clone());

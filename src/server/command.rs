@@ -33,8 +33,6 @@ pub enum Command {
     RefreshCounters(oneshot::Sender<()>),
     /// Show who the user of a connection is, if that is still there.
     User(ConnSlot, oneshot::Sender<Option<UserSnapshot>>),
-    /// Let the system service listen in these accounts, too.
-    Listen(Vec<AccountId>),
     /// Publish for the system services. When it is done, every core finds it in its ring.
     Publish(Box<Announcement>, oneshot::Sender<()>),
     /// Say which of these subjects somebody listens to.

@@ -144,6 +144,9 @@ impl Control {
                         // Whoever asked may be gone.
                         let _ = answer.send(self.reload().await);
                     }
+                    Order::Claims(request, answer) => {
+                        let _ = answer.send(self.claims(request).await);
+                    }
                 },
                 Some(admission) = self.admissions.recv() => self.admit(admission).await,
                 _ = closed_interval.tick() => {

@@ -10,8 +10,9 @@ use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot, Counters, Log, ShardId};
 use crossbeam_channel::Receiver;
 use monitor::{
-    AccountFacts, Asker, ClosedRing, Health, IndexFigures, JetStreamFigures, Operator, QueueDepth,
-    ServerFacts, Source, SubscriptionPage, SubscriptionQuery, UsageByAccount,
+    AccountFacts, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Health, IndexFigures,
+    JetStreamFigures, Operator, QueueDepth, ServerFacts, Source, SubscriptionPage,
+    SubscriptionQuery, UsageByAccount,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -227,5 +228,16 @@ impl Operator for Gather {
     async fn who(&self, asker: Asker) -> Option<UserSnapshot> {
         let core = asker.shard.index();
         self.cores.ask(core, |answer| Command::User(asker.slot, answer)).await.flatten()
+    }
+}
+
+impl Claims for Gather {
+    async fn claims(&self, request: ClaimsRequest) -> ClaimsAnswer {
+        let (answer, answered) = oneshot::channel();
+        let ended = || ClaimsAnswer::Failed(None, String::from("the server is about to end"));
+        match self.orders.send(Order::Claims(request, answer)).await {
+            Ok(()) => answered.await.unwrap_or_else(|_| ended()),
+            Err(_) => ended(),
+        }
     }
 }

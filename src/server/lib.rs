@@ -25,6 +25,8 @@
 //! | `system.rs` | the system services between the cores and the control thread |
 //! | `observing.rs` | what cores saw for others: times of services, traces |
 //! | `orders.rs` | what others ask of the control thread |
+//! | `claims.rs` | tokens of accounts that the system account brings, deletes or asks for |
+//! | `questions.rs`, `lookups.rs` | what the control thread itself asks by a message: tokens |
 //! | `systemd.rs` | what systemd is told |
 //! | `cores.rs` | the control thread's handle on all cores |
 //! | `gather.rs` | what monitoring asks, gathered from the cores page by page |
@@ -40,6 +42,7 @@
 
 mod bootstrap;
 mod callouts;
+mod claims;
 mod command;
 mod control;
 pub mod core;
@@ -52,9 +55,11 @@ mod identity;
 mod jetstream;
 mod logging;
 mod logins;
+mod lookups;
 mod observing;
 mod orders;
 mod placing;
+mod questions;
 mod rate;
 mod reload;
 mod run;

@@ -18,11 +18,14 @@ use log_writer::LogWriter;
 use monitor::Source;
 use runtime::host;
 use security::{Directory, DirectoryError};
+use tokio::sync::mpsc;
 
+use crate::claims;
 use crate::command::Command;
 use crate::control::Control;
 use crate::facts::{self, Standing};
 use crate::files::{self, PortsFile};
+use crate::lookups::{self, Lookup};
 use crate::settings::Access;
 use crate::systemd::{self, Stage};
 use crate::tls::Listeners;
@@ -41,6 +44,8 @@ pub struct Reloadable {
     pub retired: Vec<Arc<client::Settings>>,
     /// What clients obey now.
     pub clients: Arc<client::Settings>,
+    /// Where tokens are asked for that others have.
+    pub lookups: mpsc::Sender<Lookup>,
     /// What writes the log.
     pub writer: LogWriter,
     /// The ports file, if there is one.
@@ -147,6 +152,8 @@ impl Control {
     async fn obey(&mut self, new: Arc<Options>, directory: Option<Directory>) {
         self.log.set_verbosity(Verbosity { debug: new.debug, trace: new.trace });
         if let Some(directory) = directory {
+            claims::say_folder(&directory, &self.log);
+            lookups::attach(&directory, &new, &self.reloadable.lookups);
             self.take_directory(directory);
         }
         let Control { reloadable, gather, .. } = self;
@@ -166,11 +173,10 @@ impl Control {
 
     /// What the control thread itself knows of accounts and users.
     fn take_directory(&mut self, directory: Directory) {
-        let Control { reloadable, gather, system, .. } = self;
+        let Control { reloadable, gather, .. } = self;
         reloadable.access.directory = Arc::new(directory);
         let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
         gather.accounts.replace(accounts.into());
-        system.listen();
     }
 
     /// Every core, and every connection, obeys these options when this is done.

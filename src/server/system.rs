@@ -6,8 +6,7 @@
 //! connection comes or goes ─▶ queue ─▶ control thread: words ─▶ command ─▶ publish
 //! ```
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +14,11 @@ use std::time::Duration;
 use base::observed::{ServiceSample, TracePart, TraceStart};
 use base::snapshot::ConnectionEvent;
 use base::{AccountId, Counter, ServiceId, ShardId};
+use config::limits::JWT_BYTES_MAX;
 use connection::{Taken, Tell};
 use monitor::{
-    Announcement, Asker, Desk, Happened, REQUEST_BYTES_MAX, Source, SystemDesk, SystemRequest,
+    Announcement, Asker, ClaimsRole, ClaimsSubject, Desk, Happened, REQUEST_BYTES_MAX, SystemDesk,
+    SystemRequest,
 };
 use security::ServiceAnswer;
 use shard::{Letter, Service, ServiceTurn, Shard};
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 use crate::command::Command;
 use crate::cores::Cores;
 use crate::gather::Gather;
+use crate::questions::{self, Questions};
 
 /// The system service has the number behind that of the service that brings answers home, on every
 /// core, whether it listens there or not.
@@ -33,6 +35,9 @@ pub const SERVICE: ServiceId = ServiceId(1);
 
 /// The core whose service listens.
 pub const HOME: ShardId = ShardId(0);
+
+/// The queue group of its subscriptions beside clients. A client cannot name one with a blank.
+const QUEUE: &[u8] = b"system services";
 
 /// Requests that may wait for the control thread. At it: dropped, `Counter::SystemDropped` rises.
 const REQUESTS_MAX: usize = 256;
@@ -102,43 +107,51 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A service of `shard`; it listens on one core only, which every core finds, in these
-    /// accounts and in those that [`System::listen`] adds.
+    /// A service of `shard`. In the system account it listens on one core only, which every core
+    /// finds; in every other account where its clients are.
     pub fn on(
         shard: &mut Shard,
         server_id: &str,
-        accounts: &[AccountId],
+        claims: Option<ClaimsRole>,
         queues: &FromCores,
         answers: Option<security::Desk>,
     ) -> Box<dyn Service> {
         let id = shard.add_service();
         assert_eq!(id, SERVICE, "the system service comes right after that of answers");
         if shard.id() == HOME {
+            let mut listen = |subject: &str, queue: Option<&str>| {
+                let queue = queue.map(str::as_bytes);
+                listen(shard, AccountId::SYSTEM, subject.as_bytes(), queue, Purpose::Requests);
+            };
             for subject in monitor::subjects_of_system(server_id) {
-                listen(shard, AccountId::SYSTEM, subject.as_bytes(), Purpose::Requests);
+                listen(&subject, None);
             }
-            listen_in(shard, accounts);
+            listen(&questions::subject_of_answers(server_id), None);
+            for ClaimsSubject { subject, queue } in
+                claims.into_iter().flat_map(monitor::subjects_of_claims)
+            {
+                listen(subject, queue);
+            }
         }
+        let beside_clients = monitor::subjects_in().collect();
+        shard.listen_with_clients(id, beside_clients, QUEUE, AccountId::SYSTEM);
         Box::new(Listener { requests: queues.requests.clone(), answers })
-    }
-}
-
-/// Listens on what accounts may ask of themselves, the system account aside. On the first core.
-pub fn listen_in(shard: &mut Shard, accounts: &[AccountId]) {
-    for &account in accounts.iter().filter(|&&account| account != AccountId::SYSTEM) {
-        for subject in monitor::subjects_in() {
-            listen(shard, account, subject.as_bytes(), Purpose::Requests);
-        }
     }
 }
 
 /// Listens for what the authorization service of an account answers. On the first core.
 pub fn listen_for_answers(shard: &mut Shard, account: AccountId, subject: &[u8]) {
-    listen(shard, account, subject, Purpose::Answers);
+    listen(shard, account, subject, None, Purpose::Answers);
 }
 
-fn listen(shard: &mut Shard, account: AccountId, subject: &[u8], purpose: Purpose) {
-    let listening = shard.subscribe_service(SERVICE, account, subject, None, purpose as u64);
+fn listen(
+    shard: &mut Shard,
+    account: AccountId,
+    subject: &[u8],
+    queue: Option<&[u8]>,
+    purpose: Purpose,
+) {
+    let listening = shard.subscribe_service(SERVICE, account, subject, queue, purpose as u64);
     listening.expect("our own subjects are valid");
 }
 
@@ -166,7 +179,12 @@ impl Listener {
     fn pass_on(&self, letter: &Letter<'_>) -> bool {
         let publish = &letter.publish;
         let headers = publish.headers().unwrap_or_default();
-        if publish.payload().len() + headers.len() > REQUEST_BYTES_MAX {
+        let max = match letter.account {
+            // Tokens of accounts.
+            AccountId::SYSTEM => JWT_BYTES_MAX,
+            _ => REQUEST_BYTES_MAX,
+        };
+        if publish.payload().len() + headers.len() > max {
             return false;
         }
         if letter.token == Purpose::Answers as u64 {
@@ -189,10 +207,8 @@ impl Listener {
 /// The system services on the control thread.
 pub struct System {
     desk: SystemDesk<Gather>,
-    gather: Rc<Gather>,
     cores: Arc<Cores>,
-    /// The accounts in which the service listens.
-    heard: RefCell<HashSet<AccountId>>,
+    questions: Questions,
 }
 
 impl System {
@@ -200,20 +216,8 @@ impl System {
     pub fn new(gather: &Rc<Gather>, desk: &Rc<Desk<Gather>>) -> System {
         System {
             desk: SystemDesk::new(Rc::clone(gather), Rc::clone(desk)),
-            gather: Rc::clone(gather),
             cores: Arc::clone(&gather.cores),
-            heard: RefCell::new(gather.accounts().iter().map(|account| account.id).collect()),
-        }
-    }
-
-    /// Listens in the accounts that are new since the start or the last call.
-    pub fn listen(&self) {
-        let accounts = self.gather.accounts();
-        let mut heard = self.heard.borrow_mut();
-        let ids = accounts.iter().map(|account| account.id);
-        let new: Vec<AccountId> = ids.filter(|&id| heard.insert(id)).collect();
-        if !new.is_empty() {
-            self.cores.send(HOME.index(), Command::Listen(new));
+            questions: Questions::new(&gather.facts.borrow().server_id),
         }
     }
 
@@ -225,6 +229,23 @@ impl System {
         tokio::task::spawn_local(system().tell(events));
         tokio::task::spawn_local(system().tell_stats());
         tokio::task::spawn_local(system().tell_accounts());
+    }
+
+    /// Asks in the system account; nothing if nobody listens, or nobody answers in time.
+    pub async fn ask(&self, subject: &str, timeout: Duration) -> Option<Vec<u8>> {
+        if !self.heard(vec![subject.to_owned()]).await.contains(&true) {
+            return None;
+        }
+        let mut question = self.questions.begin();
+        let announcement = Announcement {
+            account: AccountId::SYSTEM,
+            subject: subject.into(),
+            reply: Some(question.reply()),
+            headers: Vec::new(),
+            payload: Vec::new(),
+        };
+        self.publish(HOME, announcement).await;
+        tokio::time::timeout(timeout, &mut question.answered).await.ok()?.ok()
     }
 
     /// Tells of the server's end; when this is done, every core has what it is to deliver. A core
@@ -240,7 +261,10 @@ impl System {
 
     async fn answer(self: Rc<System>, mut requests: mpsc::Receiver<SystemRequest>) {
         while let Some(request) = requests.recv().await {
-            if let Some(answer) = self.desk.answer(&request).await {
+            if self.questions.take(&request.subject, &request.payload) {
+                continue;
+            }
+            for answer in self.desk.answer(&request).await {
                 self.publish(request.asker.shard, answer).await;
             }
         }

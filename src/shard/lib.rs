@@ -26,6 +26,7 @@
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `service.rs` | subscribers inside the server, and their mailboxes |
 //! | `audience.rs` | who listens on a subject, and whether they keep up |
+//! | `with_clients.rs` | what a service listens to wherever there are clients |
 //! | `guard.rs` | what a connection with permissions may get and answer |
 //! | `membership.rs` | which account a connection is in |
 //! | `outbox.rs` | bounded bytes for one connection |
@@ -56,6 +57,7 @@ mod service;
 mod shard;
 mod subscriptions;
 mod tracing;
+mod with_clients;
 
 pub use answers::AnswerService;
 pub use audience::{Audience, Backlog, Presence};

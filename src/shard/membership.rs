@@ -30,6 +30,7 @@ impl Shard {
         outbox.account = Some(session.account);
         let permissions = session.permissions.clone();
         outbox.guard = permissions.map(|permissions| Box::new(Guard::new(permissions)));
+        self.client_entered(session.account);
         Ok(())
     }
 }

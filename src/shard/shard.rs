@@ -22,6 +22,7 @@ use crate::outbox::{Appended, Outbox};
 use crate::service::Mailbox;
 use crate::subscriptions::Subscriptions;
 use crate::tracing::Tracing;
+use crate::with_clients::WithClients;
 
 /// Subscriptions of closed connections that one turn removes at most.
 const REAP_PER_TURN: usize = 1024;
@@ -72,6 +73,7 @@ pub struct Shard {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) outboxes: Vec<Option<Outbox>>,
     pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) with_clients: WithClients,
     pub(crate) settings: Settings,
     pub(crate) random: fastrand::Rng,
     pub(crate) tally: Tally,
@@ -114,6 +116,7 @@ impl Shard {
             subscriptions: Subscriptions::default(),
             outboxes: Vec::new(),
             mailboxes: Vec::new(),
+            with_clients: WithClients::default(),
             settings,
             random: fastrand::Rng::with_seed(seed),
             tally: Tally::default(),

@@ -83,8 +83,13 @@ impl Envelope {
             Refusal::Unreadable(description) => ApiError { code: 400, description },
             Refusal::Failed(description) => ApiError { code: 500, description },
         };
+        self.with_error(facts, now_ns, &json(&error))
+    }
+
+    /// `{"server":…,"error":…}`. `error` is JSON.
+    pub(super) fn with_error(&self, facts: &ServerFacts, now_ns: u64, error: &[u8]) -> Vec<u8> {
         let server = json(&self.introduce(facts, now_ns));
-        [b"{\"server\":", &server[..], b",\"error\":", &json(&error), b"}"].concat()
+        [b"{\"server\":", &server[..], b",\"error\":", error, b"}"].concat()
     }
 
     /// ServerStatsMsg. `stats` is JSON.

@@ -119,7 +119,8 @@ fn connections_subjects(account: &str) -> [String; 2] {
 
 fn told(subject: impl Into<Vec<u8>>, payload: Vec<u8>) -> Announcement {
     let account = AccountId::SYSTEM;
-    Announcement { account, subject: subject.into(), headers: Vec::new(), payload }
+    let subject = subject.into();
+    Announcement { account, subject, reply: None, headers: Vec::new(), payload }
 }
 
 impl<S: Source + Operator> SystemDesk<S> {
@@ -154,7 +155,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         };
         let payload = self.disconnect(&self.source.facts(), event, reason);
         let subject = ACCOUNT_AUTH_ERROR.as_bytes().to_vec();
-        Some(Announcement { account, subject, headers: Vec::new(), payload })
+        Some(Announcement { account, subject, reply: None, headers: Vec::new(), payload })
     }
 
     fn disconnect(

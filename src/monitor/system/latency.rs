@@ -52,7 +52,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         let responder = self.one_at(sample.responder).await;
         let payload = json(&worded(sample, requestor.as_ref(), responder.as_ref(), now_ns));
         let (account, subject) = (sample.exporter, sample.subject.clone());
-        Announcement { account, subject, headers: Vec::new(), payload }
+        Announcement { account, subject, reply: None, headers: Vec::new(), payload }
     }
 
     /// The connection at a place, if it is still there; services have none.

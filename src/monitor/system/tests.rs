@@ -35,9 +35,16 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+/// The answer, of which there is one at most.
+fn answer(desk: &SystemDesk<FakeServer>, request: &SystemRequest) -> Option<Announcement> {
+    let mut answers = block_on(desk.answer(request));
+    assert!(answers.len() <= 1, "one answer at most: {answers:?}");
+    answers.pop()
+}
+
 /// The payload of the answer, which goes where it was asked to.
 fn ask_as(account: AccountId, server: FakeServer, subject: &str, payload: &str) -> Option<String> {
-    let answer = block_on(desk(server).answer(&request(account, subject, payload)))?;
+    let answer = answer(&desk(server), &request(account, subject, payload))?;
     assert_eq!((answer.account, &answer.subject[..]), (account, &b"_INBOX.1"[..]));
     assert!(answer.headers.is_empty());
     Some(String::from_utf8(answer.payload).unwrap())
@@ -81,7 +88,7 @@ fn the_introduction_keeps_the_order_of_the_table_and_counts() {
     let desk = desk(FakeServer::full());
     let text = |n: u64| {
         let request = request(AccountId::SYSTEM, "$SYS.REQ.SERVER.PING.VARZ", "");
-        let answer = block_on(desk.answer(&request)).unwrap();
+        let answer = answer(&desk, &request).unwrap();
         let text = String::from_utf8(answer.payload).unwrap();
         assert!(text.contains(&format!(r#""seq":{n},"#)), "{text}");
         text
@@ -223,9 +230,9 @@ fn a_question_without_a_place_for_the_answer_is_none_but_for_figures() {
     let desk = desk(FakeServer::full());
     let mut request = request(AccountId::SYSTEM, "$SYS.REQ.SERVER.PING.VARZ", "");
     request.reply = None;
-    assert_eq!(block_on(desk.answer(&request)), None);
+    assert_eq!(answer(&desk, &request), None);
     request.subject = b"$SYS.REQ.SERVER.PING.STATSZ".to_vec();
-    let told = block_on(desk.answer(&request)).unwrap();
+    let told = answer(&desk, &request).unwrap();
     assert_eq!(told.subject, b"$SYS.SERVER.NFAKE.STATSZ");
 }
 
@@ -316,7 +323,7 @@ fn subscribers_are_counted() {
 fn answers_are_compressed_for_those_who_ask_for_it() {
     let mut request = request(AccountId::SYSTEM, "$SYS.REQ.SERVER.PING.VARZ", "");
     request.headers = b"NATS/1.0\r\nAccept-Encoding: gzip\r\n\r\n".to_vec();
-    let answer = block_on(desk(FakeServer::full()).answer(&request)).unwrap();
+    let answer = answer(&desk(FakeServer::full()), &request).unwrap();
     assert_eq!(answer.headers, b"NATS/1.0\r\nContent-Encoding: gzip\r\n\r\n");
     let mut text = String::new();
     let mut decoder = flate2::read::GzDecoder::new(&answer.payload[..]);
@@ -398,5 +405,25 @@ fn accounts_and_the_servers_end_are_told() {
         let (subject, server) = told(&desk.of_end(happened));
         assert_eq!(subject, format!("$SYS.SERVER.NFAKE.{last}"));
         check_server(&server);
+    }
+}
+
+#[test]
+fn tokens_of_accounts_are_the_system_accounts_business() {
+    let update = "$SYS.REQ.ACCOUNT.A.CLAIMS.UPDATE";
+    let done = ask(update, "good").unwrap();
+    check_server(&done["server"]);
+    let expected = json!({"account": "A", "code": 200, "message": "jwt updated"});
+    assert_eq!(done["data"], expected);
+    let failed = ask("$SYS.REQ.CLAIMS.UPDATE", "bad").unwrap();
+    let expected = json!({"code": 500, "description": "jwt update resulted in error - no"});
+    assert_eq!(failed["error"], expected);
+    assert_eq!(ask("$SYS.REQ.CLAIMS.LIST", "").unwrap()["data"], json!(["A", "B"]));
+    let pack = request(AccountId::SYSTEM, "$SYS.REQ.CLAIMS.PACK", "");
+    let packed = block_on(desk(FakeServer::full()).answer(&pack));
+    let payloads: Vec<_> = packed.iter().map(|answer| &answer.payload[..]).collect();
+    assert_eq!(payloads, [&b"A|a.b.c"[..], b"B|d.e.f", b""]);
+    for subject in [update, "$SYS.REQ.CLAIMS.LIST", "$SYS.REQ.CLAIMS.PACK"] {
+        assert_eq!(ask_as(ACCOUNT_A, FakeServer::full(), subject, "good"), None, "{subject}");
     }
 }

@@ -106,7 +106,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         let payload = json(&MessageTrace { server, request, events: words.events(parts) });
         let (headers, payload) = Encoding::wanted_by(&start.headers).apply(payload);
         let (account, subject) = (start.account, start.destination.clone());
-        Announcement { account, subject, headers, payload }
+        Announcement { account, subject, reply: None, headers, payload }
     }
 
     /// What the clients call themselves that are still there.

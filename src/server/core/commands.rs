@@ -53,7 +53,6 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             Command::User(slot, answer) => {
                 let _ = answer.send(connections.user(slot));
             }
-            Command::Listen(accounts) => system::listen_in(turn.shard, &accounts),
             Command::Index(account, answer) => {
                 let _ = answer.send(index_figures(turn.shard, account));
             }
@@ -125,10 +124,10 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
 /// Publishes for the system services, and lets other cores see it at once: who is told that it is
 /// done may rely on them finding it in their rings.
 fn publish(shard: &mut Shard, announcement: &Announcement) {
-    let Announcement { account, subject, headers, payload } = announcement;
+    let Announcement { account, subject, reply, headers, payload } = announcement;
     let parts = MessageParts {
         subject,
-        reply: None,
+        reply: reply.as_deref(),
         headers: (!headers.is_empty()).then_some(&headers[..]),
         payload,
     };
