@@ -167,7 +167,7 @@ fn files_that_hold_no_token_are_named_and_passed_over() {
     let broken = again.broken();
     assert_eq!(broken.len(), 7, "{broken:?}");
     assert!(broken.iter().all(|broken| !broken.why.is_empty()));
-    assert_eq!(again.list(), [made.account.clone()]);
+    assert_eq!(again.list(), std::slice::from_ref(&made.account));
     assert_eq!(again.digest(), store.digest());
     assert!(!folder.join(format!(".{}.jwt.new", made.account)).exists());
     assert!(folder.join("README").exists());
