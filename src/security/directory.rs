@@ -244,8 +244,10 @@ impl Directory {
                     && !users.are_told_by(credentials)
                     && let Some(session) = self.nobody()
                 {
-                    let known = session.ok_or(Denied::Credentials)?;
-                    return Ok(known.session());
+                    // spec/security.md §1, step 6: also for who stands for nobody.
+                    let known =
+                        session.filter(|known| known.connections.contains(credentials.kind));
+                    return Ok(known.ok_or(Denied::Credentials)?.session());
                 }
                 Ok(users.login(credentials, self.hashes)?)
             }
