@@ -171,3 +171,48 @@ pub struct ConnectionEvent {
     /// The account in which the event is listened for besides.
     pub wanted_in: Option<AccountId>,
 }
+
+/// Which of its streams a core is to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamQuery {
+    /// Only those of this account.
+    pub account: Option<AccountId>,
+    /// Only that of this name.
+    pub stream: Option<String>,
+    /// Their consumers, too.
+    pub consumers: bool,
+    /// Configurations, too.
+    pub configs: bool,
+}
+
+/// A stream, as `/jsz` shows it. What is JSON is written by its core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSnapshot {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// When it was made: JSON.
+    pub created: String,
+    /// Its configuration, when asked for: JSON.
+    pub config: Option<String>,
+    /// What is in it: JSON.
+    pub state: String,
+    /// The origin of a mirror: JSON.
+    pub mirror: Option<String>,
+    /// The origins of a stream with sources: JSON.
+    pub sources: Option<String>,
+    /// Its consumers, when asked for.
+    pub consumers: Vec<ConsumerSnapshot>,
+}
+
+/// A consumer, as `/jsz` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Whether a client made it for itself, past the lists of consumers.
+    pub direct: bool,
+    /// What there is to tell: JSON.
+    pub info: String,
+}

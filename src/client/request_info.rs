@@ -1,5 +1,5 @@
 //! What a client tells of itself to those whose services its account imports
-//! (spec/security.md §6, Nats-Request-Info).
+//! (spec/security.md §6, Nats-Request-Info), and to those who audit JetStream's API.
 
 use connection::Context;
 use serde::Serialize;
@@ -37,7 +37,7 @@ impl Client {
     /// Says it anew: at login, and when the round trip is known.
     pub(crate) fn say_who_asks(&self, context: &mut Context<'_>) {
         let account = self.settings.directory.accounts().get(self.publisher.account);
-        if !account.has_services() {
+        if !account.asks_services() {
             return;
         }
         let brief = Info {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::account_jetstream;
 use crate::accounts::{Account, AccountLimits, GLOBAL, TraceDestination};
 use crate::declaration::{Inside, Known};
 use crate::exchange;
@@ -28,7 +29,12 @@ pub(crate) const KEYS: &[Known] = &[
         .with(Inside::List(exchange::IMPORT_KEYS)),
     Known::read(&["exports"], "a list of blocks", "What other accounts may use")
         .with(Inside::List(exchange::EXPORT_KEYS)),
-    Known::refused(&["jetstream"], Inside::Anything),
+    Known::read(
+        &["jetstream"],
+        "a boolean, enabled, disabled or a block",
+        "Whether it may use JetStream, and how much of it",
+    )
+    .with(Inside::Block(account_jetstream::KEYS)),
     Known::read(&["mappings", "maps"], "a block", "Subjects published on, and what they become")
         .with(Inside::Named(mapping::KEYS)),
     Known::read(&["limits"], "a block", "Bounds of the account").with(Inside::Block(LIMITS)),
@@ -139,20 +145,8 @@ fn read_account(map: &Map, into: &mut Declared, tree: &mut Tree<'_>) {
         "mappings" => account.mappings = mapping::read(entry, tree),
         "limits" => account.limits = read_limits(&entry.node, tree),
         "msg_trace" => account.trace = read_trace(entry, tree),
-        _ => jetstream(entry, tree),
+        _ => account.jetstream = account_jetstream::read(entry, tree),
     });
-}
-
-/// JetStream of one account is not built; switched off it is accepted.
-fn jetstream(entry: &Entry, tree: &mut Tree<'_>) {
-    let off = match &entry.node.value {
-        Value::Bool(on) => !on,
-        Value::Text(text) => text.eq_ignore_ascii_case("disabled"),
-        _ => false,
-    };
-    if !off {
-        tree.not_built("jetstream", entry);
-    }
 }
 
 fn read_limits(node: &Node, tree: &mut Tree<'_>) -> AccountLimits {

@@ -52,6 +52,23 @@ pub struct Account {
     pub limits: AccountLimits,
     /// Where its messages are traced.
     pub trace: Option<TraceDestination>,
+    /// What it may use of JetStream; nothing where it may not use it.
+    pub jetstream: Option<JetStreamLimits>,
+}
+
+impl Accounts {
+    /// The system account's name.
+    #[must_use]
+    pub fn system_name(&self) -> &str {
+        self.system.as_deref().unwrap_or(SYSTEM)
+    }
+
+    /// Whether nobody declared an account beside the system account: then the global account has
+    /// all of JetStream.
+    #[must_use]
+    pub fn is_global_only(&self) -> bool {
+        self.declared.iter().all(|account| account.name == self.system_name())
+    }
 }
 
 impl Account {
@@ -67,6 +84,7 @@ impl Account {
             mappings: Vec::new(),
             limits: AccountLimits::default(),
             trace: None,
+            jetstream: None,
         }
     }
 }
@@ -82,6 +100,27 @@ pub struct AccountLimits {
     pub payload: Option<u32>,
     /// Leafnode connections.
     pub leafnodes: Option<u32>,
+}
+
+/// How much of JetStream an account may use; `None` without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JetStreamLimits {
+    /// Bytes of its memory streams.
+    pub memory: Option<u64>,
+    /// Bytes of its file streams.
+    pub storage: Option<u64>,
+    /// Streams.
+    pub streams: Option<u64>,
+    /// Consumers of one stream.
+    pub consumers: Option<u64>,
+    /// The most `max_ack_pending` of a consumer.
+    pub ack_pending: Option<u64>,
+    /// The most `max_bytes` of a memory stream.
+    pub memory_stream: Option<u64>,
+    /// The most `max_bytes` of a file stream.
+    pub storage_stream: Option<u64>,
+    /// Whether a stream must name its `max_bytes`.
+    pub max_bytes_required: bool,
 }
 
 /// `msg_trace`

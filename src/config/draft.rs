@@ -2,7 +2,7 @@
 //! that end it.
 
 use crate::account_block::Declared;
-use crate::accounts;
+use crate::accounts::{self, Account};
 use crate::callout;
 use crate::duration;
 use crate::limits;
@@ -120,6 +120,11 @@ fn check_duplicate_users(auth: &AuthDraft, declared: &[Declared], found: &mut Di
 fn check_accounts(options: &Options, found: &mut Diagnostics) {
     let accounts = &options.accounts;
     let is_known = |name: &str| accounts.declared.iter().any(|account| account.name == name);
+    // spec/cli-and-config.md §9
+    let is_system = |account: &&Account| account.name == accounts.system_name();
+    if accounts.declared.iter().find(is_system).is_some_and(|system| system.jetstream.is_some()) {
+        found.note(None, Conflict::JetStreamOnSystem);
+    }
     if let Some(name) = accounts.no_auth_user.as_ref().filter(|_| !options.operator.is_on()) {
         let declared = accounts.declared.iter().flat_map(|account| &account.users);
         if !options.auth.users().iter().chain(declared).any(|user| user.name() == name) {

@@ -97,11 +97,36 @@ pub static JETSTREAM: &[Declaration] = &[
         .or(&["prev_key", "prev_ek"]),
     not_built("cipher", Off::Never, "The cipher of encryption at rest"),
     not_built("tpm", Off::Empty, "The encryption key in a TPM").with(Inside::Block(TPM)),
-    not_built("unique_tag", Off::Never, "Spread replicas over servers with different tags"),
+    built(
+        "unique_tag",
+        "",
+        "What the tags begin with that servers of one stream's replicas must not share",
+        // spec/cli-and-config.md §7.7: lower-cased
+        Kind::Text(|d, tag| {
+            d.options.jetstream.unique_tag = (!tag.is_empty()).then(|| tag.to_lowercase());
+            Ok(())
+        }),
+    ),
     not_built("extension_hint", Off::Never, "Whether a leafnode extends this JetStream"),
     not_built("max_outstanding_catchup", Off::Zero, "Bytes under way to a replica catching up"),
-    not_built("max_buffered_msgs", Off::Zero, "Messages of one stream that wait to be stored"),
-    not_built("max_buffered_size", Off::Zero, "Bytes of one stream that wait to be stored"),
+    built(
+        "max_buffered_msgs",
+        "100000",
+        "Messages of one stream that wait to be stored; publishes above it are refused",
+        limit(|d, n| {
+            let place = &mut d.options.jetstream.ingest.messages_max;
+            *place = or_default(n, limits::JS_INGEST_MESSAGES_MAX);
+        }),
+    ),
+    built(
+        "max_buffered_size",
+        "128MB",
+        "Bytes of one stream that wait to be stored; publishes above it are refused",
+        Kind::Size(|d, bytes| {
+            let bytes = bytes.filter(|bytes| *bytes > 0);
+            d.options.jetstream.ingest.bytes_max = bytes.unwrap_or(limits::JS_INGEST_BYTES_MAX);
+        }),
+    ),
     built(
         "request_queue_limit",
         "10000",
@@ -126,7 +151,12 @@ pub static LIMITS: &[Declaration] = &[
             d.options.jetstream.ack_pending_max = u32::try_from(n).ok().filter(|n| *n > 0)
         }),
     ),
-    not_built("max_ha_assets", Off::Zero, "Replicated streams and consumers on this server"),
+    built(
+        "max_ha_assets",
+        "",
+        "Replicated streams and consumers on this server at most",
+        limit(|d, n| d.options.jetstream.ha_assets_max = u32::try_from(n).ok().filter(|n| *n > 0)),
+    ),
     built(
         "max_request_batch",
         "",
@@ -147,14 +177,52 @@ pub static LIMITS: &[Declaration] = &[
             },
         },
     ),
-    not_built("batch", Off::Empty, "Atomic publishes under way").with(Inside::Block(BATCH)),
+    built("batch", "", "Bounds of atomic publishes", Kind::Block(BATCH)),
 ];
 
-const BATCH: &[Known] = &[
-    key(&["max_inflight_per_stream"]),
-    key(&["max_inflight_total"]),
-    key(&["max_msgs"]),
-    key(&["timeout"]),
+/// `jetstream.limits.batch`
+pub static BATCH: &[Declaration] = &[
+    built(
+        "max_inflight_per_stream",
+        "50",
+        "Atomic publishes under way in one stream",
+        limit(|d, n| {
+            let place = &mut d.options.jetstream.batches.per_stream_max;
+            *place = or_default(n, limits::JS_BATCHES_PER_STREAM_MAX);
+        }),
+    ),
+    built(
+        "max_inflight_total",
+        "1000",
+        "Atomic publishes under way on the whole server",
+        limit(|d, n| {
+            let place = &mut d.options.jetstream.batches.total_max;
+            *place = or_default(n, limits::JS_BATCHES_MAX);
+        }),
+    ),
+    built(
+        "max_msgs",
+        "1000",
+        "Messages in one atomic publish",
+        limit(|d, n| {
+            let max = u64::try_from(n).ok().filter(|n| *n > 0);
+            let place = &mut d.options.jetstream.batches.messages_max;
+            *place = max.unwrap_or(limits::JS_BATCH_MESSAGES_MAX);
+        }),
+    ),
+    built(
+        "timeout",
+        "10s",
+        "Silence after which an atomic publish is abandoned",
+        Kind::Span {
+            min: Duration::ZERO,
+            bare: BareNumber::SecondsWithWarning,
+            set: |d, span| {
+                let place = &mut d.options.jetstream.batches.timeout;
+                *place = if span.is_zero() { limits::JS_BATCH_TIMEOUT } else { span };
+            },
+        },
+    ),
 ];
 
 const TPM: &[Known] = &[

@@ -36,7 +36,7 @@
 //! | `proxies.rs`, `callout.rs` | proxies that are trusted; a service that says who may come in |
 //! | `users.rs`, `permissions.rs` | users, and what they may do |
 //! | `accounts.rs` | accounts, imports and exports as plain data |
-//! | `account_block.rs`, `exchange.rs`, `mapping.rs` | reading them |
+//! | `account_block.rs`, `account_jetstream.rs`, `exchange.rs`, `mapping.rs` | reading them |
 //! | `jetstream.rs` | the options inside `jetstream` |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
 //! | `operator.rs`, `resolver.rs` | operator mode: whose word is taken, where accounts come from |
@@ -60,6 +60,7 @@
 //! | `corpus.rs`, `corpus/` | files that must parse, and files that must be refused |
 
 mod account_block;
+mod account_jetstream;
 pub mod accounts;
 mod address;
 mod apply;

@@ -370,8 +370,15 @@ pub const JS_BATCH_ID_MAX: usize = 64;
 /// Messages in one atomic batch. Over it: the batch is abandoned, 10199.
 pub const JS_BATCH_MESSAGES_MAX: u64 = 1000;
 
-/// Atomic batches under way in one stream. Over it: a new one is refused, 10210.
+/// Atomic batches under way in one stream (`limits.batch.max_inflight_per_stream`). Over it: a new one is refused, 10210.
 pub const JS_BATCHES_PER_STREAM_MAX: usize = 50;
+
+/// Atomic batches under way on the whole server (`limits.batch.max_inflight_total`). Over it: a
+/// new one is refused, 10210.
+pub const JS_BATCHES_MAX: usize = 1000;
+
+/// Fast batches under way on the whole server. Over it: a new one is refused, 10211.
+pub const JS_FAST_BATCHES_MAX: usize = 50_000;
 
 /// Fast batches under way in one stream. Over it: a new one is refused, 10211.
 pub const JS_FAST_BATCHES_PER_STREAM_MAX: usize = 1000;
@@ -385,9 +392,12 @@ pub const JS_FAST_BATCH_FLOW: i64 = 10;
 /// The highest flow of a fast batch. Above it: cut to it.
 pub const JS_FAST_BATCH_FLOW_MAX: i64 = 65_535;
 
-/// Messages of one stream that wait for a read from disk before they can be judged (counters).
-/// Over it: the publish is refused, 10167.
-pub const JS_INGEST_QUEUE_MAX: usize = 10_000;
+/// Messages of one stream that wait to be judged or for the disk (`max_buffered_msgs`). Over it:
+/// the publish is refused, 429 and 10167.
+pub const JS_INGEST_MESSAGES_MAX: usize = 100_000;
+
+/// Their bytes (`max_buffered_size`), likewise.
+pub const JS_INGEST_BYTES_MAX: u64 = 128 * MIB as u64;
 
 /// Subjects that one direct get may find with `multi_last`. Over it: 413 Too Many Results.
 pub const JS_MULTI_GET_SUBJECTS_MAX: usize = 1024;

@@ -191,6 +191,56 @@ pub struct JetStream {
     pub request_batch_max: Option<u32>,
     /// The longest `duplicate_window` of a stream.
     pub duplicate_window_max: Option<Duration>,
+    /// Replicated streams and consumers here at most. One server alone has none.
+    pub ha_assets_max: Option<u32>,
+    /// What the tags begin with that replicas of one stream must not share.
+    pub unique_tag: Option<String>,
+    /// What a stream may be owed by the disk.
+    pub ingest: Ingest,
+    /// Bounds of atomic publishes.
+    pub batches: Batches,
+}
+
+/// What of one stream may wait to be stored. Above it publishes are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingest {
+    /// Messages.
+    pub messages_max: usize,
+    /// Their bytes.
+    pub bytes_max: u64,
+}
+
+impl Default for Ingest {
+    fn default() -> Ingest {
+        Ingest {
+            messages_max: limits::JS_INGEST_MESSAGES_MAX,
+            bytes_max: limits::JS_INGEST_BYTES_MAX,
+        }
+    }
+}
+
+/// `jetstream.limits.batch`: bounds of atomic publishes, and of their silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// Under way in one stream.
+    pub per_stream_max: usize,
+    /// Under way on the whole server.
+    pub total_max: usize,
+    /// Messages in one.
+    pub messages_max: u64,
+    /// Silence after which one is abandoned.
+    pub timeout: Duration,
+}
+
+impl Default for Batches {
+    fn default() -> Batches {
+        Batches {
+            per_stream_max: limits::JS_BATCHES_PER_STREAM_MAX,
+            total_max: limits::JS_BATCHES_MAX,
+            messages_max: limits::JS_BATCH_MESSAGES_MAX,
+            timeout: limits::JS_BATCH_TIMEOUT,
+        }
+    }
 }
 
 /// When files are flushed (`sync_interval`). An ack means durable unless the operator chose
@@ -226,6 +276,10 @@ impl Default for JetStream {
             ack_pending_max: None,
             request_batch_max: None,
             duplicate_window_max: None,
+            ha_assets_max: None,
+            unique_tag: None,
+            ingest: Ingest::default(),
+            batches: Batches::default(),
         }
     }
 }

@@ -411,6 +411,9 @@ pub enum Conflict {
     /// A token that nobody could have signed.
     #[error("default sentinel requires operators and accounts")]
     SentinelWithoutOperator,
+    /// JetStream of the server's own events.
+    #[error("Not allowed to enable JetStream on the system account")]
+    JetStreamOnSystem,
     /// A certificate without key, or a key without certificate.
     #[error("missing '{0}' in TLS configuration")]
     TlsIncomplete(&'static str),

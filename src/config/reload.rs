@@ -139,6 +139,16 @@ static FIELDS: &[Field] = &[
         ..field!("authorization.timeout", "AuthTimeout", auth_timeout)
     },
     field!("accounts", "Accounts", accounts.declared, "accounts"),
+    // Streams cannot be put away while the server runs.
+    Field {
+        same: |old, new| with_jetstream(old) == with_jetstream(new),
+        allowed: |old, new| {
+            let now = with_jetstream(new);
+            with_jetstream(old).iter().all(|account| now.contains(account))
+        },
+        show: |options| with_jetstream(options).join(" "),
+        ..field!("accounts", "AccountsJetStream", accounts.declared, "accounts jetstream")
+    },
     field!("mappings", "Mappings", accounts.global_mappings, "mappings"),
     field!("system_account", "SystemAccount", accounts.system),
     field!("no_system_account", "NoSystemAccount", accounts.no_system),
@@ -232,6 +242,15 @@ static FIELDS: &[Field] = &[
         ..field!("corewire.profile", "Profile", corewire.tuning)
     },
 ];
+
+/// The accounts that may use JetStream.
+fn with_jetstream(options: &Options) -> Vec<&str> {
+    let accounts = options.accounts.declared.iter();
+    accounts
+        .filter(|account| account.jetstream.is_some())
+        .map(|account| &account.name[..])
+        .collect()
+}
 
 /// spec/cli-and-config.md §7.7: only an explicit value can change, and only upwards.
 fn is_raised(old: Option<u64>, new: Option<u64>) -> bool {

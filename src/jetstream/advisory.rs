@@ -6,7 +6,9 @@
 use base::AccountId;
 use protocol::MessageParts;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
+use crate::note::Audit;
 use crate::settings::Settings;
 use crate::{Outlet, WireTime};
 
@@ -124,7 +126,7 @@ pub fn consumer_action<O: Outlet + ?Sized>(
     say(out, account, &subject, "advisory.v1.consumer_action", wall_ns, &fields);
 }
 
-/// Who asked, as far as a service knows it.
+/// Who asked, where the connection is gone.
 #[derive(Serialize)]
 struct Client<'a> {
     acc: &'a str,
@@ -229,9 +231,9 @@ pub fn restore_complete<O: Outlet + ?Sized>(
 }
 
 #[derive(Serialize)]
-struct ApiAudit<'a> {
+struct ApiAudit<'a, C> {
     server: &'a str,
-    client: Client<'a>,
+    client: C,
     subject: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     request: &'a str,
@@ -251,18 +253,35 @@ pub struct Parties<'a> {
     pub domain: Option<&'a str>,
 }
 
-/// `ADVISORY.API`: a request of the API and its answer.
+/// Whether somebody listens to what an account asks the API.
+pub fn is_audited(out: &mut dyn Outlet, account: AccountId) -> bool {
+    out.has_interest(account, b"$JS.EVENT.ADVISORY.API")
+}
+
+/// `ADVISORY.API`: a request of the API and its answer. `who` is what the asker's connection says
+/// of itself: JSON.
 pub fn api_audit<O: Outlet + ?Sized>(
     out: &mut O,
-    account: AccountId,
+    audit: &Audit,
+    who: Option<&str>,
     parties: Parties<'_>,
-    (subject, request, response): (&str, &str, &str),
     wall_ns: u64,
 ) {
-    let Parties { server, account: name, domain } = parties;
-    let client = Client { acc: name, server };
-    let fields = ApiAudit { server, client, subject, request, response, domain };
-    say(out, account, "ADVISORY.API", "advisory.v1.api_audit", wall_ns, &fields);
+    let Parties { server, account, domain } = parties;
+    let Audit { subject, request, response, .. } = audit;
+    let id = AccountId(audit.account);
+    let (place, kind) = ("ADVISORY.API", "advisory.v1.api_audit");
+    match who.and_then(|who| serde_json::from_str::<&RawValue>(who).ok()) {
+        Some(client) => {
+            let fields = ApiAudit { server, client, subject, request, response, domain };
+            say(out, id, place, kind, wall_ns, &fields);
+        }
+        None => {
+            let client = Client { acc: account, server };
+            let fields = ApiAudit { server, client, subject, request, response, domain };
+            say(out, id, place, kind, wall_ns, &fields);
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@
 //! the envelope of all answers in `answer.rs`. Source: spec/jetstream.md §1 and §2.
 
 pub mod account_info;
+pub mod account_purge;
 pub mod answer;
 pub mod clustered;
 pub(crate) mod consumer_create;

@@ -9,7 +9,7 @@ use crate::Outlet;
 use crate::advisory::{self, Parties};
 use crate::api::answer::{self, Answer};
 use crate::api::kind::Kind;
-use crate::note::{self, Note, Question};
+use crate::note::{self, Audit, Note, Question};
 use crate::settings::Settings;
 
 /// The means of one turn.
@@ -46,10 +46,22 @@ impl<'a> Desk<'a> {
         };
         // spec/jetstream.md §1: no reply subject: processed, no answer.
         self.reply(question.account(), &question.reply, &written);
-        let parties = self.parties(question.account());
-        let response = String::from_utf8_lossy(&written);
-        let said = (&question.subject[..], &question.body[..], &response[..]);
-        advisory::api_audit(self.out, question.account(), parties, said, self.wall_ns);
+        if advisory::is_audited(self.out, question.account()) {
+            let Question { account, asker, subject, body, .. } = question.clone();
+            let response = String::from_utf8_lossy(&written).into_owned();
+            let audit = Audit { account, asker, subject, request: body, response };
+            match ShardId(asker.shard) {
+                here if here == self.here => self.tell_audit(&audit),
+                there => self.send(there, &Note::Audit(audit)),
+            }
+        }
+    }
+
+    /// Says what was asked and answered to those who audit the account. The asker lives here.
+    pub fn tell_audit(&mut self, audit: &Audit) {
+        let parties = self.parties(AccountId(audit.account));
+        let who = audit.asker.slot.and_then(|slot| self.out.who(slot));
+        advisory::api_audit(self.out, audit, who.as_deref(), parties, self.wall_ns);
     }
 
     /// Sends what answers to a reply subject, if there is one.

@@ -24,6 +24,7 @@
 //! | `meta.rs`, `meta/` | the registry of all streams, on the first core |
 //! | `kept_value.rs` | what values beside messages are, for tools that read stored files |
 //! | `ledger.rs` | what every core holds, for limits of the whole server and for monitoring |
+//! | `members.rs` | the accounts that may use it, and what is left of their limits |
 //! | `note.rs` | what the cores' services tell each other |
 //! | `desk.rs` | what requests are answered with |
 //! | `settings.rs` | what the operator decided |
@@ -39,6 +40,7 @@ mod desk;
 pub mod error;
 pub mod kept_value;
 pub mod ledger;
+mod members;
 pub mod meta;
 mod note;
 pub mod outlet;

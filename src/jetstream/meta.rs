@@ -10,17 +10,18 @@ pub mod registry;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use base::{AccountId, ShardId};
+use base::{AccountId, Level, ShardId};
 use serde_json::value::RawValue;
 
 use crate::advisory::{self, Action};
 use crate::api::account_info::{AccountInfo, AccountLimits, ApiStats, Usage};
 use crate::api::answer::{self, Answer, Body};
 use crate::api::kind::{Asked, Home, Kind};
-use crate::api::{clustered, stream_list, stream_names, stream_restore};
+use crate::api::{account_purge, clustered, stream_list, stream_names, stream_restore};
 use crate::desk::Desk;
-use crate::ledger::Figure;
+use crate::ledger::{Book, Figure};
 use crate::note::{Note, Order, Question};
 use crate::request_json::is_empty;
 use crate::request_json::{Strictness, decode};
@@ -50,8 +51,9 @@ pub struct Meta {
     gathers: HashMap<u64, Gather>,
     /// Cores that have said what they recovered.
     standing: usize,
-    /// Whether what was reported is still so.
-    has_changed: bool,
+    /// Accounts whose figures are not what was reported.
+    changed: Vec<AccountId>,
+    books: HashMap<AccountId, Arc<Book>>,
     /// What was asked before all stood.
     early: Vec<(Question, ShardId)>,
 }
@@ -67,14 +69,16 @@ impl Meta {
             orders: HashMap::new(),
             gathers: HashMap::new(),
             standing: 0,
-            has_changed: true,
+            changed: Vec::new(),
+            books: HashMap::new(),
             early: Vec::new(),
         }
     }
 
-    /// Lets an account use JetStream.
+    /// Lets an account use JetStream, or gives one that does these limits.
     pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
-        self.has_changed = true;
+        self.changed.push(account);
+        self.books.insert(account, self.settings.ledger.open(account));
         self.registry.admit(account, limits);
     }
 
@@ -91,34 +95,74 @@ impl Meta {
 
     /// A request of the API; `near` is the asker's core.
     pub fn ask(&mut self, question: Question, near: ShardId, desk: &mut Desk<'_>) {
-        self.has_changed = true;
         if self.standing < self.settings.cores {
             self.early.push((question, near));
             return;
         }
         match self.registry.account_mut(question.account()) {
             Some(account) => account.api.total += 1,
-            None => {
-                let kind = Asked::parse(&question.subject).map(|asked| asked.kind);
-                let error = ApiError::new(ErrorCode::NotEnabledForAccount);
-                return desk.answer(&question, kind, &Err(error));
-            }
+            None => return self.ask_from_outside(&question, desk),
         }
+        self.changed.push(question.account());
         self.handle(question, near, desk);
+    }
+
+    /// A request from an account that may not use JetStream.
+    // spec/jetstream.md §1 System account user
+    fn ask_from_outside(&mut self, question: &Question, desk: &mut Desk<'_>) {
+        let kind = Asked::parse(&question.subject).map(|asked| asked.kind);
+        let for_system = kind.is_some_and(|kind| kind.home() == Home::System);
+        match kind {
+            Some(Kind::AccountPurge) if question.account() == AccountId::SYSTEM => {
+                self.purge(question, desk);
+                desk.answer(question, kind, &account_purge::answer());
+            }
+            // What else the system account may ask is about clusters: as nats-server when not
+            // clustered, no answer.
+            _ if for_system => {}
+            _ => desk.answer(question, kind, &Err(ErrorCode::NotEnabledForAccount.into())),
+        }
+    }
+
+    /// Deletes all streams of the account that is named.
+    fn purge(&mut self, question: &Question, desk: &mut Desk<'_>) {
+        let named = account_purge::account_of(question);
+        let found = desk.names.iter().find(|(_, name)| named == Some(name.as_str()));
+        let Some(id) = found.map(|(id, _)| *id) else { return };
+        let Some(account) = self.registry.account(id) else { return };
+        let streams: Vec<String> = account.streams.keys().cloned().collect();
+        let (name, count) = (&desk.names[&id], streams.len());
+        let text = format!("Purge request for account {name} (streams: {count}, hasAccount: true)");
+        desk.log.say(Level::Info, text);
+        for stream in streams {
+            self.handle(account_purge::deletion(id.0, &stream), desk.here, desk);
+        }
     }
 
     /// Tells the other threads how much is asked and reserved.
     pub fn report(&mut self, here: ShardId) {
-        if !std::mem::take(&mut self.has_changed) {
+        if self.changed.is_empty() {
             return;
         }
-        let ledger = &self.settings.ledger;
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        for id in self.changed.drain(..) {
+            let (Some(account), Some(book)) = (self.registry.account(id), self.books.get(&id))
+            else {
+                continue;
+            };
+            book.set(here, Figure::ApiTotal, account.api.total);
+            book.set(here, Figure::ApiRefused, account.api.errors);
+            book.set(here, Figure::ReservedMemory, account.reserved(Storage::Memory));
+            book.set(here, Figure::ReservedStorage, account.reserved(Storage::File));
+        }
+        let server = self.settings.ledger.server();
         let totals = self.registry.totals();
-        ledger.set(here, Figure::Accounts, totals.accounts);
-        ledger.set(here, Figure::ApiTotal, totals.requests);
-        ledger.set(here, Figure::ApiRefused, totals.refused);
-        ledger.set(here, Figure::ReservedMemory, self.registry.reserved(Storage::Memory));
-        ledger.set(here, Figure::ReservedStorage, self.registry.reserved(Storage::File));
+        server.set(here, Figure::Accounts, totals.accounts);
+        server.set(here, Figure::ApiTotal, totals.requests);
+        server.set(here, Figure::ApiRefused, totals.refused);
+        server.set(here, Figure::ReservedMemory, self.registry.reserved(Storage::Memory));
+        server.set(here, Figure::ReservedStorage, self.registry.reserved(Storage::File));
     }
 
     /// Answers a request with an error, unread.
@@ -126,6 +170,7 @@ impl Meta {
         if let Some(account) = self.registry.account_mut(question.account()) {
             account.api.total += 1;
             account.api.errors += 1;
+            self.changed.push(question.account());
         }
         let kind = Asked::parse(&question.subject).map(|asked| asked.kind);
         desk.answer(question, kind, &Err(code.into()));
@@ -385,7 +430,6 @@ impl Meta {
 
     /// What another core's service, or this one's, has to say.
     pub fn hear(&mut self, note: Note, desk: &mut Desk<'_>) {
-        self.has_changed = true;
         match note {
             Note::Done { ticket, answer } => self.done(ticket, answer, desk),
             Note::Part { ticket, usage, errors, described } => {
@@ -400,8 +444,10 @@ impl Meta {
                 self.restored(AccountId(account), &stream, (&reply, bytes), answer, desk);
             }
             Note::Recovered { shard, streams } => self.recovered(ShardId(shard), streams, desk),
-            // For streams' cores.
+            Note::Adopted { shard, streams } => self.register(ShardId(shard), streams),
+            // For other cores.
             Note::Ask(_)
+            | Note::Audit(_)
             | Note::Carry { .. }
             | Note::Describe { .. }
             | Note::Measure { .. }
@@ -414,6 +460,7 @@ impl Meta {
         let Some(ordered) = self.orders.remove(&ticket) else { return };
         let Ordered { question, kind, stream, before } = ordered;
         let account = question.account();
+        self.changed.push(account);
         let Some(held) = self.registry.account_mut(account) else { return };
         let Some(entry) = held.streams.get_mut(&stream) else { return };
         let state = std::mem::take(&mut entry.state);
@@ -492,6 +539,7 @@ impl Meta {
         answer: Result<Box<RawValue>, ApiError>,
         desk: &mut Desk<'_>,
     ) {
+        self.changed.push(account);
         let Some(held) = self.registry.account_mut(account) else { return };
         let Some(entry) = held.streams.get_mut(stream) else { return };
         let times = (entry.created_ns, desk.wall_ns);
@@ -556,16 +604,22 @@ impl Meta {
         desk: &mut Desk<'_>,
     ) {
         self.standing += 1;
-        for (account, config, created_ns) in streams {
-            if let Some(held) = self.registry.account_mut(AccountId(account)) {
-                let name = config.name.clone();
-                let entry = Entry { config, created_ns, home: shard, state: State::Settled };
-                held.streams.insert(name, entry);
-            }
-        }
+        self.register(shard, streams);
         if self.standing >= self.settings.cores {
             for (question, near) in std::mem::take(&mut self.early) {
                 self.ask(question, near, desk);
+            }
+        }
+    }
+
+    /// Takes over streams from before the start.
+    fn register(&mut self, home: ShardId, streams: Vec<(u32, StreamConfig, u64)>) {
+        for (account, config, created_ns) in streams {
+            self.changed.push(AccountId(account));
+            if let Some(held) = self.registry.account_mut(AccountId(account)) {
+                let name = config.name.clone();
+                let entry = Entry { config, created_ns, home, state: State::Settled };
+                held.streams.insert(name, entry);
             }
         }
     }

@@ -24,6 +24,32 @@ pub struct Question {
     pub reply: String,
     /// The request's body.
     pub body: String,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// Where the connection lives that asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Its core.
+    pub shard: u16,
+    /// Its place there; none for the server itself.
+    pub slot: Option<u32>,
+}
+
+/// A request and its answer, for those who audit the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The account.
+    pub account: u32,
+    /// Who asked.
+    pub asker: Asker,
+    /// What was asked.
+    pub subject: String,
+    /// The request's body.
+    pub request: String,
+    /// The answer.
+    pub response: String,
 }
 
 impl Question {
@@ -70,6 +96,8 @@ pub enum Order {
 pub enum Note {
     /// To a stream's core: answer this.
     Ask(Question),
+    /// To the asker's core, which knows it: tell those who audit.
+    Audit(Audit),
     /// To a stream's core: do this and say [`Note::Done`] with the ticket.
     Carry {
         /// Names the order.
@@ -147,6 +175,13 @@ pub enum Note {
         number: u64,
         /// Whether they do not.
         deep: bool,
+    },
+    /// To the registry: these streams of a core are there, since their accounts were let in.
+    Adopted {
+        /// Which core.
+        shard: u16,
+        /// Its streams: account, configuration, when made.
+        streams: Vec<(u32, StreamConfig, u64)>,
     },
     /// To the registry: a core stands, with these streams from before the start.
     Recovered {

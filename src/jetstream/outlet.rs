@@ -138,6 +138,11 @@ pub trait Outlet {
         asker: (Token, u64),
     );
 
+    /// What the connection at a slot of this core says of itself: JSON. `None` where there is none.
+    fn who(&self, _slot: u32) -> Option<String> {
+        None
+    }
+
     /// Subscribes; letters come back with `token`.
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token);
 

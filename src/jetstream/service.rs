@@ -6,29 +6,30 @@
 
 pub(crate) mod held;
 pub(crate) mod kept;
+mod listening;
 mod post;
-mod streams;
+pub(crate) mod streams;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use base::snapshot::StreamQuery;
 use base::{AccountId, Level, Log, ServiceId, ShardId};
 use config::Options;
 use ring::InterestSeq;
-use shard::{Letter, Service, ServiceTurn, Shard};
+use shard::{Letter, Service, ServiceTurn, Shard, StreamPage};
 use storage::{Mark, Storage};
 
 use crate::ErrorCode;
 use crate::advisory;
-use crate::api::account_info::AccountLimits;
-use crate::api::kind;
 use crate::desk::Desk;
 use crate::meta::Meta;
 use crate::meta::registry::ServerBounds;
-use crate::note::{self, Note, Question};
+use crate::note::{self, Asker, Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
 use crate::stream_config;
+use listening::Listening;
 use post::{Post, Subscribed};
 use streams::{Streams, Unseen};
 
@@ -40,6 +41,9 @@ const NO_STREAM: u32 = u32::MAX;
 const API: Token = Token::new(NO_STREAM, Purpose::Service, 0);
 /// Notes of other cores.
 const NOTES: Token = Token::new(NO_STREAM, Purpose::Service, 1);
+/// Requests of an account that may not use JetStream, the token's index; the system account among
+/// them.
+const OUTSIDE: u32 = NO_STREAM - 1;
 
 /// The way out of a service, borrowing no more of it than that takes.
 macro_rules! post {
@@ -81,6 +85,8 @@ pub struct JetStream {
     /// What is said once it is safe and every core knows of it.
     unseen: Vec<(Due, Unseen)>,
     stage: Stage,
+    /// Where the registry listens for requests.
+    listening: HashMap<AccountId, Listening>,
 }
 
 /// When something may be said.
@@ -107,7 +113,7 @@ impl JetStream {
     pub fn new(shard: &mut Shard, settings: Rc<Settings>, storage: Storage, log: Log) -> JetStream {
         let here = shard.id();
         let meta = (here == REGISTRY).then(|| Meta::new(Rc::clone(&settings)));
-        JetStream {
+        let mut service = JetStream {
             id: shard.add_service(),
             here,
             names: HashMap::new(),
@@ -119,39 +125,20 @@ impl JetStream {
             meta,
             unseen: Vec::new(),
             stage: Stage::Starting,
-        }
-    }
-
-    /// Lets an account use JetStream.
-    pub fn admit(
-        &mut self,
-        shard: &mut Shard,
-        account: AccountId,
-        name: &str,
-        limits: AccountLimits,
-    ) {
-        self.names.insert(account, name.to_owned());
-        self.streams.admit(account, name, limits);
-        let Some(meta) = &mut self.meta else { return };
-        meta.admit(account, limits);
-        let mut post = post!(self, shard);
-        let domain = self.settings.domain.as_deref();
-        let prefixes = [Some(String::from("$JS.API")), domain.map(|d| format!("$JS.{d}.API"))];
-        for prefix in prefixes.into_iter().flatten() {
-            for pattern in kind::PATTERNS {
-                post.subscribe(account, format!("{prefix}.{pattern}").as_bytes(), API);
-            }
-        }
+            listening: HashMap::new(),
+        };
+        service.admit_all(shard);
+        service
     }
 
     /// Hands every letter to whom it concerns.
     fn read_letters(&mut self, turn: &mut ServiceTurn<'_>) {
         let mailbox = turn.shard.take_mailbox(self.id);
-        let asked = || mailbox.letters().filter(|letter| Token(letter.token) == API).count();
+        let asked = || mailbox.letters().filter(is_request).count();
         let most = self.settings.requests_max;
         if self.meta.is_some() && mailbox.len() > most && asked() > most {
             self.drop_requests(asked(), turn);
-            let others = mailbox.letters().filter(|letter| Token(letter.token) != API);
+            let others = mailbox.letters().filter(|letter| !is_request(letter));
             others.for_each(|letter| self.read(&letter, turn));
         } else {
             mailbox.letters().for_each(|letter| self.read(&letter, turn));
@@ -175,36 +162,49 @@ impl JetStream {
             let out = &mut post!(self, turn.shard);
             return self.streams.read(token, letter, turn.now, out);
         }
-        let desk = &mut desk!(self, turn.shard, turn.now);
-        if token == API {
-            if let Some(meta) = &mut self.meta {
-                let question = question(letter);
-                match stream_config::serves_request(letter.publish.headers()) {
-                    true => meta.ask(question, letter.sender.shard, desk),
-                    false => meta.refuse(&question, ErrorCode::RequiredApiLevel, desk),
-                }
-            }
-            return;
+        if is_request(letter) {
+            return self.read_request(letter, turn);
         }
         // Only services are believed: whoever else can publish in the system account is not.
         if letter.sender.slot.service().is_none() {
             return;
         }
         let Some(note) = Note::read(letter.publish.payload()) else { return };
+        let desk = &mut desk!(self, turn.shard, turn.now);
         match note {
             Note::Done { .. }
             | Note::Part { .. }
             | Note::Recovered { .. }
-            | Note::Restored { .. } => {
+            | Note::Restored { .. }
+            | Note::Adopted { .. } => {
                 if let Some(meta) = &mut self.meta {
                     meta.hear(note, desk);
                 }
             }
+            Note::Audit(audit) => desk.tell_audit(&audit),
             note => {
                 if let Some(what) = self.streams.hear(note, turn.now, desk) {
                     self.keep_until_due(what, turn.shard);
                 }
             }
+        }
+    }
+
+    /// A request of the API, on the registry's core.
+    fn read_request(&mut self, letter: &Letter<'_>, turn: &mut ServiceTurn<'_>) {
+        let account = turn.shard.directory().accounts().get(letter.account);
+        // An account may have the API of another; then that one answers.
+        if account.asks_elsewhere(letter.publish.subject()) {
+            return;
+        }
+        let desk = &mut desk!(self, turn.shard, turn.now);
+        let (Some(meta), question) = (&mut self.meta, question(letter)) else { return };
+        if Token(letter.token).stream() == OUTSIDE && listening::reaches_stream(&question) {
+            return listening::answer_nobody(&question, desk);
+        }
+        match stream_config::serves_request(letter.publish.headers()) {
+            true => meta.ask(question, letter.sender.shard, desk),
+            false => meta.refuse(&question, ErrorCode::RequiredApiLevel, desk),
         }
     }
 
@@ -236,6 +236,15 @@ impl JetStream {
         }
     }
 
+    /// Brings back the streams of accounts that were let in since.
+    fn adopt(&mut self, turn: &mut ServiceTurn<'_>) {
+        let streams = self.streams.adopt(turn.now, &mut desk!(self, turn.shard, turn.now));
+        if !streams.is_empty() {
+            let note = Note::Adopted { shard: self.here.0, streams };
+            self.keep_until_due(Unseen::Note(note), turn.shard);
+        }
+    }
+
     /// The first turn: listens for notes, and says which streams there are from before.
     fn start(&mut self, turn: &mut ServiceTurn<'_>) {
         self.stage = Stage::Serving;
@@ -249,6 +258,12 @@ impl JetStream {
     }
 }
 
+/// Whether a letter is a request of the API, on the registry's core.
+fn is_request(letter: &Letter<'_>) -> bool {
+    let token = Token(letter.token);
+    token == API || token.stream() == OUTSIDE
+}
+
 /// A letter as a request of the API.
 fn question(letter: &Letter<'_>) -> Question {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -257,6 +272,10 @@ fn question(letter: &Letter<'_>) -> Question {
         subject: text(letter.publish.subject()),
         reply: letter.publish.reply().map(text).unwrap_or_default(),
         body: text(letter.publish.payload()),
+        asker: Asker {
+            shard: letter.sender.shard.0,
+            slot: letter.sender.slot.service().is_none().then_some(letter.sender.slot.0),
+        },
     }
 }
 
@@ -270,6 +289,7 @@ impl Service for JetStream {
             self.start(turn);
         }
         self.streams.begin_turn();
+        self.adopt(turn);
         self.read_letters(turn);
         self.streams.turn(turn.now, &mut desk!(self, turn.shard, turn.now));
         for what in self.streams.take_unseen() {
@@ -292,13 +312,24 @@ impl Service for JetStream {
         self.streams.next_deadline_ns()
     }
 
-    fn reconfigured(&mut self, options: &Options) {
+    fn reconfigured(&mut self, shard: &mut Shard, options: &Options) {
+        self.admit_all(shard);
         let chosen = &options.jetstream;
         let bounds = ServerBounds { memory: chosen.memory_max, storage: chosen.file_max };
         self.streams.widen(bounds);
         if let Some(meta) = &mut self.meta {
             meta.widen(bounds);
         }
+    }
+
+    fn streams(
+        &mut self,
+        query: &StreamQuery,
+        from: usize,
+        turn: &mut ServiceTurn<'_>,
+    ) -> Option<StreamPage> {
+        let out = &mut post!(self, turn.shard);
+        Some(self.streams.show(query, from, turn.now, out))
     }
 
     fn finish(&mut self) {

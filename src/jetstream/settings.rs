@@ -7,6 +7,7 @@ use config::options::JetStream;
 use crate::ledger::Ledger;
 use crate::meta::registry::ServerBounds;
 use crate::request_json::Strictness;
+use crate::stream::Bounds;
 use crate::stream_config::ServerLimits;
 
 /// The same for every core.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub strictness: Strictness,
     /// What streams may ask for.
     pub streams: ServerLimits,
+    /// What every stream is allowed.
+    pub stream_bounds: Bounds,
     /// Bytes of all streams.
     pub bounds: ServerBounds,
     /// API requests that may wait.
@@ -55,6 +58,7 @@ impl Settings {
                 false => Strictness::Lenient,
             },
             streams: ServerLimits { duplicate_window_max: options.duplicate_window_max },
+            stream_bounds: Bounds { ingest: options.ingest, batches: options.batches },
             bounds,
             requests_max: options.requests_max,
             ack_pending_max: options.ack_pending_max.map_or(0, i64::from),

@@ -58,6 +58,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use base::{AccountId, Now, ShardSet};
+use config::options::{Batches as BatchBounds, Ingest};
 use storage::{Mark, Seq, Storage, StreamId};
 
 use crate::outlet::is_held_back;
@@ -85,6 +86,15 @@ pub use snapshot::{SnapshotEnd, SnapshotRequest};
 pub use source::{SourceLetter, StreamSourceInfo};
 pub use turn::{Quota, Turn};
 
+/// What the operator allows every stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// What may wait to be stored.
+    pub ingest: Ingest,
+    /// Atomic batches.
+    pub batches: BatchBounds,
+}
+
 /// Who a stream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -94,6 +104,8 @@ pub struct Identity {
     pub domain: Option<String>,
     /// Its place in its core's table: the one of its tokens.
     pub place: u32,
+    /// What it is allowed.
+    pub bounds: Bounds,
 }
 
 /// One stream.
@@ -103,6 +115,7 @@ pub struct Stream {
     place: u32,
     account: AccountId,
     domain: Option<String>,
+    bounds: Bounds,
     config: StreamConfig,
     rules: Rules,
     /// Whether a message without headers needs no judging.
@@ -110,8 +123,9 @@ pub struct Stream {
     text: AckText,
     acks: AckQueue,
     flow_answers: FlowAnswers,
-    /// The mark of what was stored last.
+    /// The mark and the bytes of what was stored last.
     last_mark: Mark,
+    last_size: u64,
     dedupe: Dedupe,
     batches: Batches,
     fast_batches: FastBatches,
@@ -150,13 +164,14 @@ impl Stream {
         storage: &Storage,
         now: Now,
     ) -> Stream {
-        let Identity { account, domain, place } = identity;
+        let Identity { account, domain, place, bounds } = identity;
         let window_ns = u64::try_from(config.duplicate_window).unwrap_or(0);
         let sources = Sources::of(&config, now);
         let mut stream = Stream {
             id,
             place,
             account,
+            bounds,
             rules: Rules::of(&config),
             is_plain: true,
             text: AckText::new(&config.name, domain.as_deref()),
@@ -165,6 +180,7 @@ impl Stream {
             acks: AckQueue::default(),
             flow_answers: FlowAnswers::default(),
             last_mark: Mark::default(),
+            last_size: 0,
             dedupe: Dedupe::new(window_ns),
             batches: Batches::default(),
             fast_batches: FastBatches::default(),
@@ -201,6 +217,12 @@ impl Stream {
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// How many atomic and fast batches are under way in it.
+    #[must_use]
+    pub fn open_batches(&self) -> (usize, usize) {
+        (self.batches.len(), self.fast_batches.len())
     }
 
     /// Its configuration.
@@ -323,7 +345,7 @@ impl Stream {
         let mono = |wall_ns: u64| now.mono_ns.saturating_add(wall_ns.saturating_sub(now.wall_ns));
         let by_wall = by_wall.into_iter().flatten().min().map(mono);
         let by_mono = [
-            self.batches.next_deadline_ns(),
+            self.batches.next_deadline_ns(self.bounds.batches.timeout),
             self.fast_batches.next_deadline_ns(),
             self.sources.next_deadline_ns(),
             self.snapshot_deadline_ns(),

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::accstatz::usage;
 use crate::answer::Scene;
+use crate::exchange::{self, ExtExport, ExtImport, ExtMap};
 use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
-use crate::source::Source;
+use crate::source::{AccountFacts, Source};
 use crate::subsz::IndexStats;
 use crate::text::rfc3339;
 
@@ -38,13 +39,12 @@ pub(crate) async fn answer<S: Source>(
     request: &Request,
 ) -> Result<Reply, BadRequest> {
     let facts = scene.source.facts();
-    let (accounts, account_detail) = match &request.account {
-        None => {
-            let accounts = scene.source.accounts();
-            (accounts.iter().map(|account| account.name.clone()).collect(), None)
-        }
-        Some(name) => (Vec::new(), Some(info(scene, name).await?)),
-    };
+    let (known, mut accounts) = (scene.source.accounts(), Vec::new());
+    let mut account_detail = None;
+    match &request.account {
+        None => accounts = known.iter().map(|account| account.name.as_str()).collect(),
+        Some(name) => account_detail = Some(info(scene, &known, name).await?),
+    }
     Ok(scene.json(&Accountz {
         server_id: &facts.server_id,
         now: rfc3339(scene.now_ns),
@@ -54,26 +54,31 @@ pub(crate) async fn answer<S: Source>(
     }))
 }
 
-/// One account in detail.
-pub(crate) async fn info<S: Source>(
+/// One account of those that are known in detail.
+pub(crate) async fn info<'a, S: Source>(
     scene: &Scene<'_, S>,
+    known: &'a [AccountFacts],
     name: &str,
-) -> Result<AccountInfo, BadRequest> {
-    let Some(account) = scene.account(name) else {
+) -> Result<AccountInfo<'a>, BadRequest> {
+    let Some(account) = known.iter().find(|account| account.name == name) else {
         return Err(BadRequest::UnknownAccount(name.to_owned()));
     };
     let usage = usage(scene.source).await.get(name).copied().unwrap_or_default();
     let index = scene.source.index(Some(account.id)).await;
+    let inside = scene.source.jetstream_accounts();
     Ok(AccountInfo {
         update_time: rfc3339(account.update_ns),
         is_system: scene.source.facts().system_account.as_ref() == Some(&account.name),
-        account_name: account.name,
+        account_name: &account.name,
         expired: false,
         complete: true,
-        jetstream_enabled: false,
+        jetstream_enabled: inside.iter().any(|used| used.id == account.id),
         leafnode_connections: 0,
         client_connections: usage.connections,
         subscriptions: index.subscriptions,
+        mappings: exchange::mappings(&account.mappings),
+        exports: account.exports.iter().map(ExtExport::of).collect(),
+        imports: account.imports.iter().map(ExtImport::of).collect(),
         sublist_stats: IndexStats::of(&index),
     })
 }
@@ -85,15 +90,16 @@ struct Accountz<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     system_account: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    accounts: Vec<String>,
+    accounts: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    account_detail: Option<AccountInfo>,
+    account_detail: Option<AccountInfo<'a>>,
 }
 
-/// One account. Mappings, exports, imports and JWTs come with accounts that are configured.
+/// One account. JWTs come with accounts that have them; what every account may ask of the system
+/// is no import here.
 #[derive(Serialize)]
-pub(crate) struct AccountInfo {
-    account_name: String,
+pub(crate) struct AccountInfo<'a> {
+    account_name: &'a str,
     update_time: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_system: bool,
@@ -103,5 +109,11 @@ pub(crate) struct AccountInfo {
     leafnode_connections: u64,
     client_connections: u64,
     subscriptions: u64,
+    #[serde(skip_serializing_if = "ExtMap::is_empty")]
+    mappings: ExtMap<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<ExtExport<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<ExtImport<'a>>,
     sublist_stats: IndexStats,
 }

@@ -125,9 +125,7 @@ async fn ask<S: Source>(
         Endpoint::Varz => varz::answer(scene),
         Endpoint::Connz => connz::answer(scene, &connz::Request::from_query(params)?).await?,
         Endpoint::Subsz => subsz::answer(scene, &subsz::Request::from_query(params)?).await,
-        Endpoint::Healthz => {
-            healthz::answer(&scene.source.health(), &healthz::Request::from_query(params)?)
-        }
+        Endpoint::Healthz => healthz::answer(scene, &healthz::Request::from_query(params)?).await,
         Endpoint::Explain => explain::answer(scene, &explain::Request::from_query(params)?).await,
         Endpoint::Console => console::page(),
         Endpoint::ConsoleScript => console::script(),
@@ -145,10 +143,7 @@ async fn ask<S: Source>(
             switched_off::check_leafz(params)?;
             switched_off::leafz(scene)
         }
-        Endpoint::Jsz => {
-            jsz::check(params)?;
-            jsz::answer(scene)
-        }
+        Endpoint::Jsz => jsz::answer(scene, &jsz::Request::from_query(params)?).await,
         Endpoint::Raftz => switched_off::raftz(),
         Endpoint::Accountz => {
             accountz::answer(scene, &accountz::Request::from_query(params)).await?

@@ -141,6 +141,10 @@ fn accounts(names: &[&str]) -> Rc<[AccountFacts]> {
         id: AccountId(id as u32),
         name: (*name).into(),
         update_ns: START_NS,
+        jetstream: None,
+        exports: Rc::default(),
+        imports: Rc::default(),
+        mappings: Rc::default(),
     };
     names.iter().enumerate().map(account).collect()
 }

@@ -1,17 +1,26 @@
 //! `/healthz`: whether the server can do its work (spec/monitoring.md §11).
 
+use base::snapshot::StreamQuery;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Scene;
 use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
-use crate::source::Health;
+use crate::source::{Health, Source};
 
-/// What a system request may ask for (spec/monitoring.md §13, HealthzOptions). The switches that
-/// only say where to stop are not looked at: there is no JetStream to look at yet.
+/// What a system request may ask for (spec/monitoring.md §13, HealthzOptions).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Options {
+    #[serde(rename = "js-enabled")]
+    js_enabled: bool,
+    #[serde(rename = "js-enabled-only")]
+    js_enabled_only: bool,
+    #[serde(rename = "js-server-only")]
+    js_server_only: bool,
+    #[serde(rename = "js-meta-only")]
+    js_meta_only: bool,
     account: String,
     stream: String,
     consumer: String,
@@ -35,11 +44,12 @@ enum Code {
 
 impl Request {
     pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
-        for switch in ["js-server-only", "js-enabled", "js-enabled-only", "js-meta-only"] {
-            params.boolean(switch)?;
-        }
         let text = |key| params.text(key).to_owned();
         let options = Options {
+            js_enabled: params.boolean("js-enabled")?,
+            js_enabled_only: params.boolean("js-enabled-only")?,
+            js_server_only: params.boolean("js-server-only")?,
+            js_meta_only: params.boolean("js-meta-only")?,
             account: text("account"),
             stream: text("stream"),
             consumer: text("consumer"),
@@ -63,31 +73,102 @@ impl Request {
     }
 }
 
-pub(crate) fn answer(health: &Health, request: &Request) -> Reply {
+/// The answer.
+pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
     if let Some(text) = request.incomplete() {
-        let fault = Fault { kind: "BAD_REQUEST", text };
+        let fault = Fault { kind: "BAD_REQUEST", text, ..Fault::default() };
         return failed(StatusCode::BAD_REQUEST, "error", &fault, request);
     }
-    match health {
-        Health::Ok => {
-            let status = Status { status: "ok", status_code: None, error: None, errors: None };
-            told(StatusCode::OK, status, request)
-        }
-        Health::NotListening => {
-            let fault = Fault { kind: "CONNECTION", text: "not listening for client connections" };
-            failed(StatusCode::INTERNAL_SERVER_ERROR, "error", &fault, request)
-        }
-        Health::Unavailable(text) => {
-            let fault = Fault { kind: "CONNECTION", text };
-            failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &fault, request)
+    let health = scene.source.health();
+    if health == Health::NotListening {
+        let text = "not listening for client connections";
+        let fault = Fault { kind: "CONNECTION", text, ..Fault::default() };
+        return failed(StatusCode::INTERNAL_SERVER_ERROR, "error", &fault, request);
+    }
+    // spec/monitoring.md §11: js-server-only stops before JetStream, js-enabled-only when that is
+    // switched on; a server alone has no meta layer to look at.
+    let Options { js_enabled, js_enabled_only, js_server_only, js_meta_only, .. } = request.options;
+    let stops = js_server_only || js_enabled || js_enabled_only || js_meta_only;
+    if !stops && let Health::Unavailable(text) = &health {
+        let fault = Fault { kind: "JETSTREAM", text, ..Fault::default() };
+        return failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &fault, request);
+    }
+    if !stops
+        && scene.source.jetstream().is_some()
+        && let Some(missing) = missing(scene, &request.options).await
+    {
+        let text = missing.text(&request.options);
+        let Options { account, stream, consumer, .. } = &request.options;
+        let (kind, stream, consumer) = match missing {
+            Missing::Account => ("ACCOUNT", "", ""),
+            Missing::Stream => ("STREAM", &stream[..], ""),
+            Missing::Consumer => ("CONSUMER", &stream[..], &consumer[..]),
+        };
+        let fault = Fault { kind, account, stream, consumer, text: &text };
+        return failed(StatusCode::NOT_FOUND, "unavailable", &fault, request);
+    }
+    let status = Status { status: "ok", status_code: None, error: None, errors: None };
+    told(StatusCode::OK, status, request)
+}
+
+/// What is asked about and is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Account,
+    Stream,
+    Consumer,
+}
+
+impl Missing {
+    fn text(self, options: &Options) -> String {
+        let Options { account, stream, consumer, .. } = options;
+        match self {
+            Missing::Account => format!("JetStream account {account:?} not found"),
+            Missing::Stream => {
+                format!("JetStream stream {stream:?} not found on account {account:?}")
+            }
+            Missing::Consumer => format!(
+                "JetStream consumer {consumer:?} not found for stream {stream:?} on account \
+                 {account:?}"
+            ),
         }
     }
 }
 
-#[derive(Serialize)]
+/// Looks for the account, stream and consumer that are named.
+async fn missing<S: Source>(scene: &Scene<'_, S>, options: &Options) -> Option<Missing> {
+    if options.account.is_empty() {
+        return None;
+    }
+    let inside = scene.source.jetstream_accounts();
+    let account = scene.account(&options.account).map(|account| account.id);
+    let account = account.filter(|id| inside.iter().any(|used| used.id == *id));
+    let Some(account) = account else { return Some(Missing::Account) };
+    if options.stream.is_empty() {
+        return None;
+    }
+    let query = StreamQuery {
+        account: Some(account),
+        stream: Some(options.stream.clone()),
+        consumers: !options.consumer.is_empty(),
+        configs: false,
+    };
+    let streams = scene.source.streams(query).await;
+    let Some(stream) = streams.first() else { return Some(Missing::Stream) };
+    let is_there = stream.consumers.iter().any(|consumer| consumer.name == options.consumer);
+    (!options.consumer.is_empty() && !is_there).then_some(Missing::Consumer)
+}
+
+#[derive(Default, Serialize)]
 struct Fault<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    account: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stream: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    consumer: &'a str,
     #[serde(rename = "error")]
     text: &'a str,
 }
@@ -118,12 +199,25 @@ fn told(code: StatusCode, mut status: Status<'_>, request: &Request) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::answer::Desk;
+    use crate::fake::FakeServer;
+    use crate::reply::Layout;
+
+    fn ask(health: Health, request: &Request) -> Reply {
+        let mut server = FakeServer::idle();
+        server.health = health;
+        let desk = Desk::new(Rc::new(server));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(answer(&desk.scene(Layout::Compact), request))
+    }
 
     #[test]
     fn the_system_service_shows_the_code() {
         let request = || Request::from_options(Options { details: true, ..Options::default() });
-        let body = |health| String::from_utf8(answer(&health, &request()).body).unwrap();
+        let body = |health| String::from_utf8(ask(health, &request()).body).unwrap();
         assert_eq!(body(Health::Ok), r#"{"status":"ok","status_code":200}"#);
         let failed = body(Health::Unavailable("disk failed".into()));
         assert!(failed.starts_with(r#"{"status":"unavailable","status_code":503,"errors":["#));
@@ -133,26 +227,27 @@ mod tests {
     fn each_state_has_its_status_and_body() {
         let unavailable = Health::Unavailable("disk failed".into());
         let cases = [
-            (&Health::Ok, "", 200, r#"{"status":"ok"}"#),
-            (&Health::Ok, "js-enabled-only=1&details=true&account=x", 200, r#"{"status":"ok"}"#),
+            (Health::Ok, "", 200, r#"{"status":"ok"}"#),
+            (Health::Ok, "js-enabled-only=1&details=true&account=x", 200, r#"{"status":"ok"}"#),
             (
-                &Health::NotListening,
+                Health::NotListening,
                 "",
                 500,
                 r#"{"status":"error","error":"not listening for client connections"}"#,
             ),
-            (&unavailable, "", 503, r#"{"status":"unavailable","error":"disk failed"}"#),
+            (unavailable.clone(), "", 503, r#"{"status":"unavailable","error":"disk failed"}"#),
             (
-                &unavailable,
+                unavailable.clone(),
                 "details=1",
                 503,
                 concat!(
                     r#"{"status":"unavailable","errors":["#,
-                    r#"{"type":"CONNECTION","error":"disk failed"}]}"#
+                    r#"{"type":"JETSTREAM","error":"disk failed"}]}"#
                 ),
             ),
+            (unavailable, "js-enabled-only=1", 200, r#"{"status":"ok"}"#),
             (
-                &Health::Ok,
+                Health::Ok,
                 "stream=s",
                 400,
                 concat!(
@@ -161,7 +256,7 @@ mod tests {
                 ),
             ),
             (
-                &Health::Ok,
+                Health::Ok,
                 "account=a&consumer=c&details=1",
                 400,
                 concat!(
@@ -172,7 +267,7 @@ mod tests {
         ];
         for (health, query, status, body) in cases {
             let request = Request::from_query(&Params::parse(query)).unwrap();
-            let reply = answer(health, &request);
+            let reply = ask(health, &request);
             assert_eq!(reply.status.as_u16(), status, "{query}");
             assert_eq!(String::from_utf8(reply.body).unwrap(), body);
         }

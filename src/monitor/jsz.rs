@@ -1,32 +1,98 @@
-//! `/jsz`: JetStream in numbers (spec/monitoring.md §10).
+//! `/jsz`: JetStream in numbers, of the server and of its accounts, streams and consumers
+//! (spec/monitoring.md §10).
 //!
-//! The figures of the whole server; what single accounts and streams hold is answered by the
-//! API itself, and not shown here yet.
+//! What describes a stream comes as JSON from its core, and is shown as it comes.
 
-use serde::Serialize;
+use std::collections::HashMap;
+
+use base::AccountId;
+use base::snapshot::{ConsumerSnapshot, StreamQuery, StreamSnapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::answer::Scene;
-use crate::params::{BadRequest, Params};
+use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
-use crate::source::{JetStreamFigures, Source};
+use crate::source::{
+    AccountFacts, JetStreamFigures, JetStreamLimits, JetStreamUse, ServerFacts, Source,
+};
 use crate::text::rfc3339;
 
-/// Checks the parameters; there is nothing that they could choose.
-pub(crate) fn check(params: &Params<'_>) -> Result<(), BadRequest> {
-    const SWITCHES: [&str; 8] = [
-        "accounts",
-        "streams",
-        "consumers",
-        "direct-consumers",
-        "config",
-        "leader-only",
-        "raft",
-        "stream-leader-only",
-    ];
-    for switch in SWITCHES {
-        params.boolean(switch)?;
+/// What a system request may ask for (spec/monitoring.md §13, JSzOptions).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    account: String,
+    accounts: bool,
+    streams: bool,
+    consumer: bool,
+    direct_consumer: bool,
+    config: bool,
+    // Read, so that a wrong value is an error; a server alone leads all that it has, in no Raft
+    // group.
+    leader_only: bool,
+    stream_leader_only: bool,
+    raft: bool,
+    offset: i64,
+    limit: i64,
+}
+
+/// What is asked for.
+pub(crate) struct Request {
+    /// Only this account.
+    account: Option<String>,
+    depth: Depth,
+    configs: bool,
+    consumers: bool,
+    direct_consumers: bool,
+    paging: Paging,
+}
+
+/// How far down the answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Server,
+    Accounts,
+    Streams,
+}
+
+impl Request {
+    pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
+        let options = Options {
+            account: params.text("acc").to_owned(),
+            accounts: params.boolean("accounts")?,
+            streams: params.boolean("streams")?,
+            consumer: params.boolean("consumers")?,
+            direct_consumer: params.boolean("direct-consumers")?,
+            config: params.boolean("config")?,
+            leader_only: params.boolean("leader-only")?,
+            stream_leader_only: params.boolean("stream-leader-only")?,
+            raft: params.boolean("raft")?,
+            offset: params.int("offset")?,
+            limit: params.int("limit")?,
+        };
+        Ok(Request::from_options(options))
     }
-    params.paging().map(drop)
+
+    // spec/monitoring.md §10: account_details only with accounts/streams/consumers/acc; consumers
+    // implies streams implies accounts
+    pub(crate) fn from_options(options: Options) -> Request {
+        let consumers = options.consumer || options.direct_consumer;
+        let account = Some(options.account).filter(|name| !name.is_empty());
+        let depth = match (options.streams || consumers, options.accounts || account.is_some()) {
+            (true, _) => Depth::Streams,
+            (false, true) => Depth::Accounts,
+            (false, false) => Depth::Server,
+        };
+        Request {
+            account,
+            depth,
+            configs: options.config,
+            consumers: options.consumer,
+            direct_consumers: options.direct_consumer,
+            paging: Paging::of(options.offset, options.limit),
+        }
+    }
 }
 
 /// The block `config`, here and in `/varz`.
@@ -42,6 +108,8 @@ pub(crate) struct Config<'a> {
     sync_always: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     domain: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    unique_tag: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     strict: bool,
 }
@@ -74,11 +142,51 @@ struct JsInfo<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     disabled: bool,
     config: Config<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<JetStreamLimits>,
     streams: u64,
     consumers: u64,
     messages: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    account_details: Vec<AccountDetail<'a>>,
     total: u64,
+}
+
+/// One account.
+#[derive(Serialize)]
+pub(crate) struct AccountDetail<'a> {
+    name: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    stats: Stats,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stream_detail: Vec<StreamDetail<'a>>,
+}
+
+/// One stream.
+#[derive(Serialize)]
+struct StreamDetail<'a> {
+    name: &'a str,
+    created: &'a RawValue,
+    cluster: Leader<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<&'a RawValue>,
+    state: &'a RawValue,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    consumer_detail: Vec<&'a RawValue>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    direct_consumer_detail: Vec<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<&'a RawValue>,
+}
+
+/// The block `cluster` of a stream: a server alone leads it.
+#[derive(Serialize)]
+struct Leader<'a> {
+    leader: &'a str,
 }
 
 impl<'a> Config<'a> {
@@ -90,6 +198,7 @@ impl<'a> Config<'a> {
             sync_interval: figures.sync_interval_ns,
             sync_always: figures.sync_interval_ns.is_none() && !figures.store_dir.is_empty(),
             domain: &figures.domain,
+            unique_tag: &figures.unique_tag,
             strict: figures.strict,
         }
     }
@@ -111,24 +220,151 @@ impl Stats {
             },
         }
     }
+
+    /// Those of one account. What it may use counts as reserved, as in nats-server, which shows -1
+    /// for no limit as the highest number.
+    fn of_account(facts: &AccountFacts, used: &JetStreamUse, level: u32) -> Stats {
+        let limits = facts.jetstream.unwrap_or_default();
+        Stats {
+            memory: used.memory,
+            storage: used.storage,
+            reserved_memory: limits.memory.unwrap_or(u64::MAX),
+            reserved_storage: limits.storage.unwrap_or(u64::MAX),
+            accounts: 0,
+            ha_assets: 0,
+            api: Api { level, total: used.api_total, errors: used.api_errors },
+        }
+    }
+}
+
+impl<'a> StreamDetail<'a> {
+    fn of(stream: &'a StreamSnapshot, facts: &'a ServerFacts, request: &Request) -> Self {
+        let listed = |direct| {
+            let consumers = stream.consumers.iter();
+            consumers.filter(move |one: &&ConsumerSnapshot| one.direct == direct)
+        };
+        let shown = |direct| listed(direct).map(|consumer| raw(&consumer.info)).collect();
+        StreamDetail {
+            name: &stream.name,
+            created: raw(&stream.created),
+            cluster: Leader { leader: &facts.server_name },
+            config: stream.config.as_deref().map(raw),
+            state: raw(&stream.state),
+            consumer_detail: if request.consumers { shown(false) } else { Vec::new() },
+            direct_consumer_detail: if request.direct_consumers { shown(true) } else { Vec::new() },
+            mirror: stream.mirror.as_deref().map(raw),
+            sources: stream.sources.as_deref().map(raw),
+        }
+    }
+}
+
+/// What a core wrote.
+fn raw(json: &str) -> &RawValue {
+    serde_json::from_str(json).expect("cores write JSON")
 }
 
 /// The answer; with JetStream switched off all is 0, and it says so.
-pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
-    let facts = scene.source.facts();
+pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
+    let (facts, accounts) = (scene.source.facts(), scene.source.accounts());
+    let used = match request.depth {
+        Depth::Server => Vec::new(),
+        _ => chosen(scene, request, &accounts),
+    };
+    let streams = streams(scene, request, &used).await;
     let figures = scene.source.jetstream();
     let disabled = figures.is_none();
     let figures = figures.unwrap_or_default();
+    let level = figures.api_level;
+    let account_details = used.iter().map(|(account, used)| AccountDetail {
+        name: &account.name,
+        id: &account.name,
+        stats: Stats::of_account(account, used, level),
+        stream_detail: streams
+            .iter()
+            .filter(|stream| stream.account == account.id)
+            .map(|stream| StreamDetail::of(stream, &facts, request))
+            .collect(),
+    });
     scene.json(&JsInfo {
         stats: Stats::of(&figures),
         server_id: &facts.server_id,
         now: rfc3339(scene.now_ns),
         disabled,
         config: Config::of(&figures),
+        limits: figures.limits.named(),
         streams: figures.streams,
         consumers: figures.consumers,
         messages: figures.messages,
         bytes: figures.memory + figures.storage,
+        account_details: account_details.collect(),
         total: figures.accounts,
     })
+}
+
+/// `$SYS.REQ.ACCOUNT.<account>.JSZ`: the same of one account, without the server's figures.
+pub(crate) async fn answer_of_account<S: Source>(
+    scene: &Scene<'_, S>,
+    name: &str,
+    options: Options,
+) -> Result<Reply, String> {
+    let request = Request::from_options(Options { account: name.to_owned(), ..options });
+    let (facts, accounts) = (scene.source.facts(), scene.source.accounts());
+    let figures = scene.source.jetstream().ok_or("jetstream not enabled")?;
+    let level = figures.api_level;
+    if scene.account(name).is_none() {
+        return Err(format!("account {name:?} not found"));
+    }
+    let used = chosen(scene, &request, &accounts);
+    let outside = || format!("account {name:?} not jetstream enabled");
+    let (account, own) = used.first().ok_or_else(outside)?;
+    let streams = streams(scene, &request, &used).await;
+    Ok(scene.json(&AccountDetail {
+        name: &account.name,
+        id: &account.name,
+        stats: Stats::of_account(account, own, level),
+        stream_detail: streams
+            .iter()
+            .map(|stream| StreamDetail::of(stream, &facts, &request))
+            .collect(),
+    }))
+}
+
+/// The accounts on the page that is asked for, by name, with what they use.
+// spec/monitoring.md §10: offset/limit page over accounts
+fn chosen<'a, S: Source>(
+    scene: &Scene<'_, S>,
+    request: &Request,
+    accounts: &'a [AccountFacts],
+) -> Vec<(&'a AccountFacts, JetStreamUse)> {
+    let used: HashMap<AccountId, JetStreamUse> =
+        scene.source.jetstream_accounts().into_iter().map(|used| (used.id, used)).collect();
+    let wanted = |name: &str| request.account.as_ref().is_none_or(|wanted| wanted.as_str() == name);
+    let found = accounts.iter().filter(|account| wanted(&account.name));
+    let mut found: Vec<_> =
+        found.filter_map(|account| Some((account, *used.get(&account.id)?))).collect();
+    found.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let Paging { offset, limit } = request.paging;
+    match request.account {
+        Some(_) => found,
+        None => found.into_iter().skip(offset).take(limit).collect(),
+    }
+}
+
+/// The streams of these accounts, as far as they are asked for.
+async fn streams<S: Source>(
+    scene: &Scene<'_, S>,
+    request: &Request,
+    accounts: &[(&AccountFacts, JetStreamUse)],
+) -> Vec<StreamSnapshot> {
+    if request.depth < Depth::Streams || accounts.is_empty() {
+        return Vec::new();
+    }
+    let query = StreamQuery {
+        // One account is asked for, several are picked out of all.
+        account: (accounts.len() == 1).then(|| accounts[0].0.id),
+        stream: None,
+        consumers: request.consumers || request.direct_consumers,
+        configs: request.configs,
+    };
+    scene.source.streams(query).await
 }

@@ -18,9 +18,10 @@
 //! | `endpoint.rs` | paths, cost, request counts |
 //! | `answer.rs` | from path and query to a reply |
 //! | `params.rs` | query parameters and the texts of their errors |
-//! | `reply.rs` | status, type, bytes |
+//! | `reply.rs`, `indent.rs` | status, type, bytes; JSON over several lines |
 //! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
 //! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
+//! | `exchange.rs` | what accounts have of each other, in `/accountz` |
 //! | `console.rs`, `console/` | `/console`: the page for people, over the endpoints above |
 //! | `explain.rs` | where a client or a subject's subscribers live, who is slow, and why |
 //! | `switched_off.rs` | endpoints whose feature is not built |
@@ -36,11 +37,13 @@ mod closed;
 mod connz;
 mod console;
 mod endpoint;
+mod exchange;
 mod explain;
 mod expvars;
 #[cfg(test)]
 mod fake;
 mod healthz;
+mod indent;
 mod ipqueuesz;
 mod jsz;
 mod metrics;
@@ -62,8 +65,9 @@ pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
 pub use serve::{HTTP_CONNECTIONS_MAX, Https, serve};
 pub use source::{
-    AccountFacts, AccountUsage, Fanout, Health, IndexFigures, JetStreamFigures, QueueDepth,
-    ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic, UsageByAccount,
+    AccountFacts, AccountUsage, Fanout, Health, IndexFigures, JetStreamFigures, JetStreamLimits,
+    JetStreamUse, QueueDepth, ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic,
+    UsageByAccount,
 };
 pub use system::{
     Announcement, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClaimsRole, ClaimsSubject, Happened,

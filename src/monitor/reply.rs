@@ -3,6 +3,8 @@
 use hyper::StatusCode;
 use serde::Serialize;
 
+use crate::indent::indented;
+
 /// What goes back to an HTTP client.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -48,11 +50,11 @@ impl Content {
 impl Reply {
     /// 200 with JSON.
     pub(crate) fn json(layout: Layout, value: &impl Serialize) -> Reply {
-        let body = match layout {
-            Layout::Indented => serde_json::to_vec_pretty(value),
-            Layout::Compact => serde_json::to_vec(value),
-        };
-        Reply::of(StatusCode::OK, Content::Json, body)
+        let mut reply = Reply::of(StatusCode::OK, Content::Json, serde_json::to_vec(value));
+        if layout == Layout::Indented {
+            reply.body = indented(&reply.body);
+        }
+        reply
     }
 
     /// JSON on one line, for `/healthz`.

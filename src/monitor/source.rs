@@ -7,8 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use base::snapshot::{
+    ClosedSnapshot, ConnectionSnapshot, StreamQuery, StreamSnapshot, SubscriptionSnapshot,
+};
 use base::{AccountId, ClientId, Counters};
+use config::accounts::{Export, Import, Mapping};
+use serde::Serialize;
 
 /// The server as monitoring sees it. All calls come from the control thread; the futures need not
 /// be `Send` and may be dropped at any await (a client that hangs up): nothing may be left locked.
@@ -50,6 +54,16 @@ pub trait Source {
     /// JetStream in numbers; `None` where it is switched off.
     fn jetstream(&self) -> Option<JetStreamFigures> {
         None
+    }
+
+    /// What each account that may use JetStream holds.
+    fn jetstream_accounts(&self) -> Vec<JetStreamUse> {
+        Vec::new()
+    }
+
+    /// The streams that are asked for, by account and name.
+    fn streams(&self, _query: StreamQuery) -> impl Future<Output = Vec<StreamSnapshot>> {
+        std::future::ready(Vec::new())
     }
 
     /// Log lines dropped so far because the queue was full (`base::Log::dropped`).
@@ -143,6 +157,14 @@ pub struct AccountFacts {
     pub name: String,
     /// When it was last changed, nanoseconds since the Unix epoch.
     pub update_ns: u64,
+    /// What it may use of JetStream; nothing where it may not use it.
+    pub jetstream: Option<config::accounts::JetStreamLimits>,
+    /// What it lets others have.
+    pub exports: Rc<[Export]>,
+    /// What it has of others.
+    pub imports: Rc<[Import]>,
+    /// What its subjects become when they are published.
+    pub mappings: Rc<[Mapping]>,
 }
 
 /// Messages and bytes one way.
@@ -373,4 +395,53 @@ pub struct JetStreamFigures {
     pub messages: u64,
     /// Cores that can store nothing: the disk is full, or a write failed.
     pub stuck_cores: u64,
+    /// What the tags begin with that replicas must not share; empty for none.
+    pub unique_tag: String,
+    /// The bounds that the operator named.
+    pub limits: JetStreamLimits,
+}
+
+/// The bounds of streams and consumers that the operator named (spec/monitoring.md §3,
+/// JSLimitOpts). Times are nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the table is the list")]
+pub struct JetStreamLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_request_batch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ack_pending: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ha_assets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_duplicate_window: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_batch_inflight_per_stream: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_batch_inflight_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_batch_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_batch_timeout: Option<u64>,
+}
+
+impl JetStreamLimits {
+    /// These, unless none is named.
+    pub(crate) fn named(self) -> Option<JetStreamLimits> {
+        (self != JetStreamLimits::default()).then_some(self)
+    }
+}
+
+/// What an account holds in JetStream. Sizes are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JetStreamUse {
+    /// The account.
+    pub id: AccountId,
+    /// In memory streams.
+    pub memory: u64,
+    /// In file streams.
+    pub storage: u64,
+    /// Requests of the API.
+    pub api_total: u64,
+    /// Those that were answered with an error.
+    pub api_errors: u64,
 }

@@ -289,10 +289,10 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
             Topic::Accountz => {
                 accountz::answer(scene, &accountz::Request::from_options(decode(payload)?)).await?
             }
-            Topic::Jsz => jsz::answer(scene),
+            Topic::Jsz => jsz::answer(scene, &jsz::Request::from_options(decode(payload)?)).await,
             Topic::Healthz => {
                 let request = healthz::Request::from_options(decode(payload)?);
-                healthz::answer(&scene.source.health(), &request)
+                healthz::answer(scene, &request).await
             }
             Topic::Expvarz => expvars::answer(scene),
             Topic::Profilez => switched_off::profilez(scene),
@@ -334,13 +334,13 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
             }
             AccountTopic::Leafz => switched_off::leafz(scene),
             AccountTopic::Jsz => {
-                let why = match scene.source.jetstream() {
-                    None => "jetstream not enabled",
-                    Some(_) => "JetStream's figures by account are not built yet",
-                };
-                return Err(Refusal::Failed(why.into()));
+                let answer = jsz::answer_of_account(scene, name, decode(payload)?).await;
+                answer.map_err(Refusal::Failed)?
             }
-            AccountTopic::Info => scene.json(&accountz::info(scene, name).await?),
+            AccountTopic::Info => {
+                let known = scene.source.accounts();
+                scene.json(&accountz::info(scene, &known, name).await?)
+            }
             AccountTopic::Statz => {
                 let request = accstatz::Request::from_options(decode(payload)?).of_account(name);
                 let answer = accstatz::answer_if_any(scene, &request).await;

@@ -9,7 +9,7 @@ use crate::answer::Scene;
 use crate::connz::Proxy;
 use crate::jsz;
 use crate::reply::Reply;
-use crate::source::{JetStreamFigures, ServerFacts, Source};
+use crate::source::{JetStreamFigures, JetStreamLimits, ServerFacts, Source};
 use crate::text::{nanos, rfc3339, uptime};
 
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
@@ -132,12 +132,15 @@ pub(crate) struct JetStream<'a> {
     config: Option<jsz::Config<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<jsz::Stats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<JetStreamLimits>,
 }
 
 impl<'a> JetStream<'a> {
     pub(crate) fn of(figures: Option<&'a JetStreamFigures>) -> JetStream<'a> {
         let (config, stats) = (figures.map(jsz::Config::of), figures.map(jsz::Stats::of));
-        JetStream { config, stats }
+        let limits = figures.and_then(|figures| figures.limits.named());
+        JetStream { config, stats, limits }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use base::AccountId;
-use config::accounts::{AccountLimits, GLOBAL, TraceDestination};
+use config::accounts::{AccountLimits, GLOBAL, JetStreamLimits, TraceDestination};
+use subject::name;
 
 use crate::exchange::{Way, WayKind};
 use crate::mapping::Mappings;
@@ -25,6 +26,8 @@ pub struct Account {
     pub mappings: Option<Arc<Mappings>>,
     /// Where its messages are traced that carry a sampled `traceparent`.
     pub trace: Option<Arc<TraceDestination>>,
+    /// What it may use of JetStream; nothing where it may not use it.
+    pub jetstream: Option<JetStreamLimits>,
     /// How much it uses, on all cores together.
     used: Arc<Used>,
 }
@@ -40,9 +43,19 @@ struct Used {
 pub struct AccountFull;
 
 impl Account {
-    /// Whether requests leave it for another account.
-    pub fn has_services(&self) -> bool {
-        self.ways.iter().any(|way| matches!(way.kind, WayKind::Service(_)))
+    /// Whether somebody may want to know who asks: requests leave it for another account, or for
+    /// JetStream.
+    pub fn asks_services(&self) -> bool {
+        let leaves = |way: &Way| matches!(way.kind, WayKind::Service(_));
+        self.jetstream.is_some() || self.ways.iter().any(leaves)
+    }
+
+    /// Whether one of its imports takes requests on `subject` to another account.
+    pub fn asks_elsewhere(&self, subject: &[u8]) -> bool {
+        let takes = |way: &Way| {
+            matches!(way.kind, WayKind::Service(_)) && name::matches(&way.source, subject)
+        };
+        self.ways.iter().any(takes)
     }
 
     /// Counts one more connection.
@@ -144,6 +157,7 @@ impl Accounts {
             ways: Arc::default(),
             mappings: None,
             trace: None,
+            jetstream: None,
             used: Arc::default(),
         };
         self.by_id.push(Arc::new(account));
@@ -157,6 +171,7 @@ impl Accounts {
             account.ways = Arc::default();
             account.mappings = None;
             account.trace = None;
+            account.jetstream = None;
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use base::AccountId;
 use config::Options;
-use config::accounts::{GLOBAL, Mapping, SYSTEM};
+use config::accounts::{Destination, GLOBAL, JetStreamLimits, Mapping, SYSTEM};
 use config::options::{Auth, ConnectionKinds, Login, Secret, User};
 use config::tls::Verify;
 
@@ -121,10 +121,9 @@ impl Directory {
     /// Of those that the options declare.
     fn of_users(options: &Options, before: Option<&Directory>) -> Result<Directory, ImportError> {
         let config = &options.accounts;
-        let system = config.system.as_deref().unwrap_or(SYSTEM);
         let mut accounts = match before {
             Some(before) => before.accounts.clone(),
-            None => Accounts::new(system),
+            None => Accounts::new(config.system_name()),
         };
         accounts.clear();
         accounts.set_system(!config.no_system);
@@ -135,18 +134,25 @@ impl Directory {
         }
         for account in &config.declared {
             let id = accounts.number(&account.name);
-            let mappings = mappings(&account.name, &account.mappings)?;
+            let of_domain = account.jetstream.and(options.jetstream.domain.as_deref());
+            let mappings = mappings(&account.name, &account.mappings, of_domain)?;
             accounts.change(id, |known| {
                 known.limits = account.limits;
                 known.mappings = mappings;
                 known.trace = account.trace.clone().map(Arc::new);
+                known.jetstream = account.jetstream;
             });
             for user in &account.users {
                 users.add(user, id, account.default_permissions.as_ref());
             }
         }
-        let global = mappings(GLOBAL, &config.global_mappings)?;
-        accounts.change(AccountId::GLOBAL, |known| known.mappings = global);
+        let is_alone = config.is_global_only() && !options.operator.is_on();
+        let of_domain = options.jetstream.domain.as_deref().filter(|_| is_alone);
+        let global = mappings(GLOBAL, &config.global_mappings, of_domain)?;
+        accounts.change(AccountId::GLOBAL, |known| {
+            known.mappings = global;
+            known.jetstream = is_alone.then(JetStreamLimits::default);
+        });
         open_ways(&config.declared, &mut accounts)?;
         let rules = match &options.auth {
             Auth::Token(token) => Rules::Token(token.clone()),
@@ -412,12 +418,28 @@ pub enum DirectoryError {
     Trust(#[from] TrustError),
 }
 
-fn mappings(account: &str, config: &[Mapping]) -> Result<Option<Arc<Mappings>>, ImportError> {
-    let mappings = Mappings::new(config).map_err(|(source_subject, error)| {
+/// An account's own mappings, and those of JetStream's domain where it is in one.
+fn mappings(
+    account: &str,
+    config: &[Mapping],
+    domain: Option<&str>,
+) -> Result<Option<Arc<Mappings>>, ImportError> {
+    let of_domain = domain.into_iter().flat_map(in_domain);
+    let all: Vec<Mapping> = config.iter().cloned().chain(of_domain).collect();
+    let mappings = Mappings::new(&all).map_err(|(source_subject, error)| {
         let account = account.to_owned();
         ImportError::Mapping { account, source_subject, error }
     })?;
     Ok(mappings.map(Arc::new))
+}
+
+/// What clients publish to buckets of a domain by its name.
+// spec/jetstream.md §1 Namespacing: `$KV.>`/`$OBJ.>` suffixes
+fn in_domain(domain: &str) -> [Mapping; 2] {
+    ["$KV.>", "$OBJ.>"].map(|bucket| Mapping {
+        source: format!("$JS.{domain}.API.{bucket}"),
+        destinations: vec![Destination { subject: bucket.to_owned(), weight: 100, cluster: None }],
+    })
 }
 
 /// Gives each account the ways that leave it.

@@ -169,6 +169,9 @@ async fn start(
     let jetstream_settings = jetstream::settings(&options, server, chosen.len());
     if let Some(settings) = &jetstream_settings {
         jetstream::say_start(&log, &options, settings);
+        if let Err(error) = jetstream::check_accounts(&options, settings.bounds) {
+            return fatal(&log, &format!("Can't start JetStream: {error}"));
+        }
     }
     let _locked = match &jetstream_settings {
         None => None,
@@ -258,7 +261,7 @@ async fn start(
     }
     let start_ns = standing.start_ns;
     let gather = Rc::new(Gather {
-        accounts: RefCell::new(facts::accounts(&directory, start_ns).into()),
+        accounts: RefCell::new(facts::accounts(&options, &directory, start_ns).into()),
         facts: RefCell::new(Rc::new(facts::of(&options, &standing, &directory, start_ns))),
         cores: Arc::clone(&cores),
         closed_inbox: closed,

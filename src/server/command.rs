@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::snapshot::{ConnectionSnapshot, UserSnapshot};
+use base::snapshot::{ConnectionSnapshot, StreamQuery, StreamSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot};
 use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
 use security::{HandshakeStep, Verdict};
@@ -27,6 +27,8 @@ pub enum Command {
     ConnectionsAt(Vec<ConnSlot>, oneshot::Sender<Vec<Option<ConnectionSnapshot>>>),
     /// Show subscriptions.
     Subscriptions(Page<SubscriptionQuery, SubscriptionPage>),
+    /// Show streams.
+    Streams(Page<StreamQuery, Vec<StreamSnapshot>>),
     /// Say what the index of one account, or all of them, counts.
     Index(Option<AccountId>, oneshot::Sender<IndexFigures>),
     /// Copy what the index counts into the shared counters.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::AccountId;
+use config::accounts::Accounts;
 use config::options::WriteTimeout;
 use config::{Launch, Options, limits, version};
 use monitor::{AccountFacts, ServerFacts};
@@ -87,12 +88,26 @@ pub fn of(
     }
 }
 
-/// The accounts as monitoring shows them; changed last so long after the Unix epoch.
-pub fn accounts(directory: &Directory, update_ns: u64) -> Vec<AccountFacts> {
-    let shown = directory.accounts().iter().map(|account| AccountFacts {
-        id: account.id,
-        name: account.name.as_ref().to_owned(),
-        update_ns,
+/// The accounts as monitoring shows them, as these options have them; changed last so long after
+/// the Unix epoch.
+pub fn accounts(options: &Options, directory: &Directory, update_ns: u64) -> Vec<AccountFacts> {
+    let Accounts { declared, global_mappings, .. } = &options.accounts;
+    let shown = directory.accounts().iter().map(|account| {
+        let found = declared.iter().find(|known| known.name == *account.name);
+        let mappings = match found {
+            Some(declared) => &declared.mappings[..],
+            None if account.id == AccountId::GLOBAL => global_mappings,
+            None => &[],
+        };
+        AccountFacts {
+            id: account.id,
+            name: account.name.as_ref().to_owned(),
+            update_ns,
+            jetstream: account.jetstream,
+            exports: found.map(|declared| declared.exports.as_slice().into()).unwrap_or_default(),
+            imports: found.map(|declared| declared.imports.as_slice().into()).unwrap_or_default(),
+            mappings: mappings.into(),
+        }
     });
     shown.collect()
 }

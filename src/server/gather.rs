@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
+use base::snapshot::{
+    ClosedSnapshot, ConnectionSnapshot, StreamQuery, StreamSnapshot, UserSnapshot,
+};
 use base::{AccountId, ClientId, ConnSlot, Counters, Log, ShardId};
 use crossbeam_channel::Receiver;
 use monitor::{
     AccountFacts, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Health, IndexFigures,
-    JetStreamFigures, Operator, QueueDepth, ServerFacts, Source, SubscriptionPage,
+    JetStreamFigures, JetStreamUse, Operator, QueueDepth, ServerFacts, Source, SubscriptionPage,
     SubscriptionQuery, UsageByAccount,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -176,6 +178,36 @@ impl Source for Gather {
 
     fn jetstream(&self) -> Option<JetStreamFigures> {
         self.jetstream.as_ref().map(jetstream::View::figures)
+    }
+
+    fn jetstream_accounts(&self) -> Vec<JetStreamUse> {
+        self.jetstream.as_ref().map(jetstream::View::accounts).unwrap_or_default()
+    }
+
+    async fn streams(&self, query: StreamQuery) -> Vec<StreamSnapshot> {
+        let mut all: Vec<StreamSnapshot> = Vec::new();
+        let mut pacing = Pacing::default();
+        for core in 0..self.cores.len() {
+            let mut from = Some(0);
+            while let Some(start) = from {
+                pacing.between_pages(start).await;
+                let page = self.cores.ask_page(core, query.clone(), start, Command::Streams).await;
+                let Some((page, next)) = page else { break };
+                for mut stream in page {
+                    // More consumers of the last one.
+                    match all
+                        .last_mut()
+                        .filter(|last| (last.account, &last.name) == (stream.account, &stream.name))
+                    {
+                        Some(last) => last.consumers.append(&mut stream.consumers),
+                        None => all.push(stream),
+                    }
+                }
+                from = next;
+            }
+        }
+        all.sort_by(|a, b| (a.account, &a.name).cmp(&(b.account, &b.name)));
+        all
     }
 
     fn log_lines_dropped(&self) -> u64 {

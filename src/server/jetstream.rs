@@ -4,13 +4,15 @@
 use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base::{AccountId, Level, Log, ShardId};
 use config::Options;
 use config::options::{Flush, JetStream as Chosen};
-use jetstream::ledger::Figure;
-use jetstream::{AccountLimits, JetStream, ServerBounds, Settings};
-use monitor::JetStreamFigures;
+use jetstream::ledger::{Book, Figure};
+use jetstream::{ApiError, ErrorCode, JetStream, ServerBounds, Settings};
+use monitor::{JetStreamFigures, JetStreamLimits, JetStreamUse};
 use runtime::system_files::{self, SystemFiles};
 use shard::{Service, Shard};
 use storage::log::Sync as LogSync;
@@ -26,6 +28,29 @@ const STORAGE_UNKNOWN: u64 = 1 << 40;
 pub fn settings(options: &Options, server: (&str, &str), cores: usize) -> Option<Settings> {
     let chosen = &options.jetstream;
     chosen.enabled.then(|| Settings::new(chosen, server, cores, bounds(chosen)))
+}
+
+/// Whether each account may use no more than there is for all.
+///
+/// # Errors
+/// What is not enough, in nats-server's words.
+pub fn check_accounts(options: &Options, bounds: ServerBounds) -> Result<(), String> {
+    let limits = || options.accounts.declared.iter().filter_map(|account| account.jetstream);
+    let wanted = |of: fn(config::accounts::JetStreamLimits) -> Option<u64>| {
+        limits().filter_map(of).max().unwrap_or_default()
+    };
+    let short = |code: ErrorCode| {
+        let error = ApiError::new(code);
+        let (text, code) = (&error.description, error.err_code);
+        Err(format!("Error enabling jetstream on configured accounts: {text} ({code})"))
+    };
+    if bounds.memory.is_some_and(|bound| wanted(|limits| limits.memory) > bound) {
+        return short(ErrorCode::MemoryResourcesExceeded);
+    }
+    if bounds.storage.is_some_and(|bound| wanted(|limits| limits.storage) > bound) {
+        return short(ErrorCode::StorageResourcesExceeded);
+    }
+    Ok(())
 }
 
 /// Bytes that all streams may take.
@@ -112,7 +137,7 @@ impl View {
 
     /// What is held now.
     pub fn figures(&self) -> JetStreamFigures {
-        let (bounds, ledger) = (&self.settings.bounds, &self.settings.ledger);
+        let (bounds, ledger) = (&self.settings.bounds, self.settings.ledger.server());
         JetStreamFigures {
             memory_max: bounds.memory.unwrap_or_default(),
             storage_max: bounds.storage.unwrap_or_default(),
@@ -135,7 +160,48 @@ impl View {
             consumers: ledger.sum(Figure::Consumers),
             messages: ledger.sum(Figure::Messages),
             stuck_cores: ledger.sum(Figure::Stuck),
+            unique_tag: self.chosen.unique_tag.clone().unwrap_or_default(),
+            limits: limits_of(&self.chosen),
         }
+    }
+
+    /// Bytes that all streams may take under these options.
+    pub fn bounds(&self, options: &Options) -> ServerBounds {
+        let chosen = &options.jetstream;
+        let named = ServerBounds { memory: chosen.memory_max, storage: chosen.file_max };
+        self.settings.bounds.widened(named)
+    }
+
+    /// What each account that may use it holds now.
+    pub fn accounts(&self) -> Vec<JetStreamUse> {
+        let used = |(id, book): (AccountId, Arc<Book>)| JetStreamUse {
+            id,
+            memory: book.sum(Figure::Memory),
+            storage: book.sum(Figure::Storage),
+            api_total: book.sum(Figure::ApiTotal),
+            api_errors: book.sum(Figure::ApiErrors) + book.sum(Figure::ApiRefused),
+        };
+        self.settings.ledger.accounts().into_iter().map(used).collect()
+    }
+}
+
+/// The bounds that the operator named.
+fn limits_of(chosen: &Chosen) -> JetStreamLimits {
+    let (batches, usual) = (chosen.batches, config::options::Batches::default());
+    let named = |value: u64, usual: u64| (value != usual).then_some(value);
+    let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    JetStreamLimits {
+        max_request_batch: chosen.request_batch_max.map(u64::from),
+        max_ack_pending: chosen.ack_pending_max.map(u64::from),
+        max_ha_assets: chosen.ha_assets_max.map(u64::from),
+        max_duplicate_window: chosen.duplicate_window_max.map(nanos),
+        max_batch_inflight_per_stream: named(
+            batches.per_stream_max as u64,
+            usual.per_stream_max as u64,
+        ),
+        max_batch_inflight_total: named(batches.total_max as u64, usual.total_max as u64),
+        max_batch_size: named(batches.messages_max, usual.messages_max),
+        max_batch_timeout: named(nanos(batches.timeout), nanos(usual.timeout)),
     }
 }
 
@@ -160,9 +226,7 @@ pub fn service(
         let (messages, folder) = (report.messages, folder.display());
         log.say(Level::Info, format!("  Restored {messages} messages from {folder}"));
     }
-    let mut service = JetStream::new(shard, Rc::new(settings), storage, log.clone());
-    service.admit(shard, AccountId::GLOBAL, "$G", AccountLimits::default());
-    Ok(Box::new(service))
+    Ok(Box::new(JetStream::new(shard, Rc::new(settings), storage, log.clone())))
 }
 
 /// How one core's log is kept. What logs of cores that are no more hold is taken over.

@@ -29,7 +29,7 @@ use crate::lookups::{self, Lookup};
 use crate::settings::Access;
 use crate::systemd::{self, Stage};
 use crate::tls::Listeners;
-use crate::{logging, settings};
+use crate::{jetstream, logging, settings};
 
 /// What a reload works on.
 pub struct Reloadable {
@@ -131,6 +131,9 @@ impl Control {
         let mut tls = Listeners::new(&new, handshakes).map_err(|error| error.to_string())?;
         let stapled = tls.staple(&new, &self.log, &self.gather.orders).await;
         stapled.map_err(|error| error.to_string())?;
+        if let Some(view) = &self.gather.jetstream {
+            jetstream::check_accounts(&new, view.bounds(&new))?;
+        }
         self.reloadable.prepare(&new, &self.log)?;
         // Nothing can fail from here on.
         for warning in
@@ -154,7 +157,7 @@ impl Control {
         if let Some(directory) = directory {
             claims::say_folder(&directory, &self.log);
             lookups::attach(&directory, &new, &self.reloadable.lookups);
-            self.take_directory(directory);
+            self.take_directory(directory, &new);
         }
         let Control { reloadable, gather, .. } = self;
         let Reloadable { standing, access, .. } = reloadable;
@@ -167,15 +170,17 @@ impl Control {
 
     /// Other accounts and users under the same options.
     pub async fn obey_directory(&mut self, directory: Directory) {
-        self.take_directory(directory);
+        let options = Arc::clone(&self.reloadable.options);
+        self.take_directory(directory, &options);
         self.tell_cores(Arc::clone(&self.reloadable.options)).await;
     }
 
     /// What the control thread itself knows of accounts and users.
-    fn take_directory(&mut self, directory: Directory) {
+    fn take_directory(&mut self, directory: Directory, options: &Options) {
         let Control { reloadable, gather, .. } = self;
         reloadable.access.directory = Arc::new(directory);
-        let accounts = facts::accounts(&reloadable.access.directory, facts::now_ns());
+        let directory = &reloadable.access.directory;
+        let accounts = facts::accounts(options, directory, facts::now_ns());
         gather.accounts.replace(accounts.into());
     }
 

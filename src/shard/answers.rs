@@ -366,13 +366,15 @@ impl Shard {
         self.crossings.answers.listening = listening;
     }
 
-    /// Publishes an answer where it was asked for.
+    /// Publishes an answer where it was asked for. One that was sent to the question's reply under
+    /// a subject of its own, as streams hand out what they hold, keeps that.
     fn send_home(&mut self, letter: &Letter<'_>, now_ns: u64) {
         let parts = letter.publish.parts();
         let is_empty = parts.payload.is_empty();
         let mut reply = Vec::new();
         let answers = &mut self.crossings.answers;
-        let to = answers.hear(parts.subject, letter.account, is_empty, now_ns, &mut reply);
+        let heard = letter.address.unwrap_or(parts.subject);
+        let to = answers.hear(heard, letter.account, is_empty, now_ns, &mut reply);
         let Some(Home { importer, measure }) = to else { return };
         if let Some(mut measure) = measure {
             let Sender { shard, slot } = letter.sender;
@@ -381,10 +383,15 @@ impl Shard {
             self.crossings.answers.over(Measured { measure, outcome, over_ns, asker: None });
         }
         let mut wire = std::mem::take(&mut self.wire);
-        let parts = MessageParts { subject: &reply, ..parts };
+        let own = letter.address.map(|_| parts.subject);
+        let parts = MessageParts { subject: own.unwrap_or(&reply), ..parts };
         let publish = protocol::canonical(parts, &mut wire);
+        let mut message = Message::borrowed(&publish);
+        if own.is_some() {
+            message = message.addressed_to(&reply);
+        }
         let service = self.crossings.answers.service;
-        self.publish_for(service, importer, &mut Message::borrowed(&publish));
+        self.publish_for(service, importer, &mut message);
         self.wire = wire;
     }
 }

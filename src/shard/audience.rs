@@ -42,8 +42,21 @@ pub enum Backlog {
 }
 
 impl Shard {
-    /// Whom a message on `subject` would reach.
+    /// Whom a message on `subject` would reach, also in accounts that import it.
     pub fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience {
+        let mut all = self.audience_in(account, subject);
+        self.visit_beyond(account, subject, |shard, account, subject| {
+            let there = shard.audience_in(account, subject);
+            all.backlog = all.backlog.max(there.backlog);
+            all.elsewhere = all.elsewhere.union(there.elsewhere);
+            if there.presence == Presence::Somebody {
+                all.presence = Presence::Somebody;
+            }
+        });
+        all
+    }
+
+    fn audience_in(&mut self, account: AccountId, subject: &[u8]) -> Audience {
         let plan = self.interest(account).plan(subject);
         let mut elsewhere = plan.shards;
         let remotes = plan.queues.iter().flat_map(|group| &group.remotes);

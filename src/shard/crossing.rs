@@ -225,6 +225,23 @@ impl Shard {
         }
     }
 
+    /// Visits the accounts that a message goes to, each with its subject there. How far requests go
+    /// on from there is not looked at.
+    pub(crate) fn visit_beyond(
+        &mut self,
+        account: AccountId,
+        subject: &[u8],
+        mut visit: impl FnMut(&mut Shard, AccountId, &[u8]),
+    ) {
+        if !self.crossings.leaves(account) {
+            return;
+        }
+        let route = self.crossings.route(account, subject);
+        for step in &route.steps {
+            visit(self, step.to, step.subject.as_deref().unwrap_or(subject));
+        }
+    }
+
     fn cross_as_stream(
         &mut self,
         publisher: &Publisher,
@@ -315,9 +332,7 @@ impl Shard {
         parts: &MessageParts<'_>,
         block: &mut Vec<u8>,
     ) -> bool {
-        let outbox = self.outboxes.get(slot.index()).and_then(Option::as_ref);
-        let info = outbox.and_then(|outbox| outbox.request_info.as_deref());
-        let value = match (info, service.share) {
+        let value = match (self.request_info(slot), service.share) {
             (None, _) => &b""[..],
             (Some(info), Share::Account) => &info.account,
             (Some(info), Share::All) => &info.all,
@@ -327,6 +342,11 @@ impl Shard {
         }
         headers::replace(parts.headers.unwrap_or_default(), REQUEST_INFO, value, block);
         true
+    }
+
+    /// What the connection at `slot` tells of itself to those whose services it uses.
+    pub fn request_info(&self, slot: ConnSlot) -> Option<&RequestInfo> {
+        self.outboxes.get(slot.index())?.as_ref()?.request_info.as_deref()
     }
 
     /// What a connection tells of itself to those whose services it uses.

@@ -66,7 +66,7 @@ pub use guard::Revoked;
 pub use message::Message;
 pub use outbox::Outbox;
 pub use publish::{Echo, Published, Publisher, Reached};
-pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn};
+pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn, StreamPage};
 pub use shard::{Settings, Shard};
 pub use subscriptions::{Listed, SubscribeOutcome, Subscription};
 pub use tracing::TraceKind;

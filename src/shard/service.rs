@@ -8,6 +8,7 @@
 //! ([`ConnSlot::of_service`]), so that a delivery to a connection pays nothing for there being
 //! services.
 
+use base::snapshot::{StreamQuery, StreamSnapshot};
 use base::{AccountId, ConnSlot, Now, ServiceId, ShardId, SubKey};
 use bytes::Bytes;
 use config::Options;
@@ -33,7 +34,18 @@ pub trait Service {
     fn next_deadline_ns(&self) -> Option<u64>;
 
     /// Obeys what the operator chose anew, as far as that can change while the server runs.
-    fn reconfigured(&mut self, _options: &Options) {}
+    fn reconfigured(&mut self, _shard: &mut Shard, _options: &Options) {}
+
+    /// Shows the streams that it holds, from one place on, and where the next page begins. `None`
+    /// for a service that holds none.
+    fn streams(
+        &mut self,
+        _query: &StreamQuery,
+        _from: usize,
+        _turn: &mut ServiceTurn<'_>,
+    ) -> Option<StreamPage> {
+        None
+    }
 
     /// The server stops: begins to bring to an end what must not be cut off. Turns go on until it
     /// is at rest, for a bounded time.
@@ -44,6 +56,9 @@ pub trait Service {
         true
     }
 }
+
+/// Some streams, and the place where the next of them begin.
+pub type StreamPage = (Vec<StreamSnapshot>, Option<usize>);
 
 /// What a service works with.
 pub struct ServiceTurn<'a> {
@@ -74,6 +89,8 @@ pub struct Letter<'a> {
     pub sender: Sender,
     /// The message.
     pub publish: Publish<'a>,
+    /// What it was sent to, where that is not its own subject.
+    pub address: Option<&'a [u8]>,
     /// The same bytes, refcounted, when they are many.
     pub shared: Option<&'a Bytes>,
 }
@@ -90,6 +107,7 @@ struct Entry {
     account: AccountId,
     sender: Sender,
     layout: Layout,
+    address: Option<Box<[u8]>>,
     body: Body,
 }
 
@@ -125,6 +143,7 @@ impl Mailbox {
                 account: entry.account,
                 sender: entry.sender,
                 publish: Publish::from_layout(wire, entry.layout),
+                address: entry.address.as_deref(),
                 shared,
             }
         })
@@ -142,7 +161,8 @@ impl Mailbox {
                 Body::Copied { start, len: wire.len() }
             }
         };
-        self.entries.push(Entry { token, account, sender, layout: publish.layout(), body });
+        let (layout, address) = (publish.layout(), message.address().map(Box::from));
+        self.entries.push(Entry { token, account, sender, layout, address, body });
     }
 
     /// Empties it, and keeps memory of a modest size.
@@ -215,9 +235,16 @@ impl Shard {
         }
     }
 
-    /// Whether a message on `subject` would reach anybody, on any core.
+    /// Whether a message on `subject` would reach anybody, on any core, also in accounts that
+    /// import it.
     pub fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
-        !self.interest(account).plan(subject).is_empty()
+        let mut heard = !self.interest(account).plan(subject).is_empty();
+        if !heard {
+            self.visit_beyond(account, subject, |shard, account, subject| {
+                heard |= !shard.interest(account).plan(subject).is_empty();
+            });
+        }
+        heard
     }
 
     /// Whether letters wait.

@@ -35,6 +35,8 @@ async fn v01_streams_consumers_and_requests_are_told_of() {
         if event.subject.as_str() == "$JS.EVENT.ADVISORY.API" {
             assert_eq!(body["type"], "io.nats.jetstream.advisory.v1.api_audit");
             assert_eq!(body["client"]["acc"], "$G");
+            assert_eq!(body["client"]["id"], client.server_info().client_id, "{body}");
+            assert_eq!(body["client"]["lang"], "rust", "{body}");
             assert!(body["response"].as_str().is_some_and(|said| said.contains("_response")));
             audited.push(body["subject"].clone());
         } else {

@@ -135,6 +135,14 @@ async fn j08_a_domain_has_an_api_of_its_own() {
     hub.create_stream(config).await.expect("a stream");
     let ack = hub.publish("s", "x".into()).await.expect("sent").await.expect("stored");
     assert_eq!(ack.domain, "hub");
+    // Buckets are written to by the domain's name.
+    let bucket = async_nats::jetstream::kv::Config { bucket: "b".into(), ..Default::default() };
+    let bucket = hub.create_key_value(bucket).await.expect("a bucket");
+    bucket.put("key", "value".into()).await.expect("put");
+    assert_eq!(bucket.get("key").await.expect("an answer").as_deref(), Some(&b"value"[..]));
+    let subject = "$JS.hub.API.$KV.b.key";
+    let ack = hub.publish(subject, "more".into()).await.expect("sent").await.expect("stored");
+    assert_eq!((ack.stream.as_str(), ack.sequence), ("KV_b", 2));
 }
 
 #[tokio::test]

@@ -4,14 +4,17 @@
 //! `COREWIRE_BIN=$(which nats-server) cargo test --test jetstream` proves the tests themselves on
 //! the real server, but for what is newer than it.
 
+mod accounts;
 mod advisories;
 mod answers;
 mod api;
 mod backups;
 mod consumers;
+mod crossing;
 mod disk;
 mod error_codes;
 mod kv;
+mod limits;
 mod mirrors;
 mod objects;
 mod pacing;

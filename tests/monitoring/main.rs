@@ -1,8 +1,9 @@
 //! The monitoring port against `spec/monitoring.md`: rows F07, F09, H01, H02, H03, H07,
-//! H10, M03, M04, R06.
+//! H09, H10, M03, M04, R06.
 
 mod beside;
 mod fields;
+mod jetstream;
 
 use harness::{Server, get, keys_in_order, until};
 

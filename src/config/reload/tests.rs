@@ -110,6 +110,18 @@ fn the_sizes_of_jetstream_only_rise_and_the_rest_stays() {
 }
 
 #[test]
+fn an_account_gets_jetstream_and_keeps_it() {
+    let with = |a, b| {
+        let text = format!("accounts {{ A {{ jetstream: {a} }}, B {{ jetstream: {b} }} }}");
+        &*Box::leak(text.into_boxed_str())
+    };
+    let changes = changed(with("enabled", "disabled"), with("{ max_mem: 1 }", "enabled"));
+    assert_eq!(changes.unwrap(), ["accounts", "accounts jetstream"]);
+    let refused = changed(with("enabled", "enabled"), with("enabled", "disabled")).unwrap_err();
+    assert_eq!(refused, "config reload not supported for AccountsJetStream: old=A B, new=A");
+}
+
+#[test]
 fn the_same_said_otherwise_is_no_change() {
     assert!(
         changed("listen: \"0.0.0.0:4333\"", "port: 4333, max_payload: 1MB").unwrap().is_empty()

@@ -5,11 +5,11 @@ use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
 use crate::callout::Callout;
 use crate::declaration::{Inside, Known, Status};
-use crate::jetstream::{JETSTREAM, LIMITS};
+use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
 use crate::ocsp::{OCSP, Ocsp, OcspMode};
 use crate::operator::Operators;
 use crate::options::User;
-use crate::options::{Advertise, Auth, Corewire, Flush, JetStream, Options, Port};
+use crate::options::{Advertise, Auth, Batches, Corewire, Flush, Ingest, JetStream, Options, Port};
 use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
@@ -82,9 +82,10 @@ proxies { trusted: [{ key: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2U
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
-  request_queue_limit: 4
+  request_queue_limit: 4, max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
   limits {
-    max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s"
+    max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s", max_ha_assets: 22
+    batch { max_inflight_per_stream: 23, max_inflight_total: 24, max_msgs: 25, timeout: 26s }
   }
 }
 "#;
@@ -260,6 +261,15 @@ fn every_option_that_is_built_is_set() {
             ack_pending_max: Some(6),
             request_batch_max: Some(7),
             duplicate_window_max: Some(Duration::from_secs(8)),
+            ha_assets_max: Some(22),
+            unique_tag: Some("az:".into()),
+            ingest: Ingest { messages_max: 20, bytes_max: 21 },
+            batches: Batches {
+                per_stream_max: 23,
+                total_max: 24,
+                messages_max: 25,
+                timeout: Duration::from_secs(26),
+            },
         },
         feature_flags: [("js_ack_fc_v2".into(), true), ("other".into(), false)].into(),
         config_file: None,
@@ -277,7 +287,8 @@ fn every_option_that_is_built_is_set() {
 fn the_file_of_everything_names_every_option() {
     let lower = [EVERYTHING, OPERATOR_MODE, TRUSTED].concat().to_lowercase();
     let all = TOP_LEVEL.iter();
-    let all = all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(TLS).chain(OCSP);
+    let all =
+        all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(BATCH).chain(TLS).chain(OCSP);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));
@@ -324,13 +335,14 @@ fn a_large_payload_is_warned_of_in_the_log_only() {
     assert_eq!(warnings, [Warning::FeatureFlag("on".into())]);
 }
 
-fn each_block() -> [(&'static str, &'static [Declaration]); 5] {
+fn each_block() -> [(&'static str, &'static [Declaration]); 6] {
     [
         ("", TOP_LEVEL),
         ("authorization", AUTHORIZATION),
         ("corewire", COREWIRE),
         ("jetstream", JETSTREAM),
         ("jetstream.limits", LIMITS),
+        ("jetstream.limits.batch", BATCH),
     ]
 }
 

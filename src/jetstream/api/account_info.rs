@@ -3,6 +3,7 @@
 //! Every core knows its own streams only, so the answer is put together from all cores' parts.
 //! Source: spec/jetstream.md §2, JetStreamAccountStats.
 
+use config::accounts::JetStreamLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::API_LEVEL;
@@ -32,6 +33,22 @@ impl Default for AccountLimits {
             memory_max_stream_bytes: -1,
             storage_max_stream_bytes: -1,
             max_bytes_required: false,
+        }
+    }
+}
+
+impl From<JetStreamLimits> for AccountLimits {
+    fn from(limits: JetStreamLimits) -> AccountLimits {
+        let or_none = |limit: Option<u64>| limit.map_or(-1, |l| i64::try_from(l).unwrap_or(-1));
+        AccountLimits {
+            max_memory: or_none(limits.memory),
+            max_storage: or_none(limits.storage),
+            max_streams: or_none(limits.streams),
+            max_consumers: or_none(limits.consumers),
+            max_ack_pending: or_none(limits.ack_pending),
+            memory_max_stream_bytes: or_none(limits.memory_stream),
+            storage_max_stream_bytes: or_none(limits.storage_stream),
+            max_bytes_required: limits.max_bytes_required,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn tell(place: ConsumerPlace, action: Action, held: &Held, means: &mu
 fn setting<'a>(held: &Held, subjects: &'a [String], means: &Means<'_>) -> Setting<'a> {
     let stream = held.stream.config();
     let lowest = |bounds: [i64; 2]| bounds.into_iter().filter(|&bound| bound > 0).min();
-    let limits = means.accounts.limits(held.account());
+    let limits = means.limits;
     let ack_pending = [means.settings.ack_pending_max, limits.max_ack_pending];
     Setting {
         subjects,

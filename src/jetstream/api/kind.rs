@@ -27,7 +27,7 @@ pub enum Home {
     Stream,
     /// The stream's core, after the registry has judged and recorded it.
     StreamByRegistry,
-    /// The system account's users only; on one node nobody.
+    /// The registry, for the system account's users only.
     System,
 }
 

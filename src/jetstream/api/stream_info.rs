@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use base::AccountId;
+use base::snapshot::{StreamQuery, StreamSnapshot};
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Stream};
 
@@ -143,6 +145,28 @@ pub fn describe<'a>(facts: &Facts<'a>, made: Made) -> StreamInfo<'a> {
         ts: WireTime::from_wall_ns(facts.wall_ns),
         did_create: made == Made::Now,
     }
+}
+
+/// The stream as monitoring shows it, without its consumers.
+#[must_use]
+pub fn snapshot(facts: &Facts<'_>, account: AccountId, query: &StreamQuery) -> StreamSnapshot {
+    let StreamInfo { config, created, state, mirror, sources, .. } = describe(facts, Made::Before);
+    StreamSnapshot {
+        account,
+        name: config.name.clone(),
+        created: json(&created),
+        config: query.configs.then(|| json(&config)),
+        state: json(&state),
+        mirror: mirror.map(|mirror| json(&mirror)),
+        sources: (!sources.is_empty()).then(|| json(&sources)),
+        consumers: Vec::new(),
+    }
+}
+
+/// What describes a stream or a consumer, as JSON.
+#[must_use]
+pub fn json(described: &impl Serialize) -> String {
+    serde_json::to_string(described).expect("a description is text and numbers")
 }
 
 /// The answer.

@@ -18,7 +18,7 @@ pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answ
     let wall_ns = means.now.wall_ns;
     let described = stream_info::config_and_state(&held.facts(means.storage, domain, wall_ns));
     let body = Body::of(&described);
-    let (account, parties) = (held.account(), means.parties(held.account()));
+    let (account, parties) = (held.account(), means.parties());
     let stream = &held.stream.config().name;
     advisory::snapshot_create(means.outlet, account, parties, stream, &described.state, wall_ns);
     body
@@ -27,7 +27,7 @@ pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answ
 /// Tells of those that are over.
 pub(crate) fn tell_ended(held: &mut Held, means: &mut Means<'_>) {
     for SnapshotEnd { started_ns, error } in held.stream.take_ended_snapshots() {
-        let (account, parties) = (held.account(), means.parties(held.account()));
+        let (account, parties) = (held.account(), means.parties());
         let stream = &held.stream.config().name;
         let times = (started_ns, means.now.wall_ns);
         advisory::snapshot_complete(means.outlet, account, parties, stream, times, error);

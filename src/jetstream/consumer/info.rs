@@ -19,8 +19,10 @@ pub struct ConsumerInfo {
     pub name: String,
     /// When it was created.
     pub created: WireTime,
-    /// Its configuration, with the server's version in the metadata.
-    pub config: ConsumerConfig,
+    /// Its configuration, with the server's version in the metadata; left out where it was not
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConsumerConfig>,
     /// The last delivery.
     pub delivered: SequenceInfo,
     /// The delivery up to which everything is acknowledged.
@@ -99,7 +101,7 @@ impl Consumer {
             stream_name: home.stream.clone(),
             name: self.name.to_string(),
             created: self.created,
-            config,
+            config: Some(config),
             delivered: delivered.into(),
             ack_floor: self.floor.into(),
             num_ack_pending: self.pending.len(),

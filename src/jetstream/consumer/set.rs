@@ -14,7 +14,7 @@ use storage::Waiter;
 
 use super::advisory::Event;
 use super::backup::ConsumerBackup;
-use super::config::ConsumerConfig;
+use super::config::{AckPolicy, ConsumerConfig};
 use super::engine::{Birth, Consumer, Desk, Home, Outcome, Reception};
 use super::info::ConsumerInfo;
 use super::pending::NEVER;
@@ -22,6 +22,7 @@ use super::status::Status;
 use super::update::{self, Bound};
 use crate::outlet::Token;
 use crate::stream::Readers;
+use crate::stream_config::ConsumerLimits;
 use crate::wire_time::WireTime;
 use crate::{ApiError, ErrorCode};
 
@@ -125,6 +126,21 @@ impl Consumers {
         numbered.filter_map(|(at, slot)| {
             slot.as_ref().map(|slot| (ConsumerPlace(at as u32), &slot.consumer))
         })
+    }
+
+    /// The names of those that use more than these limits, in order.
+    #[must_use]
+    pub fn over(&self, limits: &ConsumerLimits) -> Vec<&str> {
+        let (ack_pending, inactive) = (limits.max_ack_pending, limits.inactive_threshold);
+        let is_over = |config: &ConsumerConfig| {
+            let unbounded = config.max_ack_pending < 0 || config.max_ack_pending > ack_pending;
+            ack_pending > 0 && config.ack_policy != AckPolicy::None && unbounded
+                || inactive > 0 && config.inactive_threshold > inactive
+        };
+        let over = self.iter().filter(|(_, consumer)| is_over(consumer.config()));
+        let mut names: Vec<&str> = over.map(|(_, consumer)| consumer.name()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// All configurations, to judge a new one against; without that of `except`.

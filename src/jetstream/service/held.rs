@@ -4,13 +4,14 @@ use base::{AccountId, Now};
 use shard::Letter;
 use storage::Storage;
 
+use crate::AccountLimits;
 use crate::advisory::{Action, Parties};
 use crate::api::stream_info::Facts;
 use crate::api::{consumer_create, stream_snapshot};
 use crate::consumer::{self, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::kept::{self, KeptStream};
-use crate::service::streams::{Accounts, Counted};
+use crate::service::streams::Counted;
 use crate::settings::Settings;
 use crate::stream::{Quota, Stream, Turn};
 use crate::{ApiError, ErrorCode};
@@ -34,16 +35,18 @@ pub(crate) struct Means<'a> {
     pub(crate) now: Now,
     /// What the operator decided.
     pub(crate) settings: &'a Settings,
-    /// The accounts, and what they may use.
-    pub(crate) accounts: &'a Accounts,
+    /// What the account may use.
+    pub(crate) limits: &'a AccountLimits,
+    /// What the account is called.
+    pub(crate) account: &'a str,
 }
 
 impl<'a> Means<'a> {
     /// Who takes part in what an advisory tells of.
-    pub(crate) fn parties(&self, account: AccountId) -> Parties<'a> {
+    pub(crate) fn parties(&self) -> Parties<'a> {
         Parties {
             server: &self.settings.server,
-            account: self.accounts.name(account),
+            account: self.account,
             domain: self.settings.domain.as_deref(),
         }
     }
@@ -58,6 +61,8 @@ impl<'a> Means<'a> {
 pub(crate) struct Held {
     /// Its place in its core's table.
     pub(crate) place: u32,
+    /// Its account's place among the members.
+    pub(crate) member: u32,
     /// When it was made, nanoseconds since the Unix epoch.
     pub(crate) created_ns: u64,
     pub(crate) stream: Stream,
@@ -154,8 +159,7 @@ impl Held {
 
     /// Keeps the stream: from now on it outlives a restart.
     pub(crate) fn keep(&self, means: &mut Means<'_>) -> Result<(), ApiError> {
-        let account = means.accounts.name(self.account());
-        let kept = KeptStream::write(account, self.created_ns, self.stream.config());
+        let kept = KeptStream::write(means.account, self.created_ns, self.stream.config());
         let stored = means.storage.put(self.stream.id(), kept::STREAM, &kept);
         stored.map(drop).map_err(|_| ErrorCode::InsufficientResources.into())
     }
@@ -297,7 +301,13 @@ impl Held {
     /// What it has now.
     pub(crate) fn count(&self, storage: &Storage) -> Counted {
         let messages = storage.stream(self.stream.id()).state().messages;
-        Counted { messages, consumers: self.consumers.len() as u64 }
+        let (batches, fast_batches) = self.stream.open_batches();
+        Counted {
+            messages,
+            consumers: self.consumers.len() as u64,
+            batches: batches as u64,
+            fast_batches: fast_batches as u64,
+        }
     }
 
     /// Whose it is.

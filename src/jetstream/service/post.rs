@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use base::{AccountId, ServiceId, ShardSet, SubKey};
+use base::{AccountId, ConnSlot, ServiceId, ShardSet, SubKey};
 use protocol::{MessageParts, canonical};
 use shard::{Audience, Message, Published, Shard};
 use smallvec::SmallVec;
@@ -65,6 +65,11 @@ impl Outlet for Post<'_> {
             let parts = MessageParts { subject: &subject, reply: None, headers: None, payload };
             self.publish(AccountId::SYSTEM, &parts);
         }
+    }
+
+    fn who(&self, slot: u32) -> Option<String> {
+        let info = self.shard.request_info(ConnSlot(slot))?;
+        String::from_utf8(info.all.clone()).ok()
     }
 
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token) {

@@ -8,6 +8,7 @@ mod figures;
 mod ground;
 mod orders;
 mod recovery;
+mod shown;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -27,7 +28,7 @@ use crate::api::stream_info::{self, Facts, Made};
 use crate::api::{self};
 use crate::consumer::ConsumerPlace;
 use crate::desk::Desk;
-use crate::meta::registry::ServerBounds;
+use crate::members::Members;
 use crate::note::{Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::REGISTRY;
@@ -36,11 +37,11 @@ use crate::settings::Settings;
 use crate::stream::{Publication, SourceLetter};
 use crate::stream_config::StreamConfig;
 use crate::{AccountLimits, ErrorCode};
-use figures::{Quotas, Stuck};
+use figures::Stuck;
 use ground::Ground;
+use recovery::Orphan;
 
 pub(crate) use figures::Counted;
-pub(crate) use ground::Accounts;
 
 /// All streams of this core.
 pub(crate) struct Streams {
@@ -48,8 +49,6 @@ pub(crate) struct Streams {
     held: Vec<Option<Held>>,
     vacant: Vec<u32>,
     places: HashMap<(AccountId, String), u32>,
-    /// Requests answered with an error.
-    errors: HashMap<AccountId, u64>,
     /// Streams that want a turn.
     touched: Vec<u32>,
     /// Streams that wait for the disk, and how far it was when they were last looked at.
@@ -57,12 +56,11 @@ pub(crate) struct Streams {
     released: Mark,
     /// When others want one, monotonic nanoseconds.
     times: BinaryHeap<Reverse<(u64, u32)>>,
-    /// What all cores together may store.
-    bounds: ServerBounds,
-    /// Messages and consumers of all streams here, as of their last turns.
-    counted: Counted,
     stuck: Stuck,
     here: ShardId,
+    /// Streams whose accounts may not use JetStream, and whether others may since.
+    orphans: Vec<Orphan>,
+    has_new_members: bool,
     /// Requests that wait for the disk, by what the waiter's index says.
     reading: HashMap<u32, Question>,
     next_reading: u32,
@@ -81,31 +79,31 @@ pub(crate) enum Unseen {
 impl Streams {
     /// None yet.
     pub(crate) fn new(here: ShardId, settings: Rc<Settings>, storage: Storage) -> Streams {
-        let bounds = settings.bounds;
-        let (quotas, accounts) = (Quotas::default(), Accounts::default());
+        let members = Members::new(here, &settings);
         Streams {
-            ground: Ground { settings, storage, quotas, accounts },
+            ground: Ground { settings, storage, members },
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
-            errors: HashMap::new(),
             touched: Vec::new(),
             awaiting: Vec::new(),
             released: Mark::default(),
             times: BinaryHeap::new(),
-            bounds,
-            counted: Counted::default(),
             stuck: Stuck::No,
             here,
+            orphans: Vec::new(),
+            has_new_members: false,
             reading: HashMap::new(),
             next_reading: 0,
             unseen: Vec::new(),
         }
     }
 
-    /// Says how an account is called and what it may use.
+    /// Says how an account is called and what it may use, or may use from now on.
     pub(crate) fn admit(&mut self, account: AccountId, name: &str, limits: AccountLimits) {
-        self.ground.accounts.admit(account, name, limits);
+        let Ground { members, settings, .. } = &mut self.ground;
+        members.admit(account, name, limits, &settings.ledger);
+        self.has_new_members = true;
     }
 
     /// All streams: account, configuration, when made.
@@ -130,7 +128,7 @@ impl Streams {
             held.is_touched = true;
             self.touched.push(place);
         }
-        let means = &mut self.ground.means(held.stream.config().storage, now, out);
+        let means = &mut self.ground.means(held, now, out);
         let publish = &letter.publish;
         let consumer = ConsumerPlace(token.index());
         match token.purpose() {
@@ -245,7 +243,7 @@ impl Streams {
         let mut awaiting = std::mem::take(&mut self.awaiting);
         awaiting.retain(|&place| {
             let Some(Some(held)) = self.held.get_mut(place as usize) else { return false };
-            let means = &mut self.ground.means(held.stream.config().storage, now, out);
+            let means = &mut self.ground.means(held, now, out);
             held.release(means);
             if held.has_work() && !held.is_touched {
                 held.is_touched = true;
@@ -260,14 +258,16 @@ impl Streams {
     fn run(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         held.is_touched = false;
-        let means = &mut self.ground.means(held.stream.config().storage, now, out);
+        let means = &mut self.ground.means(held, now, out);
         let wants_more = held.turn(means);
         if let Some(ended) = api::stream_restore::lapse(held, now) {
             return self.end_restore(place, ended, now, out);
         }
         let after = held.count(&self.ground.storage);
-        self.counted.replace(held.counted, after);
-        held.counted = after;
+        if after != held.counted {
+            self.ground.members.count(held.member, held.counted, after);
+            held.counted = after;
+        }
         if held.awaits_disk() && !held.is_awaiting {
             held.is_awaiting = true;
             self.awaiting.push(place);
@@ -369,8 +369,7 @@ impl Streams {
             }
             Note::Measure { ticket, account } => {
                 let account = AccountId(account);
-                let usage = self.usage(account);
-                let errors = self.errors.get(&account).copied().unwrap_or_default();
+                let (usage, errors) = self.ground.members.usage(account, &self.ground.storage);
                 let described = Vec::new();
                 desk.send(REGISTRY, &Note::Part { ticket, usage, errors, described });
             }
@@ -383,10 +382,12 @@ impl Streams {
                 let backlog = if deep { Backlog::Deep } else { Backlog::Shallow };
                 self.backlog_told(Token(token), number, backlog, now);
             }
-            Note::Done { .. }
+            Note::Audit(_)
+            | Note::Done { .. }
             | Note::Part { .. }
             | Note::Recovered { .. }
-            | Note::Restored { .. } => {}
+            | Note::Restored { .. }
+            | Note::Adopted { .. } => {}
         }
         None
     }
@@ -403,7 +404,7 @@ impl Streams {
         let asked = Asked::parse(&question.subject)?;
         let answer = self.answer_to(question, asked, now, desk)?;
         if answer.is_err() {
-            *self.errors.entry(question.account()).or_default() += 1;
+            self.ground.members.count_error(question.account());
         }
         if asked.kind.changes() && answer.is_ok() {
             return Some(Unseen::Answer(question.clone(), asked.kind, answer));
@@ -437,7 +438,7 @@ impl Streams {
             }
             _ => {}
         }
-        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        let means = &mut self.ground.means(held, now, desk.out);
         let answer = match asked.kind {
             Kind::StreamMsgGet => {
                 let index = self.next_reading;

@@ -11,6 +11,7 @@
 //! `Nats-Batch-Commit`. Source: spec/jetstream.md §6; ADR-50.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use config::limits;
 use hashbrown::HashMap;
@@ -59,9 +60,14 @@ enum Commit {
 
 impl Batches {
     /// When the next silent batch is abandoned, monotonic nanoseconds.
-    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
-        let timeout_ns = limits::JS_BATCH_TIMEOUT.as_nanos() as u64;
-        self.by_id.values().map(|batch| batch.heard_ns + timeout_ns).min()
+    pub(super) fn next_deadline_ns(&self, timeout: Duration) -> Option<u64> {
+        let timeout_ns = timeout.as_nanos() as u64;
+        self.by_id.values().map(|batch| batch.heard_ns.saturating_add(timeout_ns)).min()
+    }
+
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 }
 
@@ -128,9 +134,9 @@ impl Stream {
             return fail(ErrorCode::AtomicPublishIncompleteBatch);
         };
         let counts = u64::from(commit != Some(Commit::EndOfBatch));
-        if sequence - 1 + counts > limits::JS_BATCH_MESSAGES_MAX {
+        let max = self.bounds.batches.messages_max;
+        if sequence - 1 + counts > max {
             self.abandon(id, "large", turn);
-            let max = limits::JS_BATCH_MESSAGES_MAX;
             return Err(ApiError::with(ErrorCode::AtomicPublishTooLargeBatch, max));
         }
         batch.heard_ns = turn.now.mono_ns;
@@ -163,9 +169,11 @@ impl Stream {
     fn open_batch(&mut self, id: &[u8], turn: &mut Turn<'_>) -> Result<(), ApiError> {
         // One that begins anew gives up what it had.
         self.abandon(id, "incomplete", turn);
-        if self.batches.by_id.len() >= limits::JS_BATCHES_PER_STREAM_MAX {
+        // spec/jetstream.md §6: too many in flight (50/stream, 1000/server) 10210
+        if self.batches.len() >= self.bounds.batches.per_stream_max || turn.quota.batches == 0 {
             return Err(ApiError::new(ErrorCode::AtomicPublishTooManyInflight));
         }
+        turn.quota.batches -= 1;
         let batch = Batch { messages: Vec::new(), heard_ns: turn.now.mono_ns };
         self.batches.by_id.insert(id.into(), batch);
         Ok(())
@@ -317,8 +325,9 @@ impl Stream {
 
     /// Gives up the batches that went silent.
     pub(super) fn abandon_silent(&mut self, turn: &mut Turn<'_>) {
-        let timeout_ns = limits::JS_BATCH_TIMEOUT.as_nanos() as u64;
-        let is_silent = |batch: &Batch| batch.heard_ns + timeout_ns <= turn.now.mono_ns;
+        let timeout_ns = self.bounds.batches.timeout.as_nanos() as u64;
+        let is_silent =
+            |batch: &Batch| batch.heard_ns.saturating_add(timeout_ns) <= turn.now.mono_ns;
         let silent: Vec<Box<[u8]>> = self
             .batches
             .by_id

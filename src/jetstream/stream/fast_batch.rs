@@ -125,6 +125,11 @@ impl FastBatches {
         self.by_id.values().map(|batch| batch.heard_ns + timeout_ns).min()
     }
 
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// Gives up what went silent.
     pub(super) fn drop_silent(&mut self, now_ns: u64) {
         let timeout_ns = limits::JS_BATCH_TIMEOUT.as_nanos() as u64;
@@ -162,14 +167,17 @@ impl Stream {
     fn enter<'a>(
         &mut self,
         control: &Control<'a>,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> Result<Control<'a>, ErrorCode> {
         let batches = &mut self.fast_batches.by_id;
         if control.op == Op::Start {
             let is_new = !batches.contains_key(control.id);
-            if is_new && batches.len() >= limits::JS_FAST_BATCHES_PER_STREAM_MAX {
+            // spec/jetstream.md §6 Fast: limits 1000 in flight per stream, 50000 per server
+            let is_full = batches.len() >= limits::JS_FAST_BATCHES_PER_STREAM_MAX;
+            if is_new && (is_full || turn.quota.fast_batches == 0) {
                 return Err(ErrorCode::BatchPublishTooManyInflight);
             }
+            turn.quota.fast_batches -= u64::from(is_new);
             let batch = FastBatch { next: 1, stored_seq: 0, stored: 0, heard_ns: turn.now.mono_ns };
             batches.insert(control.id.into(), batch);
         } else if !batches.contains_key(control.id) {

@@ -52,6 +52,9 @@ impl Stream {
         if !is_plain || !self.parked.is_empty() {
             return self.publish_unusual(message, turn);
         }
+        if self.is_flooded() {
+            return self.refuse_flood(message.reply, turn);
+        }
         let entry = Entry::plain(message.subject, message.payload, message.shared);
         match self.store(&entry, turn) {
             Ok(stored) => self.acknowledge(message.reply, stored.seq.0, Also::Nothing, turn),
@@ -61,8 +64,11 @@ impl Stream {
 
     /// Everything but the plain case.
     fn publish_unusual(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
+        if self.is_flooded() {
+            return self.refuse_flood(message.reply, turn);
+        }
         if !self.parked.is_empty() || self.recovery.is_some() {
-            return self.park(message, turn);
+            return self.parked.push_back(OwnedPublication::of(message));
         }
         let asked = Asked::read(message.headers);
         if self.take_fast_batch(message, &asked, turn) {
@@ -89,7 +95,7 @@ impl Stream {
             Ok(Taken::Duplicate(seq)) => {
                 self.acknowledge(message.reply, seq, Also::Duplicate, turn);
             }
-            Ok(Taken::Wait) => self.park(message, turn),
+            Ok(Taken::Wait) => self.parked.push_back(OwnedPublication::of(message)),
             Err(error) => self.refuse(message.reply, &error, turn),
         }
     }
@@ -292,13 +298,27 @@ impl Stream {
         Err(ApiError::with(ErrorCode::StreamRollupFailed, reason))
     }
 
-    /// Keeps a message until what it waits for has come, in order.
-    fn park(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
-        if self.parked.len() >= config::limits::JS_INGEST_QUEUE_MAX {
-            let error = ApiError::new(ErrorCode::StreamTooManyRequests);
-            return self.refuse(message.reply, &error, turn);
-        }
-        self.parked.push_back(OwnedPublication::of(message));
+    /// Whether as much waits to be stored as may.
+    // spec/cli-and-config.md §7.7 max_buffered_msgs, max_buffered_size
+    #[inline]
+    fn is_flooded(&self) -> bool {
+        let max = &self.bounds.ingest;
+        self.acks.len() + self.parked.len() >= max.messages_max
+            || self.acks.owed_bytes() >= max.bytes_max
+    }
+
+    /// Tells a publisher that it publishes faster than the stream can store.
+    // spec/jetstream.md §5: status `NATS/1.0 429 Too Many Requests`
+    #[cold]
+    fn refuse_flood(&mut self, reply: Option<&[u8]>, turn: &mut Turn<'_>) {
+        let Some(subject) = reply.filter(|_| self.rules.acknowledges) else { return };
+        let error = ApiError::new(ErrorCode::StreamTooManyRequests);
+        self.text_buffer.clear();
+        self.text.write_error(&error, &mut self.text_buffer);
+        let headers = Some(&b"NATS/1.0 429 Too Many Requests\r\n\r\n"[..]);
+        let payload = &self.text_buffer;
+        let message = protocol::MessageParts { subject, reply: None, headers, payload };
+        turn.outlet.publish(self.account, &message);
     }
 
     /// Takes what was parked, as far as it can be judged now.
@@ -336,7 +356,8 @@ impl Stream {
         if is_safe && self.acks.is_empty() {
             send(self.account, reply, &self.text_buffer, turn);
         } else {
-            self.acks.push(self.last_mark, reply, &self.text_buffer);
+            let bytes = std::mem::take(&mut self.last_size);
+            self.acks.push(self.last_mark, reply, &self.text_buffer, bytes);
         }
     }
 

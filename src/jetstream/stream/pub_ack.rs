@@ -85,6 +85,8 @@ pub(super) struct AckQueue {
     /// Reply subjects and texts, one behind the other; `released` bytes of it are done with.
     bytes: Vec<u8>,
     released: usize,
+    /// Bytes of the messages that are to be acknowledged.
+    owed_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +94,7 @@ struct Waiting {
     mark: Mark,
     reply_len: u32,
     text_len: u32,
+    message_bytes: u32,
 }
 
 impl AckQueue {
@@ -101,13 +104,28 @@ impl AckQueue {
         self.waiting.is_empty()
     }
 
-    /// Lets the acknowledgement `text` to `reply` wait for `mark`, and what was queued before.
+    /// How many wait.
     #[inline]
-    pub(super) fn push(&mut self, mark: Mark, reply: &[u8], text: &[u8]) {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Bytes of the messages that wait to be acknowledged.
+    #[inline]
+    pub(super) fn owed_bytes(&self) -> u64 {
+        self.owed_bytes
+    }
+
+    /// Lets the acknowledgement `text` to `reply` wait for `mark`, and what was queued before. It
+    /// is for `message_bytes`.
+    #[inline]
+    pub(super) fn push(&mut self, mark: Mark, reply: &[u8], text: &[u8], message_bytes: u64) {
         self.bytes.extend_from_slice(reply);
         self.bytes.extend_from_slice(text);
         let (reply_len, text_len) = (reply.len() as u32, text.len() as u32);
-        self.waiting.push_back(Waiting { mark, reply_len, text_len });
+        let message_bytes = u32::try_from(message_bytes).unwrap_or(u32::MAX);
+        self.owed_bytes += u64::from(message_bytes);
+        self.waiting.push_back(Waiting { mark, reply_len, text_len, message_bytes });
     }
 
     /// Hands out reply and text of each that `durable` has reached, in order, until the way of one
@@ -122,6 +140,7 @@ impl AckQueue {
             && let Some(next) = self.waiting.front().filter(|next| next.mark <= durable).copied()
         {
             self.waiting.pop_front();
+            self.owed_bytes -= u64::from(next.message_bytes);
             let text_at = self.released + next.reply_len as usize;
             let end = text_at + next.text_len as usize;
             way = send(&self.bytes[self.released..text_at], &self.bytes[text_at..end]);
@@ -176,7 +195,7 @@ mod tests {
     fn they_leave_in_order_when_their_mark_is_reached() {
         let mut queue = AckQueue::default();
         for mark in 1..=5 {
-            queue.push(Mark(mark), b"reply", mark.to_string().as_bytes());
+            queue.push(Mark(mark), b"reply", mark.to_string().as_bytes(), 10 * mark);
         }
         let mut sent = Vec::new();
         let mut release = |queue: &mut AckQueue, durable| {
@@ -190,9 +209,10 @@ mod tests {
         };
         assert_eq!(release(&mut queue, 0), 0);
         assert_eq!(release(&mut queue, 4), 4);
-        queue.push(Mark(6), b"reply", b"6");
+        assert_eq!((queue.len(), queue.owed_bytes()), (1, 50));
+        queue.push(Mark(6), b"reply", b"6", 60);
         assert_eq!(release(&mut queue, 9), 6);
-        assert!(queue.is_empty() && queue.bytes.is_empty());
+        assert!(queue.is_empty() && queue.bytes.is_empty() && queue.owed_bytes() == 0);
         assert_eq!(sent, ["1", "2", "3", "4", "5", "6"]);
     }
 
@@ -200,7 +220,7 @@ mod tests {
     fn they_wait_while_the_way_is_congested() {
         let mut queue = AckQueue::default();
         for number in 1..=3 {
-            queue.push(Mark(1), b"reply", number.to_string().as_bytes());
+            queue.push(Mark(1), b"reply", number.to_string().as_bytes(), 0);
         }
         let mut one = ShardSet::EMPTY;
         one.insert(ShardId(1));

@@ -94,6 +94,7 @@ impl Stream {
         };
         let appended = turn.storage.append(self.id, &incoming, entry.place).map_err(refused)?;
         self.last_mark = appended.mark;
+        self.last_size = appended.size;
         turn.quota.take(appended.size);
         let seq = appended.seq;
         if let Some(id) = entry.msg_id {

@@ -126,6 +126,12 @@ impl Readers for Filters {
     fn recount(&mut self, _: u64) {}
 }
 
+/// Who the stream of a test is.
+pub(super) fn identity() -> Identity {
+    let (account, bounds) = (AccountId::GLOBAL, Bounds::default());
+    Identity { account, domain: None, place: 3, bounds }
+}
+
 /// One stream and its surroundings.
 pub(super) struct Rig {
     pub(super) stream: Stream,
@@ -153,7 +159,7 @@ impl Rig {
         let mut storage = Storage::without_disk();
         let kind = if config.storage == Kept::File { Kind::File } else { Kind::Memory };
         let id = storage.create(AccountId::GLOBAL, kind, Seq(config.first_seq));
-        let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
+        let identity = identity();
         let now = Now { mono_ns: SECOND, wall_ns: START_NS };
         let stream = Stream::new(identity, config, id, &storage, now);
         let (readers, out) = (Filters::default(), Recorder::default());

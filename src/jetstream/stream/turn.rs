@@ -6,19 +6,28 @@ use storage::Storage;
 use crate::Outlet;
 use crate::stream::Readers;
 
-/// How many bytes may still be stored, as streams count them. Appends take from it, removals give
-/// back.
+/// How many bytes may still be stored, as streams count them, and how many batches opened. Appends
+/// take from it, removals give back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// By the account. Over it: 10002.
     pub account_bytes: u64,
     /// By the server, for this kind of storage. Over it: 10023.
     pub server_bytes: u64,
+    /// Atomic batches, by the server. Over it: 10210.
+    pub batches: u64,
+    /// Fast batches, by the server. Over it: 10211.
+    pub fast_batches: u64,
 }
 
 impl Quota {
     /// Without bounds.
-    pub const UNLIMITED: Quota = Quota { account_bytes: u64::MAX, server_bytes: u64::MAX };
+    pub const UNLIMITED: Quota = Quota {
+        account_bytes: u64::MAX,
+        server_bytes: u64::MAX,
+        batches: u64::MAX,
+        fast_batches: u64::MAX,
+    };
 
     pub(super) fn take(&mut self, bytes: u64) {
         self.account_bytes = self.account_bytes.saturating_sub(bytes);

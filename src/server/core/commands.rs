@@ -7,7 +7,7 @@ use protocol::{CloseReason, ErrorText, MessageParts, canonical};
 use runtime::Disk;
 use runtime::clock::Clock;
 use runtime::network::Network;
-use shard::{Message, Shard};
+use shard::{Message, ServiceTurn, Shard};
 
 use super::{Core, Effort, SHUTDOWN_MAX_NS};
 use crate::callouts;
@@ -28,7 +28,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
 
     /// Whoever asked may be gone: an answer that nobody takes is no error.
     fn handle_command(&mut self, command: Command) {
-        let super::Parts { net, shard, connections, .. } = &mut self.parts;
+        let super::Parts { net, shard, connections, services, .. } = &mut self.parts;
         let mut turn = Turn { net, shard, now: self.now };
         match command {
             Command::Connections(page) => {
@@ -49,6 +49,13 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub.snapshot());
                 let next = (until < turn.shard.subscription_places()).then_some(until);
                 page.reply(found, next);
+            }
+            Command::Streams(page) => {
+                let turn = &mut ServiceTurn { shard: turn.shard, now: turn.now, disk: turn.net };
+                let mut services = services.iter_mut();
+                let found = services.find_map(|one| one.streams(&page.query, page.from, turn));
+                let (streams, next) = found.unwrap_or_default();
+                page.reply(streams, next);
             }
             Command::User(slot, answer) => {
                 let _ = answer.send(connections.user(slot));

@@ -55,7 +55,7 @@ impl<N: Network, C: Clock> Core<N, C> {
         parts.connections_max = settings.connections_max;
         parts.idle = settings.idle;
         for service in &mut parts.services {
-            service.reconfigured(&settings.options);
+            service.reconfigured(&mut parts.shard, &settings.options);
         }
         // A sweep under way begins anew: its asker waits for this one no longer.
         self.sweep = Some(Sweep { next: 0, done });

@@ -3,8 +3,7 @@
 use base::{AccountId, Now};
 use storage::{Kind as Kept, Seq};
 
-use super::{Counted, Streams, Unseen};
-use crate::ErrorCode;
+use super::{Streams, Unseen};
 use crate::api::answer::{Answer, Body};
 use crate::api::stream_info::{self, Made};
 use crate::api::{self, stream_restore};
@@ -15,6 +14,7 @@ use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::kept::{self, KeptStream};
 use crate::stream::Stream;
 use crate::stream_config::{self, StreamConfig};
+use crate::{ApiError, ErrorCode};
 
 impl Streams {
     /// Makes, changes or deletes a stream.
@@ -48,9 +48,9 @@ impl Streams {
         now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
-        let place = self.begin(account, config, created_ns, now);
+        let place = self.begin(account, config, created_ns, now)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        let means = &mut self.ground.means(held, now, desk.out);
         api::stream_restore::begin(last_seq, held, means)
     }
 
@@ -65,7 +65,7 @@ impl Streams {
         let stream_restore::Ended { reply, bytes, outcome } = ended;
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         let (account, stream) = (held.account(), held.stream.config().name.clone());
-        let means = &mut self.ground.means(held.stream.config().storage, now, out);
+        let means = &mut self.ground.means(held, now, out);
         let complete = |consumers| stream_restore::complete(consumers, held, means);
         let answer = outcome.and_then(complete).map(Body::into_raw);
         match &answer {
@@ -83,13 +83,14 @@ impl Streams {
         config: StreamConfig,
         created_ns: u64,
         now: Now,
-    ) -> u32 {
+    ) -> Result<u32, ApiError> {
+        let member = self.ground.members.place(account).ok_or(ErrorCode::NotEnabledForAccount)?;
         let kept = match config.storage {
             stream_config::Storage::Memory => Kept::Memory,
             stream_config::Storage::File => Kept::File,
         };
         let id = self.ground.storage.create(account, kept, Seq(config.first_seq));
-        self.add(account, config, created_ns, id, now)
+        Ok(self.add(member, config, created_ns, id, now))
     }
 
     pub(super) fn create(
@@ -100,9 +101,9 @@ impl Streams {
         now: Now,
         desk: &mut Desk<'_>,
     ) -> Answer {
-        let place = self.begin(account, config, created_ns, now);
+        let place = self.begin(account, config, created_ns, now)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
-        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
+        let means = &mut self.ground.means(held, now, desk.out);
         if let Err(error) = held.keep(means) {
             self.remove(place, now, desk.out);
             return Err(error);
@@ -122,10 +123,17 @@ impl Streams {
     ) -> Answer {
         let place = self.place(account, &config.name).ok_or(ErrorCode::StreamNotFound)?;
         let held = self.held[place as usize].as_mut().ok_or(ErrorCode::StreamNotFound)?;
+        // spec/jetstream.md §3 consumer_limits: lowering below what an existing consumer uses is
+        // rejected
+        let over = held.consumers.over(&config.consumer_limits);
+        if !over.is_empty() {
+            let text = format!("change to limits violates consumers: {}", over.join(", "));
+            return Err(ApiError::with(ErrorCode::StreamUpdate, text));
+        }
         held.consumers.home_mut().retention = config.retention;
-        let means = &mut self.ground.means(held.stream.config().storage, now, desk.out);
-        let name = means.accounts.name(account);
+        let name = &self.ground.members.get(held.member).name;
         let kept = KeptStream::write(name, held.created_ns, &config);
+        let means = &mut self.ground.means(held, now, desk.out);
         let stored = means.storage.put(held.stream.id(), kept::STREAM, &kept);
         stored.map_err(|_| ErrorCode::InsufficientResources)?;
         held.with_stream(means, |stream, turn| stream.update(config, turn));
@@ -155,13 +163,13 @@ impl Streams {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         held.listen_no_more(out);
         out.unsubscribe(Token::new(place, Purpose::Restore, 0));
-        let means = &mut self.ground.means(held.stream.config().storage, now, out);
+        let means = &mut self.ground.means(held, now, out);
         let consumers: Vec<ConsumerPlace> = held.consumers.iter().map(|(at, _)| at).collect();
         for consumer in consumers {
             held.remove_consumer(consumer, End::Deleted, means);
         }
         held.with_stream(means, Stream::close);
-        self.counted.replace(held.counted, Counted::default());
+        self.ground.members.stream_went(held.member, held.counted);
         self.ground.storage.delete(held.stream.id());
         let name = held.stream.config().name.clone();
         self.places.remove(&(held.account(), name));

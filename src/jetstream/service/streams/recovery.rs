@@ -1,6 +1,6 @@
 //! Streams get their places: new ones, and those from before the start with their consumers.
 
-use base::{AccountId, Level, Now};
+use base::{Level, Now};
 use storage::{StreamId, ValueKey};
 
 use super::{Counted, Streams};
@@ -11,16 +11,25 @@ use crate::service::kept::{self, KeptStream};
 use crate::stream::{Identity, Stream};
 use crate::stream_config::StreamConfig;
 
+/// A stream on disk whose account may not use JetStream now.
+pub(super) struct Orphan {
+    id: StreamId,
+    kept: KeptStream,
+    values: Vec<(ValueKey, Box<[u8]>)>,
+}
+
 impl Streams {
     /// Gives a stream a place, whose messages are in the storage under `id`.
     pub(super) fn add(
         &mut self,
-        account: AccountId,
+        member: u32,
         config: StreamConfig,
         created_ns: u64,
         id: StreamId,
         now: Now,
     ) -> u32 {
+        let account = self.ground.members.get(member).id;
+        self.ground.members.stream_came(member);
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.held.push(None);
             self.held.len() as u32 - 1
@@ -34,9 +43,11 @@ impl Streams {
             retention: config.retention,
             domain: domain.clone(),
         };
-        let identity = Identity { account, domain, place };
+        let bounds = self.ground.settings.stream_bounds;
+        let identity = Identity { account, domain, place, bounds };
         self.held[place as usize] = Some(Held {
             place,
+            member,
             created_ns,
             stream: Stream::new(identity, config, id, &self.ground.storage, now),
             consumers: Consumers::new(home),
@@ -64,16 +75,46 @@ impl Streams {
                 desk.log.say(Level::Error, format!("JetStream: {text}"));
                 continue;
             };
-            let Some(account) = self.ground.accounts.find(&kept.account) else {
-                let (stream, account) = (&kept.config.name, &kept.account);
+            let orphan = Orphan { id, kept, values };
+            if let Some(orphan) = self.bring_back(orphan, now, desk) {
+                let KeptStream { account, config, .. } = &orphan.kept;
+                let stream = &config.name;
                 let text = format!("stream '{account} > {stream}' has no account; it is kept");
                 desk.log.say(Level::Warn, format!("JetStream: {text}"));
-                continue;
-            };
-            self.ground.storage.assign(id, account);
-            let place = self.add(account, kept.config, kept.created_ns, id, now);
-            self.recover_consumers(place, values, now, desk);
+                self.orphans.push(orphan);
+            }
         }
+        self.has_new_members = false;
+    }
+
+    /// Brings back what waited for its account to be let in: account, configuration, when made.
+    pub(crate) fn adopt(&mut self, now: Now, desk: &mut Desk<'_>) -> Vec<(u32, StreamConfig, u64)> {
+        let mut adopted = Vec::new();
+        if !std::mem::take(&mut self.has_new_members) {
+            return adopted;
+        }
+        for orphan in std::mem::take(&mut self.orphans) {
+            let KeptStream { account, config, created_ns, .. } = &orphan.kept;
+            let member = self.ground.members.named(account);
+            let id = member.map(|member| self.ground.members.get(member).id.0);
+            adopted.extend(id.map(|id| (id, config.clone(), *created_ns)));
+            let left = self.bring_back(orphan, now, desk);
+            self.orphans.extend(left);
+        }
+        adopted
+    }
+
+    /// Gives a stream from before the start its place; gives it back when its account may not use
+    /// JetStream.
+    fn bring_back(&mut self, orphan: Orphan, now: Now, desk: &mut Desk<'_>) -> Option<Orphan> {
+        let Some(member) = self.ground.members.named(&orphan.kept.account) else {
+            return Some(orphan);
+        };
+        let Orphan { id, kept, values } = orphan;
+        self.ground.storage.assign(id, self.ground.members.get(member).id);
+        let place = self.add(member, kept.config, kept.created_ns, id, now);
+        self.recover_consumers(place, values, now, desk);
+        None
     }
 
     pub(super) fn recover_consumers(

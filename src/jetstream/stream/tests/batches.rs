@@ -140,7 +140,7 @@ fn half_a_batch_is_cut_off_after_a_crash() {
     // As if the last record had not reached the disk.
     let id = rig.stream.id();
     rig.storage.remove(id, Seq(4), storage::Erase::Forget);
-    let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
+    let identity = identity();
     let config = rig.stream.config().clone();
     rig.stream = Stream::new(identity, config, id, &rig.storage, rig.now);
     rig.pass(0);

@@ -35,7 +35,7 @@ fn ids_within_the_window_survive_a_restart() {
     rig.publish("s.a", "Nats-Msg-Id: old", "one");
     rig.pass(11 * SECOND);
     rig.publish("s.a", "Nats-Msg-Id: young", "two");
-    let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
+    let identity = identity();
     let config = rig.stream.config().clone();
     rig.stream = Stream::new(identity, config, rig.stream.id(), &rig.storage, rig.now);
     assert_eq!(rig.publish("s.a", "Nats-Msg-Id: young", "x"), "", "it waits for the recovery");
@@ -122,10 +122,10 @@ fn roll_ups_keep_the_new_message() {
 #[test]
 fn quotas_of_account_and_server_are_kept() {
     let mut rig = Rig::new("");
-    rig.quota = Quota { account_bytes: 40, server_bytes: u64::MAX };
+    rig.quota = Quota { account_bytes: 40, ..Quota::UNLIMITED };
     assert_eq!(rig.publish("s.a", "", "one"), r#"{"stream":"S", "seq":1}"#);
     assert_eq!(rig.refused("s.a", "", "two"), "10002 resource limits exceeded for account");
-    rig.quota = Quota { account_bytes: u64::MAX, server_bytes: 3 };
+    rig.quota = Quota { server_bytes: 3, ..Quota::UNLIMITED };
     assert_eq!(rig.refused("s.a", "", "two"), "10023 insufficient resources");
 }
 

@@ -107,7 +107,7 @@ fn a_sourced_message_says_where_it_came_from() {
     );
     assert_eq!(rig.stream.source_infos(rig.now.wall_ns).len(), 2);
     // After a restart it goes on behind the last one.
-    let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
+    let identity = identity();
     let config = rig.stream.config().clone();
     rig.stream = Stream::new(identity, config, rig.stream.id(), &rig.storage, rig.now);
     rig.out.sent.clear();

@@ -110,7 +110,7 @@ fn a_schedule_repeats_until_it_is_cancelled() {
     );
     assert_eq!(headers, expected);
     // A restart forgets nothing.
-    let identity = Identity { account: AccountId::GLOBAL, domain: None, place: 3 };
+    let identity = identity();
     let config = rig.stream.config().clone();
     rig.stream = Stream::new(identity, config, rig.stream.id(), &rig.storage, rig.now);
     rig.pass(0);
