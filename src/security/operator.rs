@@ -182,6 +182,7 @@ impl OperatorMode {
             let id = accounts.number(&seen.config.name);
             accounts.change(id, |account| {
                 account.limits = seen.config.limits;
+                account.jetstream = seen.config.jetstream;
                 account.mappings.clone_from(&seen.mappings);
             });
             let name = Arc::clone(accounts.name(id));

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use config::accounts::{
-    Account, AccountLimits, Destination, Export, ExportKind, Import, ImportKind, Latency, Mapping,
-    ResponseKind, Sampling, Service, TraceDestination,
+    Account, AccountLimits, Destination, Export, ExportKind, Import, ImportKind, JetStreamLimits,
+    Latency, Mapping, ResponseKind, Sampling, Service, TraceDestination,
 };
 use config::limits;
 use config::permissions::{Permissions, Responses, SubjectRules};
@@ -39,8 +39,28 @@ pub(super) fn account(claims: &Claims<jwt::Account>) -> Account {
             leafnodes: number(content.limits.leafnodes),
         },
         trace,
+        jetstream: jetstream(&content.limits),
         ..Account::new(&claims.subject)
     }
+}
+
+/// What an account may use of JetStream: nothing where it may store nothing. Limits by tier count
+/// where there are some: what has one replica is of the tier `R1`.
+fn jetstream(said: &jwt::AccountLimits) -> Option<JetStreamLimits> {
+    let own = said.tiers.get("R1").unwrap_or(&said.jetstream);
+    // Below zero is without limit; where it is no size, 0 is too.
+    let number = |number: i64| u64::try_from(number).ok();
+    let above_zero = |bytes: i64| number(bytes).filter(|bytes| *bytes > 0);
+    (own.memory != 0 || own.disk != 0).then(|| JetStreamLimits {
+        memory: number(own.memory),
+        storage: number(own.disk),
+        streams: above_zero(own.streams),
+        consumers: above_zero(own.consumers),
+        ack_pending: above_zero(own.max_ack_pending),
+        memory_stream: above_zero(own.memory_stream),
+        storage_stream: above_zero(own.disk_stream),
+        max_bytes_required: own.max_bytes_required,
+    })
 }
 
 /// Permissions as a grant says them.
