@@ -419,7 +419,7 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         ("leafnodes", "port: -1"),
         ("websocket", "port: -1, no_tls: true"),
         ("mqtt", "port: -1"),
-        ("tls", "cert_file: c, key_file: k, verify_and_map: true"),
+        ("tls", "cert_file: c, key_file: k, ocsp_peer: true"),
         ("accounts", "A { jetstream: enabled }"),
     ];
     for (key, inside) in blocks {
