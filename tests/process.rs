@@ -420,7 +420,7 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         ("websocket", "port: -1, no_tls: true"),
         ("mqtt", "port: -1"),
         ("tls", "cert_file: c, key_file: k, ocsp_peer: true"),
-        ("accounts", "A { jetstream: enabled }"),
+        ("accounts", "A { jetstream: { cluster_traffic: owner } }"),
     ];
     for (key, inside) in blocks {
         let end = test_config(&format!("{key} {{ {inside} }}\n"));
