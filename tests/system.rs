@@ -299,14 +299,20 @@ fn n09_every_account_may_ask_about_itself_at_once_on_every_core() {
         let mut raw = server.connect();
         raw.set_pings(Pings::Answered);
         // In one breath: the account's first client on this core asks before its first PONG.
-        let asked = own.map(|(subject, _)| format!("PUB {subject} answer 0\r\n\r\n")).concat();
-        let options = r#"{"verbose":false,"user":"a","pass":"a","headers":true}"#;
-        raw.send(&format!("CONNECT {options}\r\nSUB answer 1\r\n{asked}PING"));
-        for (subject, place) in own {
-            let (_, payload) = raw.message();
+        let ask =
+            |(at, (subject, _)): (usize, &(&str, &str))| format!("PUB {subject} answer.{at} 0\r\n");
+        let asked: Vec<String> = own.iter().enumerate().map(ask).collect();
+        let (options, asked) = (r#"{"verbose":false,"user":"a","pass":"a"}"#, asked.join("\r\n"));
+        raw.send(&format!("CONNECT {options}\r\nSUB answer.* 1\r\n{asked}"));
+        // Each core answers in order, but one may be ahead of the other.
+        let mut waiting: Vec<&str> = own.iter().map(|(_, place)| *place).collect();
+        for _ in own {
+            let (line, payload) = raw.message();
+            let at = line.split(' ').nth(1).and_then(|subject| subject.strip_prefix("answer."));
+            let at: usize = at.and_then(|at| at.parse().ok()).expect("an answer");
             let answer: Value = serde_json::from_slice(&payload).expect("JSON");
-            let said = answer.pointer(place);
-            assert!(said.is_some_and(|said| said == "A" || said.is_u64()), "{subject}: {answer}");
+            let said = answer.pointer(std::mem::take(&mut waiting[at]));
+            assert!(said.is_some_and(|said| said == "A" || said.is_u64()), "{line}: {answer}");
         }
         // One answer each: what comes next was asked for now.
         raw.send("SUB marked 2\r\nPUB $SYS.REQ.USER.INFO marked 0\r\n");
