@@ -66,8 +66,8 @@ fn subscribe_deliver_leave(count: usize, cores: usize) {
     publisher.send(r#"CONNECT {"verbose":false,"headers":true,"no_responders":true}"#);
     publisher.send("SUB nobody.* 1");
     publisher.ping();
-    let subscriptions_before = subscriptions(&server);
     let mut raws: Vec<Raw> = (0..CONNECTIONS).map(|_| server.quiet()).collect();
+    let subscriptions_before = subscriptions(&server);
     let before_kib = resident_kib(&server);
 
     let start = Instant::now();

@@ -370,7 +370,8 @@ pub const JS_BATCH_ID_MAX: usize = 64;
 /// Messages in one atomic batch. Over it: the batch is abandoned, 10199.
 pub const JS_BATCH_MESSAGES_MAX: u64 = 1000;
 
-/// Atomic batches under way in one stream (`limits.batch.max_inflight_per_stream`). Over it: a new one is refused, 10210.
+/// Atomic batches under way in one stream (`limits.batch.max_inflight_per_stream`). Over it: a new
+/// one is refused, 10210.
 pub const JS_BATCHES_PER_STREAM_MAX: usize = 50;
 
 /// Atomic batches under way on the whole server (`limits.batch.max_inflight_total`). Over it: a

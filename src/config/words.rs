@@ -53,7 +53,7 @@ pub static WORDS: [Word; 9] = [
         arguments: "inspect|verify|repair DIR",
         flags: &[JSON],
         choices: &["inspect", "verify", "repair"],
-        doc: "Say what is in a stopped server's files, and what is wrong with them",
+        doc: "Say what is in the files of a stopped server, and what is wrong with them",
     },
     Word {
         name: "options",

@@ -25,10 +25,7 @@ const NOT_HERE: &[(&str, &[u32])] = &[
     ("without JetStream nobody listens on the API: no responders", &[10076]),
     ("a request comes from an account that is there", &[10035]),
     ("a limit is the default where none is set, and there are no tiers", &[10120]),
-    (
-        "refusals have codes of their own, and these stand for what is left",
-        &[10049, 10050, 10053, 10069],
-    ),
+    ("refusals have codes of their own, and these stand for what is left", &[10049, 10050, 10053]),
     ("a legacy subject with a name in it is that of a named consumer", &[10019]),
     ("mapped subjects are mapped before a stream sees them", &[10092]),
     ("a stream that is there is valid", &[10096]),

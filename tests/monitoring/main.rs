@@ -266,8 +266,8 @@ fn m04_max_closed_clients_bounds_what_is_remembered() {
 #[test]
 fn h07_subsz_has_the_fields_of_the_table_and_counts() {
     let server = monitored();
-    let before = get(server.monitor(), "/subsz").json();
     let mut raw = server.quiet();
+    let before = get(server.monitor(), "/subsz").json();
     raw.send("SUB a.* 1\r\nSUB b 2");
     raw.ping();
     let answer = get(server.monitor(), "/subsz?subs=1&acc=$G");
