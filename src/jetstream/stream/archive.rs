@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `archive/tar.rs` | the tar: meta.inf, meta.sum, msgs/1.blk …, obs/<consumer>/meta.inf, o.dat |
+//! | `archive/tar.rs` | the tar: meta.inf, meta.sum, msgs/1.blk …, obs/CONSUMER/meta.inf, o.dat |
 //! | `archive/blocks.rs` | the messages in its blocks, and sums |
 //! | `archive/container.rs` | the newer format, one entry for each message |
 //!
