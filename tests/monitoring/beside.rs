@@ -102,7 +102,7 @@ const WITH_JETSTREAM: &[&str] = &[
     "/jsz?acc=A&consumers=1&config=1",
     "/jsz?acc=B&consumers=1",
     "/jsz?acc=NOPE",
-    "/jsz?streams=1&limit=1",
+    "/jsz?accounts=1&limit=1",
     "/jsz?leader-only=1&raft=1",
     "/accountz?acc=A",
     "/accountz?acc=B",
