@@ -267,7 +267,8 @@ impl Connections {
             let stop_ns = turn.now.wall_ns;
             let reason = reason.as_str();
             // Monitoring that cannot keep up misses a closed connection; the shard does not wait.
-            let _ = self.outside.closed.try_send(ClosedSnapshot { connection, stop_ns, reason });
+            let closed = Box::new(ClosedSnapshot { connection, stop_ns, reason });
+            let _ = self.outside.closed.try_send(closed);
         }
         if self.outside.log.wants(Level::Debug) {
             self.say(slot, Level::Debug, &format!("Client connection closed: {}", reason.as_str()));

@@ -21,7 +21,7 @@ pub struct Outside {
     /// The log.
     pub log: Log,
     /// Connections that ended, for monitoring. When it is full the record is lost.
-    pub closed: Sender<ClosedSnapshot>,
+    pub closed: Sender<Box<ClosedSnapshot>>,
     /// The server's id, which stands in subjects.
     pub server_id: Arc<str>,
     /// Where events go. Must not wait.

@@ -69,7 +69,7 @@ pub struct ServiceAnswer {
 #[derive(Clone)]
 pub struct Work {
     /// Logins to be checked.
-    pub logins: Receiver<LoginRequest>,
+    pub logins: Receiver<Box<LoginRequest>>,
     /// Answers to be judged.
     pub answers: Receiver<ServiceAnswer>,
 }
@@ -128,7 +128,8 @@ impl LoginRequest {
 /// The core's end of the queues.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    logins: Sender<LoginRequest>,
+    /// Boxed, as a queue takes the memory of all its places at once.
+    logins: Sender<Box<LoginRequest>>,
     answers: Sender<ServiceAnswer>,
 }
 
@@ -152,7 +153,7 @@ impl Desk {
     /// # Errors
     /// The request, if too many wait.
     pub fn submit(&self, request: LoginRequest) -> Result<(), Box<LoginRequest>> {
-        self.logins.try_send(request).map_err(|refused| Box::new(refused.into_inner()))
+        self.logins.try_send(Box::new(request)).map_err(crossbeam_channel::TrySendError::into_inner)
     }
 }
 

@@ -204,7 +204,8 @@ async fn start(
     let info = standing.identity.info(&options, address.port());
     let core_settings = settings::of_core(&options, info, &access, &log);
     let clients = Arc::clone(&core_settings.clients);
-    let (closed_sender, closed) = crossbeam_channel::bounded::<ClosedSnapshot>(CLOSED_QUEUE_MAX);
+    let (closed_sender, closed) =
+        crossbeam_channel::bounded::<Box<ClosedSnapshot>>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
     let (from_cores, to_control) = system::queues();
     let (observations, observed) = observing::queue();

@@ -32,7 +32,7 @@ pub struct Gather {
     /// The accounts.
     pub accounts: RefCell<Rc<[AccountFacts]>>,
     /// Connections that ended and are not in `closed` yet.
-    pub closed_inbox: Receiver<ClosedSnapshot>,
+    pub closed_inbox: Receiver<Box<ClosedSnapshot>>,
     /// Connections that ended.
     pub closed: RefCell<ClosedRing>,
     /// Whether clients are still listened for.
@@ -74,7 +74,7 @@ impl Gather {
     pub fn take_closed(&self) {
         let mut ring = self.closed.borrow_mut();
         for closed in self.closed_inbox.try_iter() {
-            ring.push(closed);
+            ring.push(*closed);
         }
     }
 }

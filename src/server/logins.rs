@@ -51,7 +51,7 @@ pub fn start(
             loop {
                 select! {
                     recv(work.logins) -> request => match request {
-                        Ok(request) => check(request, &cores, &admissions, &callouts),
+                        Ok(request) => check(*request, &cores, &admissions, &callouts),
                         Err(_) => return,
                     },
                     recv(work.answers) -> given => match given {

@@ -109,7 +109,7 @@ pub struct Simulation {
     pub host: SimulatedHost,
     pub commands: Vec<Sender<Command>>,
     pub log: Receiver<base::log::Line>,
-    pub closed: Receiver<ClosedSnapshot>,
+    pub closed: Receiver<Box<ClosedSnapshot>>,
     seed: u64,
     clock: SimulatedClock,
     cores: Vec<Core<SimulatedNetwork, SimulatedClock>>,
