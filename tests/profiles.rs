@@ -19,18 +19,35 @@ fn status(path: &str, name: &str) -> String {
     line.expect("Linux has it").trim_start_matches(':').trim().to_owned()
 }
 
-/// The cores that the threads of this name may run on. A core's own thread has one beside it, for
+/// The threads of this name, as folders in `/proc`. A core's own thread has one beside it, for
 /// calls that block, under the same name.
-fn cores_of(server: &Server, thread: &str) -> Vec<String> {
+fn threads(server: &Server, name: &str) -> Vec<String> {
     let tasks = format!("{}/task", server.pid());
     let entries = std::fs::read_dir(format!("/proc/{tasks}")).expect("it runs").flatten();
     let ids = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let named = ids.map(|id| format!("{tasks}/{id}"));
-    let named = named.filter(|task| status(task, "Name").starts_with(thread));
-    let mut cores: Vec<String> = named.map(|task| status(&task, "Cpus_allowed_list")).collect();
+    let all = ids.map(|id| format!("{tasks}/{id}"));
+    all.filter(|task| status(task, "Name").starts_with(name)).collect()
+}
+
+/// The cores that the threads of this name may run on.
+fn cores_of(server: &Server, thread: &str) -> Vec<String> {
+    let named = threads(server, thread);
+    let mut cores: Vec<String> =
+        named.iter().map(|task| status(task, "Cpus_allowed_list")).collect();
     cores.sort_unstable();
     cores.dedup();
     cores
+}
+
+/// How the threads of this name are scheduled: Linux's numbers of the policies.
+fn policies_of(server: &Server, thread: &str) -> Vec<String> {
+    let policy = |task: &String| {
+        let text = std::fs::read_to_string(format!("/proc/{task}/stat")).expect("it runs");
+        // The fields are counted from behind the name, which may hold anything.
+        let behind = text.rsplit_once(") ").expect("a name").1;
+        behind.split(' ').nth(38).expect("a policy").to_owned()
+    };
+    threads(server, thread).iter().map(policy).collect()
 }
 
 /// The cores of this test, in the order of their numbers.
@@ -178,6 +195,25 @@ fn a_sleeping_core_lets_events_gather() {
     let start = Instant::now();
     (0..3).for_each(|_| raw.ping());
     assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_cores_thread_is_scheduled_as_the_profile_says() {
+    if Subject::from_env().skips_ours() {
+        return;
+    }
+    let (other, fifo, batch) = ("0".to_owned(), "1".to_owned(), "3".to_owned());
+    let server = with_profile("scheduling = 'batch'");
+    let policies = policies_of(&server, "core-0");
+    assert_eq!(policies.iter().filter(|policy| **policy == batch).count(), 1, "{policies:?}");
+    assert!(!policies_of(&server, "log").contains(&batch), "only the cores' own threads");
+    let server = with_profile("scheduling = 'realtime'");
+    let policies = policies_of(&server, "core-0");
+    match server.log_text().contains("scheduling has no effect") {
+        true => assert!(policies.iter().all(|policy| *policy == other), "{policies:?}"),
+        false => assert_eq!(policies.iter().filter(|policy| **policy == fifo).count(), 1),
+    }
+    server.quiet().ping();
 }
 
 #[test]

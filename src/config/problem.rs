@@ -443,6 +443,12 @@ pub enum Conflict {
     /// A profile's key for cores that sleep, where none does.
     #[error("{0} means nothing where idle = \"spin\", since such a core never sleeps; remove it")]
     NeverSleeps(&'static str),
+    /// A real-time thread that never sleeps.
+    #[error(
+        "scheduling = \"realtime\" with idle = \"spin\" leaves the core to nobody, not even the \
+         kernel; choose one of the two"
+    )]
+    Starves,
 }
 
 /// What is said at start, and fatal with `-t`.

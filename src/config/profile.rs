@@ -92,6 +92,8 @@ pub struct Tuning {
     pub idle: Idle,
     /// How long a core that parks when idle looks on before, microseconds.
     pub spin_before_park_us: u32,
+    /// How the kernel schedules the shards' threads.
+    pub scheduling: Scheduling,
     /// How long the kernel polls a network card's queue, microseconds; 0 for not at all.
     pub busy_poll_us: u32,
     /// How long a sleeping core lets events gather before it wakes, microseconds.
@@ -151,6 +153,17 @@ pub enum Idle {
     Spin,
 }
 
+/// How the kernel schedules a shard's thread among others that want its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    /// As any thread: as a rule a wake-up takes the core from whoever has it.
+    Normal,
+    /// A wake-up waits until whoever has the core sleeps or has had its share.
+    Batch,
+    /// A wake-up takes the core from every thread that is not real-time itself.
+    Realtime,
+}
+
 /// Whether memory, once touched, stays out of swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryLock {
@@ -177,6 +190,7 @@ impl Default for Tuning {
             control_cores: ControlCores::Any,
             idle: Idle::Park,
             spin_before_park_us: 0,
+            scheduling: Scheduling::Normal,
             busy_poll_us: 0,
             gather_us: 0,
             gather_events: limits::GATHER_EVENTS,

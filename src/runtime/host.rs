@@ -142,6 +142,32 @@ pub fn pin_thread(cores: &[usize]) -> io::Result<()> {
     if pinned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How the kernel schedules a thread among others that want its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    /// A wake-up takes the core from nobody (`SCHED_BATCH`).
+    Batch,
+    /// A wake-up takes the core from all that are not real-time (`SCHED_FIFO`, lowest priority).
+    Realtime,
+}
+
+/// Schedules the calling thread so, but not those that it starts from now on.
+///
+/// # Errors
+/// What the system says; as a rule that the process may not be real-time.
+pub fn schedule_thread(scheduling: Scheduling) -> io::Result<()> {
+    let (policy, sched_priority) = match scheduling {
+        Scheduling::Batch => (libc::SCHED_BATCH, 0),
+        Scheduling::Realtime => (libc::SCHED_FIFO, 1),
+    };
+    let param = libc::sched_param { sched_priority };
+    // SAFETY: the call reads a live structure and concerns this thread only.
+    let result = unsafe {
+        libc::sched_setscheduler(0, policy | libc::SCHED_RESET_ON_FORK, &raw const param)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Whether each core can lock what it needs.
 ///
 /// # Errors

@@ -77,8 +77,18 @@ pub fn uring_options(tuning: &Tuning) -> UringOptions {
     UringOptions { read_chunk_bytes: tuning.read_chunk_bytes, read_chunks: tuning.read_chunks }
 }
 
-/// Tunes a ring that stands. What the kernel refuses is a warning: the core works without it.
+/// Tunes this core's thread and its ring, which stands. What the kernel refuses is a warning: the
+/// core works without it.
 pub fn tune(net: &mut Uring, tuning: &Tuning, log: &Log) {
+    let scheduling = match tuning.scheduling {
+        profile::Scheduling::Normal => None,
+        profile::Scheduling::Batch => Some(host::Scheduling::Batch),
+        profile::Scheduling::Realtime => Some(host::Scheduling::Realtime),
+    };
+    if let Some(Err(error)) = scheduling.map(host::schedule_thread) {
+        let remedy = "grant CAP_SYS_NICE, or `LimitRTPRIO=1` in the systemd unit";
+        log.say(Level::Warn, format!("scheduling has no effect: {error}; {remedy}"));
+    }
     let mut refused = Vec::new();
     if tuning.gather_us > 0 {
         let gather = Gather { us: tuning.gather_us, events: tuning.gather_events as usize };

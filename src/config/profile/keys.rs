@@ -7,7 +7,7 @@ use crate::limits;
 use crate::options::Flush;
 use crate::problem::ValueError;
 
-use super::{ControlCores, CoreChoice, Idle, MemoryLock, Pages, Tuning};
+use super::{ControlCores, CoreChoice, Idle, MemoryLock, Pages, Scheduling, Tuning};
 
 /// One key of a profile.
 #[derive(Debug)]
@@ -153,6 +153,20 @@ pub static KEYS: &[Key] = &[
         default: "0",
         doc: "How long a core looks on after its last event before it parks",
         kind: count(0, SECOND_US, Steps::One, |t, n| t.spin_before_park_us = n),
+    },
+    Key {
+        name: "scheduling",
+        default: "\"normal\"",
+        doc: "How the kernel schedules the cores' threads among others on the same cores: \
+              `normal`, `batch` (a wake-up takes the core from nobody), `realtime` (it takes it \
+              from everybody: `SCHED_FIFO`, needs CAP_SYS_NICE)",
+        kind: Kind::Word(&["normal", "batch", "realtime"], |t, word| {
+            t.scheduling = match word {
+                "batch" => Scheduling::Batch,
+                "realtime" => Scheduling::Realtime,
+                _ => Scheduling::Normal,
+            };
+        }),
     },
     Key {
         name: "busy_poll_us",

@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::keys::{KEYS, Key, Kind, Steps};
-use super::{Idle, ProfileName, Tuning};
+use super::{Idle, ProfileName, Scheduling, Tuning};
 use crate::limits;
 use crate::parser::{Files, reason};
 use crate::place::{Place, SourceId, Sources};
@@ -82,15 +82,17 @@ fn read(text: &str, source: SourceId, found: &mut Diagnostics) -> Tuning {
     tuning
 }
 
-/// Keys that a core which never sleeps would not heed.
+/// What a core that never sleeps would not heed, or must not have.
 fn conflicts(tuning: &Tuning) -> impl Iterator<Item = (&'static str, Conflict)> {
     let spins = tuning.idle == Idle::Spin;
     let unheeded =
         [("spin_before_park_us", tuning.spin_before_park_us), ("gather_us", tuning.gather_us)];
+    let starves = spins && tuning.scheduling == Scheduling::Realtime;
     unheeded
         .into_iter()
         .filter(move |(_, value)| spins && *value > 0)
         .map(|(key, _)| (key, Conflict::NeverSleeps(key)))
+        .chain(starves.then_some(("scheduling", Conflict::Starves)))
 }
 
 fn set(tuning: &mut Tuning, key: &Key, value: &DeValue<'_>) -> Result<(), ValueError> {

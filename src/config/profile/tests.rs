@@ -54,6 +54,9 @@ fn each_key_sets_what_it_names() {
             Tuning { control_cores: ControlCores::Listed("1".parse().unwrap()), ..base() },
         ),
         ("idle = 'spin'", Tuning { idle: Idle::Spin, ..base() }),
+        ("scheduling = 'normal'", base()),
+        ("scheduling = 'batch'", Tuning { scheduling: Scheduling::Batch, ..base() }),
+        ("scheduling = 'realtime'", Tuning { scheduling: Scheduling::Realtime, ..base() }),
         ("spin_before_park_us = 50", Tuning { spin_before_park_us: 50, ..base() }),
         ("busy_poll_us = 0x32", Tuning { busy_poll_us: 50, ..base() }),
         ("gather_us = 20", Tuning { gather_us: 20, ..base() }),
@@ -108,6 +111,10 @@ fn each_mistake_is_named_with_its_place_and_a_remedy() {
         (
             "gather_us = 5\nidle = 'spin'",
             "my.toml:1:13: gather_us means nothing where idle = \"spin\"",
+        ),
+        (
+            "idle = 'spin'\nscheduling = 'realtime'",
+            "my.toml:2:14: scheduling = \"realtime\" with idle = \"spin\" leaves the core",
         ),
         ("idle = 'park'\nidle = 'spin'", "my.toml:2:1: not TOML: duplicate key"),
         ("idle =", "my.toml:1:7: not TOML: "),
