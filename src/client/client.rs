@@ -20,7 +20,7 @@ use config::accounts::TraceDestination;
 use config::limits;
 use connection::{Context, Dialect, Input, Link, Next, Pause, Progress, Reconfigured};
 use protocol::{
-    CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Violation, parse, parse_publish,
+    CloseReason, Connect, ErrorText, Op, ParseLimits, Parsed, Run, Violation, parse, parse_publish,
 };
 use security::{Denied, Expiry, Mappings, PublishGate, Session};
 use shard::{Echo, Publisher};
@@ -248,9 +248,16 @@ impl Dialect for Client {
                 && let Some((publish, len)) = parse_publish(&bytes[at..], &self.limits)
             {
                 let ahead = &bytes[at..];
+                let run = Run::of(publish, ahead, limits::RUN_BYTES_MAX);
+                let (flow, len) = match self.publish_run(context, &run) {
+                    Some(flow) => (flow, run.bytes().len()),
+                    None => {
+                        let shared = shared.filter(|whole| whole.len() == len);
+                        (self.publish(context, &publish, shared, ahead), len)
+                    }
+                };
                 at += len;
-                let shared = shared.filter(|whole| whole.len() == len);
-                match self.publish(context, &publish, shared, ahead) {
+                match flow {
                     Flow::Continue => continue,
                     Flow::Pause(pause) => break Next::Pause(pause),
                     Flow::Close(reason) => break Next::Close(reason),

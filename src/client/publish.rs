@@ -4,13 +4,39 @@ use base::Level;
 use bytes::Bytes;
 use connection::{Context, Pause};
 use protocol::error::GoQuoted;
-use protocol::{ErrorText, MessageParts, Publish};
+use protocol::{ErrorText, MessageParts, Publish, Run};
 use security::MappedTo;
-use shard::{Message, Reached};
+use shard::{Message, Published, Reached};
 
 use crate::client::{Client, Flow};
 
 impl Client {
+    /// Publishes messages that differ in their payload only, where what is decided for the first
+    /// holds for all. `None` when it does not; then nothing was done.
+    #[inline]
+    pub(crate) fn publish_run(&mut self, context: &mut Context<'_>, run: &Run<'_>) -> Option<Flow> {
+        let first = run.first();
+        if run.count() == 1
+            || first.has_headers()
+            || first.reply().is_some()
+            || self.mappings.is_some()
+            || self.connect.verbose
+            || self.connect.pedantic
+            || reserved(first).is_some()
+        {
+            return None;
+        }
+        if let Some(gate) = &mut self.gate
+            && !gate.admits(first.subject())
+        {
+            return None;
+        }
+        let published = context.shard.publish_run(&self.publisher, run)?;
+        context.link.in_msgs += run.count() as u64;
+        context.link.in_bytes += (run.count() * first.total_len()) as u64;
+        Some(flow_after(published))
+    }
+
     #[inline]
     pub(crate) fn publish(
         &mut self,
@@ -118,10 +144,16 @@ impl Client {
         if published.reached == Reached::Nobody && self.connect.no_responders {
             context.shard.answer_no_responders(&self.publisher, &message);
         }
-        match published.congested.is_empty() {
-            true => Flow::Continue,
-            false => Flow::Pause(Pause::Congested(published.congested)),
-        }
+        flow_after(published)
+    }
+}
+
+/// A publisher waits for cores whose rings are full.
+#[inline]
+fn flow_after(published: Published) -> Flow {
+    match published.congested.is_empty() {
+        true => Flow::Continue,
+        false => Flow::Pause(Pause::Congested(published.congested)),
     }
 }
 

@@ -196,6 +196,10 @@ pub const GATHER_EVENTS: u32 = 16;
 /// larger ones travel as a refcounted slice.
 pub const INLINE_PAYLOAD_MAX: usize = 4 * KIB;
 
+/// Messages one behind another that differ in their payload only are handled as one, up to this
+/// many bytes; more begin anew.
+pub const RUN_BYTES_MAX: usize = 2 * INLINE_PAYLOAD_MAX;
+
 // ---- Between cores (design.md §5) ----
 
 /// Bytes in the data lane of one ordered pair of cores. Full: records spill,

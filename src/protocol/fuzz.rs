@@ -6,6 +6,7 @@ use crate::encode::{Delivery, HeaderSupport};
 use crate::parse::{Op, ParseLimits, Parsed, parse};
 use crate::proxy::{self, Found, Header};
 use crate::publish::{Publish, canonical};
+use crate::run::Run;
 use crate::violation::Violation;
 
 /// Small limits, so that short inputs reach them.
@@ -22,6 +23,7 @@ pub fn fuzz_parse(input: &[u8]) {
                 assert!(0 < len && len <= rest.len());
                 if let Op::Publish(publish) = op {
                     check_publish(&publish);
+                    check_run(publish, rest);
                 }
                 rest = &rest[len..];
             }
@@ -52,6 +54,21 @@ fn check_prefixes(input: &[u8], whole: &Result<Parsed<'_>, Violation>) {
             Err(early) => assert_eq!(Err(early), *whole),
         }
     }
+}
+
+/// The messages of a run must be those that parsing finds.
+fn check_run(first: Publish<'_>, bytes: &[u8]) {
+    if !first.is_canonical() {
+        return;
+    }
+    let run = Run::of(first, bytes, bytes.len());
+    let mut rest = bytes;
+    for message in run.messages() {
+        let parsed = parse(rest, &LIMITS);
+        assert_eq!(parsed, Ok(Parsed::Op { op: Op::Publish(message), len: message.wire().len() }));
+        rest = &rest[message.wire().len()..];
+    }
+    assert_eq!(run.bytes().len(), bytes.len() - rest.len());
 }
 
 /// A publish must survive its canonical form, its layout and its delivery.

@@ -18,6 +18,7 @@
 //! | `arguments.rs` | the arguments of PUB, HPUB, SUB and UNSUB |
 //! | `violation.rs` | what a client can do wrong, and what it is told |
 //! | `publish.rs` | one message as bytes: views, layout for other cores, canonical form |
+//! | `run.rs` | messages one behind another that differ in their payload only |
 //! | `encode.rs` | MSG and HMSG from a publish and a sid; the fixed replies |
 //! | `error.rs` | every `-ERR` text, Go's `%q` |
 //! | `close_reason.rs` | why a connection ended, in NATS's words |
@@ -39,6 +40,7 @@ pub mod info;
 pub mod parse;
 pub mod proxy;
 pub mod publish;
+pub mod run;
 pub mod violation;
 
 pub use close_reason::CloseReason;
@@ -48,4 +50,5 @@ pub use error::ErrorText;
 pub use info::Info;
 pub use parse::{Op, ParseLimits, Parsed, parse, parse_publish};
 pub use publish::{Layout, MessageParts, Publish, canonical};
+pub use run::Run;
 pub use violation::{ArgumentFault, Violation};

@@ -104,6 +104,15 @@ impl<'a> Publish<'a> {
         }
     }
 
+    /// Another message with the same control line: `wire` is as long as this one's and differs in
+    /// the body only.
+    #[inline]
+    pub(crate) fn with_wire<'b>(&self, wire: &'b [u8]) -> Publish<'b> {
+        debug_assert_eq!(wire.len(), self.wire.len());
+        debug_assert!(wire.starts_with(&self.wire[..self.body as usize]));
+        Publish { wire, ..*self }
+    }
+
     /// Where things stand in it. Only a canonical publish has a layout.
     #[inline]
     pub fn layout(&self) -> Layout {

@@ -6,7 +6,8 @@
 
 use base::{AccountId, Counter, QueueId, ShardId, ShardSet};
 use bytes::Bytes;
-use protocol::{Publish, parse_publish};
+use config::limits::RUN_BYTES_MAX;
+use protocol::{Publish, Run, parse_publish};
 use ring::mesh::{Drained, Receive};
 use subject::Plan;
 
@@ -37,15 +38,13 @@ impl Shard {
     fn arrived_batch(&mut self, origin: Origin, account: AccountId, wires: &[u8]) {
         let mut rest = wires;
         self.interest(account);
-        while let Some((publish, len)) = parse_publish(rest, &WITHOUT_LIMITS) {
+        while let Some((publish, _)) = parse_publish(rest, &WITHOUT_LIMITS) {
             let interest = &mut self.interests[account.index()];
             let (subs, subject) = (&self.subscriptions, publish.subject());
             let plan = self.arrived_memo.plan(account, interest, subs, subject, rest);
-            rest = &rest[len..];
-            let mut message = Message::borrowed(&publish);
-            for &key in &plan.locals {
-                self.deliver(key, origin, &mut message);
-            }
+            let run = Run::of(publish, rest, RUN_BYTES_MAX);
+            rest = &rest[run.bytes().len()..];
+            self.deliver_run(&plan, origin, &run);
         }
         debug_assert!(rest.is_empty(), "a batch holds whole canonical messages");
     }

@@ -16,7 +16,7 @@ use crate::frame::{BATCH_HEAD_LEN, batch_head};
 const BATCH_BYTES_MAX: usize = 16 * 1024;
 
 const _: () = assert!(
-    BATCH_BYTES_MAX + limits::INLINE_PAYLOAD_MAX + BATCH_HEAD_LEN < limits::RING_DATA_BYTES / 4,
+    BATCH_BYTES_MAX + limits::RUN_BYTES_MAX + BATCH_HEAD_LEN < limits::RING_DATA_BYTES / 4,
     "a batch fits its ring several times"
 );
 
@@ -40,17 +40,18 @@ impl Batch {
                 && self.len < BATCH_BYTES_MAX)
     }
 
-    /// Adds a message. Of all in a batch, `since_ns` of the first tells when they came.
+    /// Adds a message or a run of them. Of all in a batch, `since_ns` of the first tells when they
+    /// came.
     #[inline]
-    pub fn add(&mut self, account: AccountId, publisher: ConnSlot, since_ns: u64, wire: &[u8]) {
+    pub fn add(&mut self, account: AccountId, publisher: ConnSlot, since_ns: u64, wires: &[u8]) {
         if self.len == 0 {
             self.account = account;
             self.publisher = publisher;
             self.make_room(BATCH_HEAD_LEN);
             self.len = put(&mut self.bytes, 0, &batch_head(account, publisher, since_ns));
         }
-        self.make_room(wire.len());
-        self.len = put(&mut self.bytes, self.len, wire);
+        self.make_room(wires.len());
+        self.len = put(&mut self.bytes, self.len, wires);
     }
 
     #[inline]

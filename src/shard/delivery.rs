@@ -7,7 +7,8 @@
 use base::{ConnSlot, Counter, Level, Log, ShardId, SubKey};
 use bytes::Bytes;
 use config::options::SlowSubscriber;
-use protocol::{Delivery, HeaderSupport, Publish};
+use protocol::{Delivery, HeaderSupport, Publish, Run};
+use subject::Plan;
 
 use crate::frame;
 use crate::guard::Watch;
@@ -103,6 +104,21 @@ impl Shard {
             self.end_subscription(key);
         }
         Delivered::Yes
+    }
+
+    /// Delivers messages that differ in their payload only to the plain subscriptions here: each
+    /// to all before the next, as if they had come one by one.
+    #[inline]
+    pub(crate) fn deliver_run(&mut self, plan: &Plan, origin: Origin, run: &Run<'_>) {
+        if plan.locals.is_empty() {
+            return;
+        }
+        for publish in run.messages() {
+            let mut message = Message::borrowed(&publish);
+            for &key in &plan.locals {
+                self.deliver(key, origin, &mut message);
+            }
+        }
     }
 
     #[cold]

@@ -5,7 +5,7 @@
 //! interest gets one frame, with the queue picks that fell on its members.
 
 use base::{AccountId, ConnSlot, Counter, QueueId, ServiceId, ShardId, ShardSet};
-use protocol::{MessageParts, Publish};
+use protocol::{MessageParts, Publish, Run};
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
@@ -81,6 +81,34 @@ impl Shard {
     ) -> Published {
         let slot = ConnSlot::of_service(service);
         self.route(&Publisher { slot, account, echo: Echo::On }, message)
+    }
+
+    /// Publishes messages that differ in their payload only, without replies, as one. `None` when
+    /// each must be looked at by itself: a queue group picks a member for each, and what leaves
+    /// its account may change on the way.
+    #[inline]
+    pub fn publish_run(&mut self, publisher: &Publisher, run: &Run<'_>) -> Option<Published> {
+        let first = run.first();
+        if self.crossings.leaves(publisher.account) || self.tracing.is_some() {
+            return None;
+        }
+        self.interest(publisher.account);
+        let interest = &mut self.interests[publisher.account.index()];
+        let (subs, memo) = (&self.subscriptions, &mut self.published_memo);
+        let plan = memo.plan(publisher.account, interest, subs, first.subject(), run.bytes());
+        if !plan.queues.is_empty() {
+            return None;
+        }
+        self.tally.in_msgs += run.count() as u64;
+        self.tally.in_bytes += (run.count() * first.total_len()) as u64;
+        let origin = Origin::Here { slot: publisher.slot, echo: publisher.echo };
+        self.deliver_run(&plan, origin, run);
+        for shard in plan.shards {
+            self.add_to_batch(shard, publisher, run.bytes());
+        }
+        let congested = self.congested.intersection(plan.shards);
+        // Nobody waits to hear whether somebody was reached: none of them has a reply.
+        Some(Published { reached: Reached::Somebody, congested })
     }
 
     #[inline]
@@ -171,13 +199,13 @@ impl Shard {
     }
 
     #[inline]
-    fn add_to_batch(&mut self, to: ShardId, publisher: &Publisher, wire: &[u8]) {
+    fn add_to_batch(&mut self, to: ShardId, publisher: &Publisher, wires: &[u8]) {
         let batch = &self.batches[to.index()];
         if !batch.takes(publisher.account, publisher.slot) {
             self.send_batch(to);
         }
         let since_ns = self.dwell.since_ns();
-        self.batches[to.index()].add(publisher.account, publisher.slot, since_ns, wire);
+        self.batches[to.index()].add(publisher.account, publisher.slot, since_ns, wires);
         self.batched.insert(to);
     }
 

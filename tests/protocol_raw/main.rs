@@ -13,6 +13,7 @@ mod login;
 mod proxy;
 mod publish;
 mod queue;
+mod runs;
 mod slow;
 mod subjects;
 mod subscribe;
