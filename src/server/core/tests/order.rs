@@ -21,6 +21,8 @@ fn payload(publisher: usize, number: usize, len: usize) -> String {
 fn len(simulation: &mut Simulation) -> usize {
     match simulation.random.u8(0..4) {
         0 => simulation.random.usize(INLINE_PAYLOAD_MAX..2 * INLINE_PAYLOAD_MAX),
+        // One size, so that runs come about.
+        1 => 100,
         _ => simulation.random.usize(0..400),
     }
 }
