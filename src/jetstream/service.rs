@@ -28,6 +28,7 @@ use crate::meta::registry::ServerBounds;
 use crate::note::{self, Asker, Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::settings::Settings;
+use crate::stream::disk_failed;
 use crate::stream_config;
 use listening::Listening;
 use post::{Post, Subscribed};
@@ -214,7 +215,8 @@ impl JetStream {
         self.unseen.push((due, what));
     }
 
-    /// Says what is safe and known by now.
+    /// Says what is safe and known by now; once a write to disk has failed, that what is not never
+    /// will be.
     fn say_what_is_due(&mut self, turn: &mut ServiceTurn<'_>) {
         let unseen = std::mem::take(&mut self.unseen);
         for (due, what) in unseen {
@@ -222,7 +224,9 @@ impl JetStream {
             let is_early = matches!(what, Unseen::Note(_))
                 && !turn.shard.has_interest(AccountId::SYSTEM, &note::subject(REGISTRY));
             let is_safe = due.safe <= self.streams.durable();
-            if is_early || !is_safe || !turn.shard.is_visible(due.told) {
+            let is_answer = matches!(what, Unseen::Answer(..));
+            let is_lost = is_answer && !is_safe && self.streams.has_failed();
+            if is_early || !(is_safe || is_lost) || !turn.shard.is_visible(due.told) {
                 self.unseen.push((due, what));
                 continue;
             }
@@ -230,6 +234,7 @@ impl JetStream {
             match what {
                 Unseen::Note(note) => desk.send(REGISTRY, &note),
                 Unseen::Answer(question, kind, answer) => {
+                    let answer = if is_lost { Err(disk_failed()) } else { answer };
                     desk.answer(&question, Some(kind), &answer);
                 }
             }

@@ -84,6 +84,7 @@ pub use removal::{DeleteRequest, PurgeRequest};
 pub use restore::{Outcome, Restored};
 pub use snapshot::{SnapshotEnd, SnapshotRequest};
 pub use source::{SourceLetter, StreamSourceInfo};
+pub(crate) use store::disk_failed;
 pub use turn::{Quota, Turn};
 
 /// What the operator allows every stream.

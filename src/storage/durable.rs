@@ -2,7 +2,8 @@
 //!
 //! A stream at its limit loses one message for each that comes. Told one by one, each removal
 //! would be a record; told together, neighbours are one. What the log cannot take now (it is
-//! behind) is owed to it and told first in the next turn.
+//! behind, or full) is owed to it and told before anything else, so that what is on disk has the
+//! order of what was asked for: until then messages and values are refused.
 
 use std::collections::VecDeque;
 
@@ -41,6 +42,9 @@ impl Durable {
         seq: Seq,
         message: &Incoming<'_>,
     ) -> Result<(InLog, Mark), Refused> {
+        if !self.owed.is_empty() {
+            self.pay()?;
+        }
         let (at, mark) = self.log.append(&NewMessage {
             stream: number,
             sequence: seq.0,
@@ -104,11 +108,7 @@ impl Durable {
 
     /// Appends a key's newest value.
     pub(crate) fn put(&mut self, key: Key, value: &[u8]) -> Result<Mark, Refused> {
-        self.pay();
-        if !self.owed.is_empty() {
-            // It could be owed that the key holds nothing; that must come before.
-            return Err(Refused::Behind);
-        }
+        self.pay()?;
         Ok(self.log.put(key, Some(value))?)
     }
 
@@ -117,13 +117,20 @@ impl Durable {
         self.tell(Owed::Forgotten(key));
     }
 
-    fn tell(&mut self, owed: Owed) {
-        self.owed.push_back(owed);
-        self.pay();
+    /// What was done so far is safe when the log is durable up to here, what is owed too.
+    pub(crate) fn appended(&self) -> Mark {
+        self.log.appended()
     }
 
-    /// Tells what is owed, as far as the log takes it.
-    fn pay(&mut self) {
+    fn tell(&mut self, owed: Owed) {
+        self.owed.push_back(owed);
+        // What is not taken now is told later; the mark covers it.
+        let _ = self.pay();
+    }
+
+    /// Tells what is owed. The error says why the log does not take the rest.
+    fn pay(&mut self) -> Result<(), AppendError> {
+        let mut paid = Ok(());
         while let Some(&owed) = self.owed.front() {
             let told = match owed {
                 Owed::Removed(removed) => self.log.remove(removed),
@@ -131,18 +138,21 @@ impl Durable {
                 Owed::Gone(number) => self.log.drop_stream(number),
                 Owed::Forgotten(key) => self.log.put(key, None),
             };
-            match told {
-                Err(AppendError::Behind | AppendError::Full) => return,
-                // After a failure nothing is told any more; the log says so itself.
-                Ok(_) | Err(AppendError::Failed | AppendError::TooLarge) => {}
+            if let Err(error @ (AppendError::Behind | AppendError::Full)) = told {
+                paid = Err(error);
+                break;
             }
+            // After a failure nothing is told any more; the log says so itself.
             self.owed.pop_front();
         }
+        self.log.promise(self.owed.len());
+        paid
     }
 
     /// Tells everything: what is owed, and what left since.
     pub(crate) fn settle(&mut self, streams: &mut Streams) {
-        self.pay();
+        // Marks and refusals tell of what the log does not take.
+        let _ = self.pay();
         while let Some(number) = self.leaving.pop() {
             let id = streams.numbered(number);
             if let Some(range) = id.and_then(|id| streams.get_mut(id).leaving.take()) {
@@ -154,9 +164,29 @@ impl Durable {
         }
     }
 
-    /// Whether the log is still to be told something.
+    /// Tells what the log can take now that the disk has come further.
+    pub(crate) fn catch_up(&mut self) {
+        if !self.owed.is_empty() {
+            let _ = self.pay();
+        }
+    }
+
+    /// How much is owed.
+    #[cfg(test)]
+    pub(crate) fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Whether there is something to do that no event announces. The log takes what is owed to it
+    /// when a write is done or space comes back, and both are events.
     pub(crate) fn has_work(&self) -> bool {
-        !self.leaving.is_empty() || !self.owed.is_empty()
+        !self.leaving.is_empty() || self.log.has_work()
+    }
+
+    /// Whether everything is told and on disk. On a full disk the rest would wait for good.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_told = self.leaving.is_empty() && (self.owed.is_empty() || self.log.is_full());
+        is_told && self.log.is_at_rest()
     }
 }
 
@@ -165,3 +195,6 @@ impl std::fmt::Debug for Durable {
         f.debug_struct("Durable").field("owed", &self.owed.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod crash;

@@ -252,6 +252,8 @@ pub struct Log {
     writer: Option<Writer>,
     pipeline: Pipeline,
     appended: Mark,
+    /// Records that the owner will append before anything else: their marks are given already.
+    promised: u64,
     durable: Mark,
     written: Mark,
     keys: Map<Key, KeyState>,
@@ -296,15 +298,39 @@ impl Log {
         }
     }
 
-    /// The last append's mark.
-    #[inline]
+    /// The last mark given: the last append's, or that of the last record promised. Once a write
+    /// has failed, one that is never reached.
     pub fn appended(&self) -> Mark {
-        self.appended
+        if self.is_failed { Mark(u64::MAX) } else { self.given() }
+    }
+
+    /// The last mark given, whatever has failed.
+    fn given(&self) -> Mark {
+        Mark(self.appended.0 + self.promised)
+    }
+
+    /// Whether what made a segment needless up to this mark is safe. On a full disk that cannot
+    /// be waited for where it is owed: the segment is the space to say it in. Nobody was told that
+    /// it is done, so a crash in between may find a part of it done.
+    fn is_settled(&self, mark: Mark) -> bool {
+        let owed = if self.is_full { self.promised } else { 0 };
+        mark.0 <= self.durable.0 + owed
+    }
+
+    /// The owner has so many records that the log does not take now, and appends them before
+    /// anything else.
+    pub fn promise(&mut self, records: usize) {
+        self.promised = records as u64;
     }
 
     /// Whether a write or flush failed: nothing is ever appended again in this run.
     pub fn has_failed(&self) -> bool {
         self.is_failed
+    }
+
+    /// Whether the disk had no space left when it was last asked for some.
+    pub fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// What happened that people should know, once.
@@ -542,7 +568,7 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 type SharedPath = Rc<std::path::Path>;
 
 #[cfg(test)]
-mod crash;
+pub(crate) mod crash;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -60,6 +60,12 @@ impl Storage {
         (&durable.log, &self.streams)
     }
 
+    /// What the log is still to be told.
+    #[cfg(test)]
+    pub(crate) fn owed(&self) -> usize {
+        self.durable.as_ref().map_or(0, Durable::owed)
+    }
+
     /// Says whose a stream is that was found at start.
     pub fn assign(&mut self, id: StreamId, account: AccountId) {
         let space = self.accounts.place(account);
@@ -144,7 +150,7 @@ impl Storage {
         stream.skip(upto);
         if let (Bodies::Log(number), Some(durable)) = (&stream.bodies, &mut self.durable) {
             durable.reached(*number, stream.last_seq(), stream.last_time_ns);
-            return durable.log.appended();
+            return durable.appended();
         }
         Mark::default()
     }
@@ -233,11 +239,12 @@ impl Storage {
         self.streams.get_mut(id).next_expiry()
     }
 
-    /// What was done so far, removals too, is safe when [`Storage::durable`] is here.
+    /// What was done so far, removals too, is safe when [`Storage::durable`] is here; never, once
+    /// a write to disk has failed.
     pub fn appended(&mut self) -> Mark {
         let Some(durable) = &mut self.durable else { return Mark::default() };
         durable.settle(&mut self.streams);
-        durable.log.appended()
+        durable.appended()
     }
 
     /// Up to where the log is safe, so that it may be acknowledged; what safe means the log's
@@ -261,6 +268,7 @@ impl Storage {
         durable.settle(&mut self.streams);
         let mut movers = Movers { streams: &self.streams, moves: Vec::new() };
         durable.log.turn(disk, now, &mut movers);
+        durable.catch_up();
         let moves = movers.moves;
         self.streams.relocate(moves);
     }
@@ -268,8 +276,7 @@ impl Storage {
     /// Whether a turn has something to do that no event announces.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        let has_work = |durable: &Durable| durable.has_work() || durable.log.has_work();
-        self.durable.as_ref().is_some_and(has_work)
+        self.durable.as_ref().is_some_and(Durable::has_work)
     }
 
     /// When a turn is wanted at the latest, monotonic nanoseconds.
@@ -301,8 +308,7 @@ impl Storage {
     /// Whether the disk owes the log nothing, and the log the disk nothing.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        let at_rest = |durable: &Durable| !durable.has_work() && durable.log.is_at_rest();
-        self.durable.as_ref().is_none_or(at_rest)
+        self.durable.as_ref().is_none_or(Durable::is_at_rest)
     }
 }
 

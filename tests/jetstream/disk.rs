@@ -160,6 +160,10 @@ async fn a_failed_write_refuses_publishes_and_nothing_else() {
     assert_eq!(again["error"]["err_code"], 10077, "it is not tried again");
     assert_all_is_read(&stream, &acknowledged).await;
     assert_core_traffic_goes_on(&client).await;
+    // A purge that cannot be written is not confirmed, and is not found after the restart.
+    let purged = client.request("$JS.API.STREAM.PURGE.KEPT", "".into()).await.expect("answered");
+    let purged: Value = serde_json::from_slice(&purged.payload).expect("JSON");
+    assert_eq!(purged["error"]["err_code"], 10077, "{purged}");
     server.signal(Signal::KILL);
     server.finish();
     // Without the limit all is well, and what was acknowledged is there.

@@ -306,6 +306,11 @@ impl Streams {
         self.ground.storage.durable()
     }
 
+    /// Whether a write to disk failed: what is not safe by now never will be.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ground.storage.has_failed()
+    }
+
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
         !self.touched.is_empty() || self.ground.storage.has_work()

@@ -262,6 +262,6 @@ fn refused(refused: Refused) -> ApiError {
 }
 
 /// A write to disk failed: nothing is stored any more in this run.
-pub(super) fn disk_failed() -> ApiError {
+pub(crate) fn disk_failed() -> ApiError {
     ApiError::with(ErrorCode::StreamStoreFailed, "a write to disk failed")
 }

@@ -65,7 +65,7 @@ struct Plan {
     sealed: Option<Slot>,
     /// The output's segment while it is released because it will not be finished.
     releasing: Option<Slot>,
-    /// What was appended when the last message was looked at.
+    /// What was appended, or owed, when the last message was looked at.
     after: Mark,
 }
 
@@ -383,7 +383,7 @@ impl Log {
                 copied?;
                 // Written even if nothing was worth copying: the sources go together by it.
                 self.write_copy(output, None);
-                self.compaction.plan.after = self.appended;
+                self.compaction.plan.after = self.given();
                 self.compaction.plan.done = 0;
                 self.compaction.step = Step::Copied;
                 break;
@@ -451,7 +451,7 @@ impl Log {
     /// Writes index and footer, once all that made the rest needless is safe.
     fn seal_copy(&mut self) {
         let plan = &self.compaction.plan;
-        if self.durable < plan.after {
+        if !self.is_settled(plan.after) {
             return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
         }
         let output = plan.output.as_ref().expect("it was filled");

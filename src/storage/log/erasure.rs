@@ -229,6 +229,10 @@ impl Log {
     fn take_back(&mut self) -> bool {
         let Some(front) = self.erasures.waiting.front() else { return false };
         let key = Key { stream: front.stream, kind: KeyKind::ERASING, key: front.sequence };
+        if self.promised > 0 {
+            // What the owner promised comes first: its marks count on that.
+            return false;
+        }
         // A stream that is gone took the record with it. A copy has the same one.
         let is_again = self
             .erasures

@@ -135,6 +135,7 @@ impl Log {
             writer: None,
             pipeline: Pipeline::after(last_number),
             appended: Mark::default(),
+            promised: 0,
             durable: Mark::default(),
             written: Mark::default(),
             keys: Map::default(),

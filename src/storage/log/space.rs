@@ -209,12 +209,13 @@ impl Log {
             DiskError::Full => self.became_full(),
             DiskError::Failed(_) => self.fail(slot, error),
         }
-        if self.segments[slot].stage == Stage::Active {
-            self.segments[slot].file = SegmentFile::Closed;
-            self.preparing = Some(Preparing { slot, step: Step::Again });
-        } else {
+        if self.segments[slot].stage == Stage::Preparing {
             self.preparing = None;
             self.segments.take(slot);
+        } else {
+            // Records wait for it; it may even be complete by now.
+            self.segments[slot].file = SegmentFile::Closed;
+            self.preparing = Some(Preparing { slot, step: Step::Again });
         }
     }
 
@@ -252,7 +253,7 @@ impl Log {
             return;
         }
         while let Some(&(slot, mark)) = self.doomed.front()
-            && mark <= self.durable
+            && self.is_settled(mark)
             && self.segments[slot].erasures == 0
         {
             self.doomed.pop_front();
@@ -275,10 +276,10 @@ impl Log {
         }
     }
 
-    /// Nothing in a segment is needed when what was appended so far is safe.
+    /// Nothing in a segment is needed when what was appended so far, or is owed, is safe.
     pub(super) fn doom(&mut self, slot: Slot) {
         self.segments[slot].stage = Stage::Doomed;
-        self.doomed.push_back((slot, self.appended));
+        self.doomed.push_back((slot, self.given()));
     }
 
     /// Whether something but messages in a segment is needed as long as other segments stand.
