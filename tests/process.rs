@@ -342,6 +342,20 @@ fn l11_start_up_lines_in_their_order() {
 }
 
 #[test]
+fn l11_a_killed_servers_ports_are_free_for_the_next_at_once() {
+    let mut server = Server::builder().monitored().start();
+    let ports = [server.client().port().to_string(), server.monitor().port().to_string()];
+    for _ in 0..10 {
+        let mut client = server.quiet();
+        server.signal(Signal::KILL);
+        server.finish();
+        server = Server::start(&["-p", &ports[0], "-m", &ports[1]]);
+        client.expect_eof();
+        server.quiet().ping();
+    }
+}
+
+#[test]
 fn l11_a_port_in_use_is_fatal_and_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("bound").port().to_string();

@@ -55,6 +55,13 @@ pub const TEMPLATE_SUBJECTS_MAX: usize = 4096;
 
 // ---- Connections ----
 
+/// How long a start asks for a port that is in use: a server that was killed gives it back a
+/// little after its end. Over it: the start fails.
+pub const LISTEN_RETRY: Duration = Duration::from_secs(1);
+
+/// Time between two such tries.
+pub const LISTEN_RETRY_PAUSE: Duration = Duration::from_millis(10);
+
 /// Open client connections on the whole server (`max_connections`). Over it: INFO, then
 /// `-ERR 'maximum connections exceeded'` and close.
 pub const CONNECTIONS_MAX: u32 = 65_536;

@@ -2,17 +2,19 @@
 //! thread. Whatever fails here is one clear message and a non-zero exit.
 
 use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc as std_mpsc;
+use std::time::Instant;
 
 use base::snapshot::ClosedSnapshot;
 use base::{Counters, Level, Log};
 use config::options::Port;
-use config::{Launch, Options};
+use config::{Launch, Options, limits};
 use connection::{Connections, Outside};
 use monitor::ClosedRing;
 use ring::MeshEnd;
@@ -136,7 +138,7 @@ async fn start(
     let http_host = options.http_host.as_ref().unwrap_or(&options.host);
     let http = match options.http_port.or(options.https_port) {
         None => None,
-        Some(port) => match bind(http_host, port) {
+        Some(port) => match bind(http_host, port).await {
             Ok(listener) => Some(listener),
             Err(error) => {
                 let text = format!("Can't listen to the monitor port: {error}");
@@ -150,7 +152,7 @@ async fn start(
         let scheme = if tls.monitoring.is_some() { "https" } else { "http" };
         log.say(Level::Info, format!("Starting {scheme} monitor on {http_host}:{port}"));
     }
-    let listener = match bind(&options.host, options.port) {
+    let listener = match bind(&options.host, options.port).await {
         Ok(listener) => listener,
         Err(error) => {
             let at = format!("{}:{}", options.host, options.port);
@@ -300,11 +302,23 @@ async fn start(
     Ok(control.run().await)
 }
 
-fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {
+/// Listens. A port in use is asked for a little longer: the kernel takes down the rings of a
+/// server that was killed, and with them its listener, after that process is gone.
+async fn bind(host: &str, port: Port) -> std::io::Result<TcpListener> {
     let addresses: Vec<SocketAddr> = (host, port.to_bind()).to_socket_addrs()?.collect();
-    let listener = TcpListener::bind(&addresses[..])?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let until = Instant::now() + limits::LISTEN_RETRY;
+    loop {
+        match TcpListener::bind(&addresses[..]) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                tokio::time::sleep(limits::LISTEN_RETRY_PAUSE).await;
+            }
+            bound => {
+                let listener = bound?;
+                listener.set_nonblocking(true)?;
+                return Ok(listener);
+            }
+        }
+    }
 }
 
 fn to_async(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
