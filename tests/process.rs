@@ -436,7 +436,7 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         ("leafnodes", "port: -1"),
         ("websocket", "port: -1, no_tls: true"),
         ("mqtt", "port: -1"),
-        ("tls", "cert_file: c, key_file: k, ocsp_peer: true"),
+        ("tls", "cert_file: c, key_file: k, verify_cert_and_check_known_urls: true"),
         ("accounts", "A { jetstream: { cluster_traffic: owner } }"),
     ];
     for (key, inside) in blocks {

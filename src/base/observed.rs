@@ -1,12 +1,13 @@
-//! What a core saw on somebody's behalf and leaves to the control thread to word: how long
-//! services took to answer, and the ways of traced messages. Plain data.
+//! What a core, or a thread beside it, saw on somebody's behalf and leaves to the control thread to
+//! word: how long services took to answer, the ways of traced messages, and whose certificates do
+//! not pass. Plain data.
 
 use crate::{AccountId, ClientId, ConnSlot, ServiceId, ShardId};
 
-/// Takes what a core saw; `false` where there is no room, and it is lost. Must not wait.
+/// Takes what was seen; `false` where there is no room, and it is lost. Must not wait.
 pub type Observer = std::sync::Arc<dyn Fn(Observed) -> bool + Send + Sync>;
 
-/// Something that a core saw.
+/// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
     /// A service of another account was asked, and answered or did not.
@@ -15,6 +16,41 @@ pub enum Observed {
     Traced(Box<TraceStart>),
     /// Where it went from one core on.
     Went(Box<TracePart>),
+    /// A client's certificate does not pass, by the word of those who issued it.
+    Peer(Box<PeerFault>),
+}
+
+/// A client's certificate does not pass (OCSP).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerFault {
+    /// What that is about.
+    pub about: PeerPart,
+    /// The certificate that the client showed as its own.
+    pub peer: CertificateFacts,
+    /// Why it does not pass.
+    pub reason: String,
+}
+
+/// What a certificate's fault is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerPart {
+    /// The client, which is refused.
+    Connection,
+    /// One certificate between the client and the authority that vouches for it.
+    Link(CertificateFacts),
+}
+
+/// What is told of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Its subject, as Go writes it.
+    pub subject: String,
+    /// Its issuer, as Go writes it.
+    pub issuer: String,
+    /// SHA-256 of it, base64.
+    pub fingerprint: String,
+    /// All of it, DER.
+    pub der: Vec<u8>,
 }
 
 /// Where a connection lives.

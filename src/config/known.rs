@@ -228,11 +228,3 @@ pub const MQTT: Inside = Inside::Block(&[
     key(&["reject_qos2_publish"]),
     key(&["downgrade_qos2_subscribe"]),
 ]);
-
-/// §7.9 `ocsp_cache`
-pub const OCSP_CACHE: Inside = Inside::Block(&[
-    key(&["type"]),
-    key(&["local_store"]),
-    key(&["preserve_revoked"]),
-    key(&["save_interval"]),
-]);

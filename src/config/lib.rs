@@ -47,7 +47,7 @@
 //! | `duration.rs` | Go's durations |
 //! | `parser.rs` | the language: structure, variables, includes |
 //! | `tls.rs` | the options inside `tls` |
-//! | `ocsp.rs` | the options inside `ocsp` |
+//! | `ocsp.rs`, `ocsp_peer.rs` | the options inside `ocsp`; OCSP of clients |
 //! | `scanner.rs` | the language: characters, strings, comments |
 //! | `word.rs` | the language: what a bare word means |
 //! | `value.rs` | what was parsed, each value with its place |
@@ -86,6 +86,7 @@ mod manual;
 mod mapping;
 mod normalise;
 pub mod ocsp;
+pub mod ocsp_peer;
 pub mod operator;
 pub mod options;
 pub mod parser;

@@ -103,6 +103,36 @@ pub const TLS_TIMEOUT: Duration = Duration::from_secs(2);
 /// (`tls.handshake_first: auto`).
 pub const TLS_FIRST_FALLBACK: Duration = Duration::from_millis(50);
 
+/// Time for an OCSP responder that is asked about a client's certificate (`ocsp_peer.ca_timeout`).
+/// Over it: the next one that the certificate names is asked, then the client is refused.
+pub const OCSP_RESPONDER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How far a responder's clock may be from this one (`ocsp_peer.allowed_clockskew`). Over it: its
+/// answer does not count.
+pub const OCSP_CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// How long a responder's answer is good that does not say so itself
+/// (`ocsp_peer.cache_ttl_when_next_update_unset`). Over it: it is asked again.
+pub const OCSP_UNSAID_LIFE: Duration = Duration::from_secs(3600);
+
+/// Pause between two writes of the file of OCSP answers (`ocsp_cache.save_interval`).
+pub const OCSP_SAVE_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest such pause. Under it: the configuration is rejected.
+pub const OCSP_SAVE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Bytes of a responder's answer. Over it: the answer does not count.
+pub const OCSP_ANSWER_BYTES_MAX: usize = 64 * KIB;
+
+/// Bytes of all answers that are kept. At it: what comes is used and not kept.
+pub const OCSP_CACHE_BYTES_MAX: usize = 64 * MIB;
+
+/// Clients that may wait for OCSP responders at a time. One more: refused.
+pub const OCSP_WAITING_MAX: usize = 4096;
+
+/// Chains of certificates to one client that are looked at. Those beyond it do not count.
+pub const OCSP_CHAINS_MAX: usize = 8;
+
 /// An authorization timeout above this is warned of, since it lets strangers hold connections.
 pub const AUTH_TIMEOUT_WARN: Duration = Duration::from_secs(60);
 

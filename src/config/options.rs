@@ -11,6 +11,7 @@ use crate::accounts::{Account, Accounts};
 use crate::cores::CoreList;
 use crate::limits;
 use crate::ocsp::Ocsp;
+use crate::ocsp_peer::OcspCache;
 use crate::operator::Operators;
 use crate::permissions::Permissions;
 use crate::profile::{ProfileName, Tuning};
@@ -99,6 +100,8 @@ pub struct Options {
     pub proxies: Proxies,
     /// Whether certificates are shown with what their issuer says of them.
     pub ocsp: Ocsp,
+    /// Where answers about clients' certificates are kept.
+    pub ocsp_cache: OcspCache,
 
     /// Bytes in a control line's arguments.
     pub max_control_line: usize,
@@ -559,6 +562,7 @@ impl Default for Options {
             proxy_protocol: false,
             proxies: Proxies::default(),
             ocsp: Ocsp::default(),
+            ocsp_cache: OcspCache::default(),
             max_control_line: limits::CONTROL_LINE_MAX,
             max_payload: limits::PAYLOAD_MAX,
             max_pending: limits::PENDING_MAX,

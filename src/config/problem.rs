@@ -268,6 +268,9 @@ pub enum ValueError {
     /// A file where a folder must be.
     #[error("dir needs to point to an accessible directory, \"{}\" is none", .0.display())]
     NotAFolder(PathBuf),
+    /// More certificates than can be shown.
+    #[error("a resolver is shown one certificate: name one in certs, or cert_file and key_file")]
+    OneCertificate,
     /// A list entry without a user.
     #[error("User entry requires a user")]
     UserMissing,
@@ -426,6 +429,12 @@ pub enum Conflict {
     /// Certificates to compare with, and none asked for.
     #[error("tls.pinned_certs needs tls.verify: true")]
     PinnedWithoutVerify,
+    /// Certificates to ask about, and none asked for.
+    #[error(
+        "OCSP peer verification for client connections requires TLS verify (mTLS) to be enabled: \
+         tls.ocsp_peer needs tls.verify: true"
+    )]
+    OcspPeerWithoutVerify,
     /// HTTPS and nothing to do it with.
     #[error("TLS cert and key required for HTTPS")]
     HttpsWithoutTls,

@@ -15,6 +15,7 @@ use crate::cores::CoreList;
 use crate::declaration::Reload;
 use crate::duration;
 use crate::ocsp::{Ocsp, OcspMode};
+use crate::ocsp_peer::{CacheKind, OcspCache};
 use crate::options::{Advertise, Auth, JetStream, Options, Port, SlowSubscriber, WriteTimeout};
 use crate::permissions::Permissions;
 use crate::profile::Tuning;
@@ -210,6 +211,7 @@ static FIELDS: &[Field] = &[
     field!("authorization.auth_callout", "AuthCallout", accounts.callout, "auth_callout"),
     field!("authorization.proxy_required", "ProxyRequired", proxies.required),
     field!("ocsp", "OCSP", ocsp),
+    field!("ocsp_cache", "OCSPCacheConfig", ocsp_cache),
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),
@@ -314,6 +316,15 @@ impl Show for Ocsp {
             OcspMode::Never => "never",
         };
         mode.to_owned()
+    }
+}
+
+impl Show for OcspCache {
+    fn show(&self) -> String {
+        match self.kind {
+            CacheKind::None => "none".to_owned(),
+            CacheKind::Local => format!("local {}", self.local_store.display()),
+        }
     }
 }
 

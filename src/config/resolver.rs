@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::declaration::Reload::Applies;
-use crate::declaration::{Declaration, Inside, Kind, Known, Off};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::duration;
 use crate::limits;
 use crate::place::Place;
 use crate::problem::ValueError;
+use crate::tls::{self, CertificateFiles, Version};
 use crate::tree::Tree;
 use crate::users::is_public_key;
 use crate::value::{Entry, Map, Node, Value};
@@ -92,6 +93,26 @@ pub struct ResolverTls {
     pub key_file: Option<PathBuf>,
     /// Who may vouch for the resolver, PEM; those whom the host trusts without it.
     pub ca_file: Option<PathBuf>,
+    /// Whether nobody has to: `insecure`.
+    pub trust: ResolverTrust,
+    /// Time to connect, handshake included; that of a whole question without it.
+    pub timeout: Option<Duration>,
+    /// The lowest version spoken.
+    pub min_version: Version,
+    /// Names of cipher suites, as Go has them; all that are safe when empty.
+    pub cipher_suites: Vec<String>,
+    /// Names of curves, as Go has them; the usual ones when empty.
+    pub curve_preferences: Vec<String>,
+}
+
+/// Which certificates of a resolver are believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResolverTrust {
+    /// Those for which somebody vouches.
+    #[default]
+    Vouched,
+    /// All.
+    Anybody,
 }
 
 /// `resolver`
@@ -270,54 +291,110 @@ fn pinned(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
     Ok(())
 }
 
-const fn file(key: &'static str, doc: &'static str, kind: Kind) -> Declaration {
+const fn built(key: &'static str, doc: &'static str, kind: Kind) -> Declaration {
     Declaration::built(key, "", Applies, doc, kind)
 }
 
 const fn not_built(key: &'static str, off: Off) -> Declaration {
-    Declaration::not_built(key, off, "Of a resolver's TLS")
+    Declaration::not_built(key, off, "Not of a resolver")
 }
 
-fn tls(draft: &mut Draft) -> &mut ResolverTls {
+/// The resolver is shown one certificate, however it is named.
+fn certificate(draft: &mut Draft, tree: &mut Tree<'_>, entry: &Entry) {
+    match &tls::read_certificates(entry, tree)[..] {
+        [] => {}
+        [CertificateFiles { cert_file, key_file }] => {
+            let own = block(draft);
+            own.cert_file = Some(cert_file.clone());
+            own.key_file = Some(key_file.clone());
+        }
+        _ => tree.note(entry.node.place, "certs", ValueError::OneCertificate),
+    }
+}
+
+fn block(draft: &mut Draft) -> &mut ResolverTls {
     draft.options.resolver_tls.get_or_insert_default()
 }
 
 /// The block `resolver_tls`.
 pub static RESOLVER_TLS: &[Declaration] = &[
-    file(
+    built(
         "cert_file",
         "Certificate that is shown to the resolver",
         Kind::Text(|d, text| {
-            tls(d).cert_file = (!text.is_empty()).then(|| text.into());
+            block(d).cert_file = (!text.is_empty()).then(|| text.into());
             Ok(())
         }),
     ),
-    file(
+    built(
         "key_file",
         "Its private key",
         Kind::Text(|d, text| {
-            tls(d).key_file = (!text.is_empty()).then(|| text.into());
+            block(d).key_file = (!text.is_empty()).then(|| text.into());
             Ok(())
         }),
     ),
-    file(
+    built(
         "ca_file",
         "Who vouches for the resolver",
         Kind::Text(|d, text| {
-            tls(d).ca_file = (!text.is_empty()).then(|| text.into());
+            block(d).ca_file = (!text.is_empty()).then(|| text.into());
             Ok(())
         }),
     ),
-    not_built("certs", Off::Empty).or(&["certificates"]),
+    built(
+        "certs",
+        "The same as a list with one block",
+        Kind::Tree("a list of blocks", Inside::List(tls::CERTIFICATE_KEYS), certificate),
+    )
+    .or(&["certificates"]),
+    built(
+        "insecure",
+        "Take any certificate of the resolver",
+        Kind::Switch(|d, on| {
+            block(d).trust = if on { ResolverTrust::Anybody } else { ResolverTrust::Vouched };
+        }),
+    ),
+    built(
+        "timeout",
+        "Time to connect, handshake included",
+        Kind::Span {
+            min: Duration::from_millis(1),
+            bare: BareNumber::Seconds,
+            set: |d, span| block(d).timeout = Some(span),
+        },
+    ),
+    built(
+        "min_version",
+        "The lowest version of TLS that is spoken",
+        Kind::Choice(&["1.2", "1.3"], |d, text| {
+            block(d).min_version = if text == "1.3" { Version::V13 } else { Version::V12 };
+        }),
+    ),
+    built(
+        "cipher_suites",
+        "Names of cipher suites, as Go has them",
+        Kind::TextList(|d, names| {
+            block(d).cipher_suites = names;
+            Ok(())
+        }),
+    ),
+    built(
+        "curve_preferences",
+        "Names of curves, the best first",
+        Kind::TextList(|d, names| {
+            block(d).curve_preferences = names;
+            Ok(())
+        }),
+    ),
+    Declaration::not_built(
+        "allow_insecure_cipher_suites",
+        Off::False,
+        "Cipher suites that are broken",
+    ),
     not_built("verify", Off::False),
     not_built("verify_and_map", Off::False),
     not_built("verify_cert_and_check_known_urls", Off::False),
-    not_built("insecure", Off::False),
-    not_built("timeout", Off::Zero),
-    not_built("min_version", Off::Never),
-    not_built("cipher_suites", Off::Empty),
-    not_built("allow_insecure_cipher_suites", Off::False),
-    not_built("curve_preferences", Off::Empty),
     not_built("pinned_certs", Off::Empty),
     not_built("connection_rate_limit", Off::Zero),
     not_built("handshake_first", Off::False).or(&["first", "immediate"]),

@@ -17,6 +17,7 @@ use crate::known;
 use crate::limits;
 use crate::mapping;
 use crate::ocsp;
+use crate::ocsp_peer;
 use crate::operator;
 use crate::options::{SlowSubscriber, WriteTimeout};
 use crate::problem::ValueError;
@@ -621,7 +622,13 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "OCSP stapling: a boolean, or a block",
         Kind::Toggled(ocsp::switch, ocsp::OCSP),
     ),
-    not_built("ocsp_cache", Off::False, "Cache of OCSP answers").with(known::OCSP_CACHE),
+    built(
+        "ocsp_cache",
+        "true",
+        Applies,
+        "Where answers about clients' certificates are kept: a boolean, or a block",
+        Kind::Toggled(ocsp_peer::switch_cache, ocsp_peer::OCSP_CACHE),
+    ),
     built(
         "store_dir",
         "",
@@ -653,6 +660,7 @@ pub fn find(path: &str) -> Option<&'static Declaration> {
         Some(("corewire", key)) => (COREWIRE, key),
         Some(("jetstream", key)) => (jetstream::JETSTREAM, key),
         Some(("ocsp", key)) => (ocsp::OCSP, key),
+        Some(("ocsp_cache", key)) => (ocsp_peer::OCSP_CACHE, key),
         Some(("tls", key)) => (tls::TLS, key),
         Some(_) => return None,
         None => (TOP_LEVEL, path),

@@ -10,6 +10,7 @@ use crate::declaration::Reload::Applies;
 use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::limits;
+use crate::ocsp_peer::{self, OcspPeer};
 use crate::options::Options;
 use crate::problem::{Conflict, Diagnostics, ValueError};
 use crate::tree::Tree;
@@ -38,6 +39,8 @@ pub struct Tls {
     pub curve_preferences: Vec<String>,
     /// SHA-256 of the public keys that clients may have, lower-case hex; any when empty.
     pub pinned_certs: BTreeSet<String>,
+    /// What responders are asked about the certificates of clients.
+    pub ocsp_peer: OcspPeer,
     /// Which comes first, INFO or the handshake.
     pub first: First,
     /// Connections accepted in a second; `None` without limit.
@@ -111,6 +114,7 @@ impl Default for Tls {
             cipher_suites: Vec::new(),
             curve_preferences: Vec::new(),
             pinned_certs: BTreeSet::new(),
+            ocsp_peer: OcspPeer::default(),
             first: First::Info,
             connections_per_second: None,
         }
@@ -292,7 +296,12 @@ pub static TLS: &[Declaration] = &[
         ),
     )
     .or(&["first", "immediate"]),
-    not_built("ocsp_peer", Off::False, "OCSP of client certificates"),
+    built(
+        "ocsp_peer",
+        "false",
+        "Ask whether clients' certificates are revoked: a boolean, or a block",
+        Kind::Toggled(ocsp_peer::switch_peer, ocsp_peer::OCSP_PEER),
+    ),
     not_built("cert_store", Off::Never, "Windows' certificate store"),
     not_built("cert_match_by", Off::Never, "Windows' certificate store"),
     not_built("cert_match", Off::Never, "Windows' certificate store"),
@@ -300,12 +309,12 @@ pub static TLS: &[Declaration] = &[
     not_built("ca_certs_match", Off::Empty, "Windows' certificate store"),
 ];
 
-const CERTIFICATE_KEYS: &[Known] = &[
+pub(crate) const CERTIFICATE_KEYS: &[Known] = &[
     Known::read(&["cert_file"], "text", "Server certificate file"),
     Known::read(&["key_file"], "text", "Private key for server certificate"),
 ];
 
-fn read_certificates(entry: &Entry, tree: &mut Tree<'_>) -> Vec<CertificateFiles> {
+pub(crate) fn read_certificates(entry: &Entry, tree: &mut Tree<'_>) -> Vec<CertificateFiles> {
     let mut pairs = Vec::new();
     for node in tree.list("certs", &entry.node) {
         let Some(map) = tree.map("certs", node) else { continue };
@@ -349,5 +358,8 @@ pub(crate) fn check(options: &Options, found: &mut Diagnostics) {
     }
     if !tls.pinned_certs.is_empty() && tls.verify == Verify::No {
         found.note(None, Conflict::PinnedWithoutVerify);
+    }
+    if tls.ocsp_peer.verify && tls.verify == Verify::No {
+        found.note(None, Conflict::OcspPeerWithoutVerify);
     }
 }

@@ -23,7 +23,8 @@ use protocol::{CloseReason, ErrorText};
 use runtime::network::Network;
 use rustls::ServerConnection;
 use security::{
-    Agreed, HandshakeRequest, HandshakeStep, ListenerTls, Plain, Ticket, TlsError, take_in,
+    Agreed, HandshakeFault, HandshakeRequest, HandshakeStep, ListenerTls, Plain, Ticket, TlsError,
+    take_in,
 };
 use shard::{Outbox, Shard};
 use smallvec::SmallVec;
@@ -77,8 +78,19 @@ enum Handshake {
 enum Broken {
     /// Before or during the handshake.
     Handshake(String),
+    /// At its end: the client is not let in.
+    Refused(&'static str),
     /// After it.
     Session,
+}
+
+impl From<HandshakeFault> for Broken {
+    fn from(fault: HandshakeFault) -> Broken {
+        match fault {
+            HandshakeFault::Broken(reason) => Broken::Handshake(reason),
+            HandshakeFault::Refused(reason) => Broken::Refused(reason),
+        }
+    }
 }
 
 impl Secure {
@@ -199,6 +211,7 @@ impl Secure {
             self.send_away(ticket, bytes)?;
             return Ok(Handshake::Unchanged);
         }
+        assert!(self.tls.peers.is_none(), "responders are asked by threads beside the cores");
         take_in(session, bytes, opened).map_err(Broken::Handshake)?;
         let finished = !session.is_handshaking();
         Ok(if finished { Handshake::Finished } else { Handshake::Unchanged })
@@ -211,7 +224,8 @@ impl Secure {
         let Phase::Session(session) = std::mem::replace(&mut self.phase, away) else {
             return Ok(());
         };
-        match desk.submit(HandshakeRequest { ticket, session, bytes: bytes.to_vec() }) {
+        let (bytes, peers) = (bytes.to_vec(), self.tls.peers.clone());
+        match desk.submit(HandshakeRequest { ticket, session, bytes, peers }) {
             true => Ok(()),
             false => Err(Broken::Handshake("too many handshakes wait".to_owned())),
         }
@@ -232,7 +246,7 @@ impl Secure {
         let before = std::mem::replace(&mut self.phase, Phase::Session(session));
         let Phase::Away(waiting) = before else { return None };
         opened.extend_from_slice(&said);
-        let went = outcome.map_err(Broken::Handshake).and_then(|()| match &mut self.phase {
+        let went = outcome.map_err(Broken::from).and_then(|()| match &mut self.phase {
             _ if waiting.is_empty() => Ok(()),
             Phase::Session(session) if finished => {
                 take_in(session, &waiting, opened).map_err(|_| Broken::Session)
@@ -432,6 +446,10 @@ impl Connections {
             Err(Broken::Handshake(reason)) => {
                 self.say(slot, Level::Error, &format!("TLS handshake error: {reason}"));
                 self.close(turn, slot, CloseReason::TlsHandshakeFailure, Rest::Sent);
+            }
+            Err(Broken::Refused(reason)) => {
+                self.say(slot, Level::Error, &format!("TLS handshake error: {reason}"));
+                self.close(turn, slot, CloseReason::TlsHandshakeFailure, Rest::Dropped);
             }
         }
         opened.clear();

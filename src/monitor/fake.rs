@@ -11,8 +11,8 @@ use base::snapshot::{
 use base::{AccountId, ClientId, ConnSlot, Counters, ShardId};
 
 use crate::source::{
-    AccountFacts, Health, IndexFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
-    SubscriptionQuery, UsageByAccount,
+    AccountFacts, Health, IndexFigures, OcspCacheFigures, QueueDepth, ServerFacts, Source,
+    SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
 use crate::{Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Operator};
 
@@ -93,6 +93,11 @@ impl Source for FakeServer {
 
     fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    fn ocsp_cache(&self) -> Option<OcspCacheFigures> {
+        let figures = OcspCacheFigures { cache_type: "local", cache_hits: 7, ..Default::default() };
+        self.facts.tls_ocsp_peer_verify.then_some(figures)
     }
 
     fn log_lines_dropped(&self) -> u64 {
@@ -181,6 +186,7 @@ fn full_facts() -> ServerFacts {
         git_commit: "abc".into(),
         connect_urls: vec!["10.0.0.1:4222".into()],
         auth_required: true,
+        tls_ocsp_peer_verify: true,
         max_subscriptions: Some(9),
         write_timeout: "retry".into(),
         config_digest: "sha256:00".into(),

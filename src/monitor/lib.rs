@@ -63,11 +63,11 @@ mod varz;
 
 pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
-pub use serve::{HTTP_CONNECTIONS_MAX, Https, serve};
+pub use serve::{Admits, HTTP_CONNECTIONS_MAX, Https, HttpsTerms, serve};
 pub use source::{
     AccountFacts, AccountUsage, Fanout, Health, IndexFigures, JetStreamFigures, JetStreamLimits,
-    JetStreamUse, QueueDepth, ServerFacts, Source, SubscriptionPage, SubscriptionQuery, Traffic,
-    UsageByAccount,
+    JetStreamUse, OcspCacheFigures, QueueDepth, ServerFacts, Source, SubscriptionPage,
+    SubscriptionQuery, Traffic, UsageByAccount,
 };
 pub use system::{
     Announcement, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClaimsRole, ClaimsSubject, Happened,

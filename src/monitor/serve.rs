@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::server::TlsStream;
 
 use crate::answer::Desk;
 use crate::endpoint::Cost;
@@ -73,14 +76,14 @@ pub async fn serve<S: Source + 'static>(
         match listener.accept().await {
             Ok((stream, _)) => {
                 let front = Rc::clone(&front);
-                let tls = https.as_ref().map(|config| TlsAcceptor::from(config.borrow().clone()));
+                let tls = https.as_ref().map(|terms| terms.borrow().clone());
                 connections.spawn_local(async move {
                     match tls {
                         None => front.converse(stream).await,
                         // A client without TLS, or too slow with it, is no event either.
                         Some(tls) => {
-                            let opened = timeout(HEAD_TIMEOUT, tls.accept(stream)).await;
-                            if let Ok(Ok(stream)) = opened {
+                            let opened = timeout(HEAD_TIMEOUT, open(tls, stream)).await;
+                            if let Ok(Some(stream)) = opened {
                                 front.converse(stream).await;
                             }
                         }
@@ -94,7 +97,35 @@ pub async fn serve<S: Source + 'static>(
 }
 
 /// How monitoring speaks TLS; to be replaced when the configuration is read again.
-pub type Https = Rc<RefCell<Arc<rustls::ServerConfig>>>;
+pub type Https = Rc<RefCell<HttpsTerms>>;
+
+/// How monitoring speaks TLS.
+#[derive(Clone)]
+pub struct HttpsTerms {
+    /// What all sessions have in common.
+    pub config: Arc<rustls::ServerConfig>,
+    /// Whether a client may stay; every client may without it.
+    pub admits: Option<Admits>,
+}
+
+/// Whether a client may stay that showed these certificates, its own first. It may block.
+pub type Admits = Arc<dyn Fn(Vec<CertificateDer<'static>>) -> bool + Send + Sync>;
+
+impl fmt::Debug for HttpsTerms {
+    /// Without keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsTerms").finish_non_exhaustive()
+    }
+}
+
+/// A client's session, if it comes to one and the client may stay.
+async fn open(terms: HttpsTerms, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let stream = TlsAcceptor::from(terms.config).accept(stream).await.ok()?;
+    let Some(admits) = terms.admits else { return Some(stream) };
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+    let admitted = tokio::task::spawn_blocking(move || admits(shown)).await;
+    admitted.unwrap_or(false).then_some(stream)
+}
 
 /// What all HTTP connections share.
 struct Front<S> {

@@ -51,6 +51,11 @@ pub trait Source {
     /// Whether the server can do its work now.
     fn health(&self) -> Health;
 
+    /// What OCSP responders said of clients, in numbers; `None` where nothing of it is kept.
+    fn ocsp_cache(&self) -> Option<OcspCacheFigures> {
+        None
+    }
+
     /// JetStream in numbers; `None` where it is switched off.
     fn jetstream(&self) -> Option<JetStreamFigures> {
         None
@@ -96,6 +101,8 @@ pub struct ServerFacts {
     pub tls_required: bool,
     /// Whether clients must show a certificate.
     pub tls_verify: bool,
+    /// Whether those who issued it are asked whether they still stand for it.
+    pub tls_ocsp_peer_verify: bool,
     /// Public keys of trusted proxies.
     pub proxies: Vec<String>,
     /// Time for CONNECT to arrive.
@@ -399,6 +406,25 @@ pub struct JetStreamFigures {
     pub unique_tag: String,
     /// The bounds that the operator named.
     pub limits: JetStreamLimits,
+}
+
+/// Answers of OCSP responders that are kept (spec/monitoring.md §3, OCSPResponseCacheVarz).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the table is the list")]
+pub struct OcspCacheFigures {
+    pub cache_type: &'static str,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cache_hits: u64,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cache_misses: u64,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cached_responses: u64,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cached_revoked_responses: u64,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cached_good_responses: u64,
+    #[serde(skip_serializing_if = "crate::subsz::is_zero")]
+    pub cached_unknown_responses: u64,
 }
 
 /// The bounds of streams and consumers that the operator named (spec/monitoring.md §3,

@@ -10,6 +10,7 @@
 //! | `statsz.rs` `subscribers.rs` `user.rs` | answers that HTTP does not have |
 //! | `events.rs` | what is told without being asked |
 //! | `latency.rs` `traces.rs` | how long services took, and the ways of traced messages |
+//! | `peers.rs` | clients whose certificates do not pass |
 //! | `encoding.rs` | answers compressed for those who ask for it |
 
 use std::future::Future;
@@ -32,6 +33,7 @@ mod envelope;
 mod events;
 mod latency;
 mod options;
+mod peers;
 mod question;
 mod statsz;
 mod subscribers;

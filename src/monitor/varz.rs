@@ -9,7 +9,7 @@ use crate::answer::Scene;
 use crate::connz::Proxy;
 use crate::jsz;
 use crate::reply::Reply;
-use crate::source::{JetStreamFigures, JetStreamLimits, ServerFacts, Source};
+use crate::source::{JetStreamFigures, JetStreamLimits, OcspCacheFigures, ServerFacts, Source};
 use crate::text::{nanos, rfc3339, uptime};
 
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
@@ -30,6 +30,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         metadata: &facts.metadata,
         feature_flags: &facts.feature_flags,
         system_account: facts.system_account.as_deref(),
+        ocsp_peer_cache: scene.source.ocsp_cache(),
         slow_consumer_stats,
         stale_connection_stats,
         disk_io_wait_stats: DiskIoWaits::default(),
@@ -59,6 +60,8 @@ struct Varz<'a> {
     feature_flags: &'a BTreeMap<String, bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system_account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocsp_peer_cache: Option<OcspCacheFigures>,
     slow_consumer_stats: ByKind,
     #[serde(skip_serializing_if = "ByKind::is_zero")]
     stale_connection_stats: ByKind,
@@ -98,6 +101,8 @@ struct Identity<'a> {
     tls_required: bool,
     #[serde(skip_serializing_if = "is_false")]
     tls_verify: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_ocsp_peer_verify: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     connect_urls: &'a [String],
 }
@@ -116,6 +121,7 @@ impl<'a> Identity<'a> {
             auth_required: facts.auth_required,
             tls_required: facts.tls_required,
             tls_verify: facts.tls_verify,
+            tls_ocsp_peer_verify: facts.tls_ocsp_peer_verify,
             connect_urls: &facts.connect_urls,
         }
     }

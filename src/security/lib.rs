@@ -20,6 +20,9 @@
 //! | `tls/pairs.rs` | its certificates, and which of them a client gets |
 //! | `tls/handshake.rs` | where handshakes are made, which take long |
 //! | `tls/staple.rs` | what an issuer says of a certificate, for clients to see |
+//! | `tls/ocsp.rs`, `tls/responder.rs` | how issuers are asked, and when they are believed |
+//! | `tls/peer.rs` | what issuers say of clients' certificates |
+//! | `tls/response_cache.rs`, `tls/response_file.rs` | what they said before |
 //! | `tls/certificate.rs` | whom a client's certificate names |
 //! | `distinguished_name.rs` | names in certificates, compared part by part |
 //! | `permissions.rs` | what it may publish and subscribe to |
@@ -70,7 +73,9 @@ pub use operator::{SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};
 pub use proxies::ProxyUse;
 pub use tls::{
-    Agreed, ClientCertificate, HandshakeDesk, HandshakeRequest, HandshakeStep, ListenerTls, Plain,
-    Staple, StapleError, StapleQuestion, Status, TlsError, take_in,
+    Advanced, Agreed, Asking, CacheFigures, ClientCertificate, HandshakeDesk, HandshakeFault,
+    HandshakeRequest, HandshakeStep, Judgement, ListenerTls, OcspError, PeerCheck, PeerOutside,
+    PeerQuestion, Plain, ResponseCache, ResponseFileError, Staple, StapleError, StapleQuestion,
+    Status, TlsError, ask_responder, take_in,
 };
 pub use web_resolver::{ResolverTlsError, WebResolver};

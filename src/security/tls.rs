@@ -15,13 +15,25 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite
 use sha2::{Digest, Sha256};
 
 pub use self::certificate::ClientCertificate;
-pub use self::handshake::{HandshakeDesk, HandshakeRequest, HandshakeStep, take_in};
+pub use self::handshake::{
+    Advanced, HandshakeDesk, HandshakeFault, HandshakeRequest, HandshakeStep, PeerQuestion, take_in,
+};
+pub use self::ocsp::{OcspError, Status};
 use self::pairs::Pairs;
-pub use self::staple::{Staple, StapleError, StapleQuestion, Status};
+pub use self::peer::{Asking, Judgement, PeerCheck, PeerOutside};
+pub use self::responder::ask_responder;
+pub use self::response_cache::{CacheFigures, ResponseCache};
+pub use self::response_file::ResponseFileError;
+pub use self::staple::{Staple, StapleError, StapleQuestion};
 
 mod certificate;
 mod handshake;
+mod ocsp;
 mod pairs;
+mod peer;
+mod responder;
+mod response_cache;
+mod response_file;
 mod staple;
 
 /// How one listener speaks TLS. Immutable; a reload makes another.
@@ -37,6 +49,8 @@ pub struct ListenerTls {
     pub plain: Plain,
     /// Who makes its handshakes; the core itself without.
     pub desk: Option<HandshakeDesk>,
+    /// Who judges the certificates that clients show, if more is asked than who vouches for them.
+    pub peers: Option<Arc<PeerCheck>>,
     pinned: std::collections::BTreeSet<String>,
     verify: Verify,
 }
@@ -77,16 +91,20 @@ pub enum TlsError {
         reason: String,
     },
     /// A cipher suite that nobody knows, or that is not safe.
-    #[error("tls.cipher_suites: {name} is not one of {known}")]
+    #[error("{block}.cipher_suites: {name} is not one of {known}")]
     CipherSuite {
+        /// The block of the configuration.
+        block: &'static str,
         /// As written.
         name: String,
         /// Those that can be had.
         known: String,
     },
     /// A curve that nobody knows.
-    #[error("tls.curve_preferences: {name} is not one of {known}")]
+    #[error("{block}.curve_preferences: {name} is not one of {known}")]
     Curve {
+        /// The block of the configuration.
+        block: &'static str,
         /// As written.
         name: String,
         /// Those that can be had.
@@ -126,7 +144,7 @@ impl ListenerTls {
     /// # Errors
     /// [`TlsError`], with the file or the name at fault.
     pub fn new(tls: &Tls, plain: Plain) -> Result<ListenerTls, TlsError> {
-        let provider = Arc::new(provider(tls)?);
+        let provider = Arc::new(provider("tls", &tls.cipher_suites, &tls.curve_preferences)?);
         let versions: &[_] = match tls.min_version {
             Version::V12 => &[&rustls::version::TLS12, &rustls::version::TLS13],
             Version::V13 => &[&rustls::version::TLS13],
@@ -153,16 +171,19 @@ impl ListenerTls {
             pinned: tls.pinned_certs.clone(),
             verify: tls.verify,
             desk: None,
+            peers: None,
         })
     }
 
-    /// The same for monitoring, which asks nobody for a certificate (spec/monitoring.md §1).
+    /// The same for monitoring, which asks nobody for a certificate unless `ocsp_peer` is on
+    /// (spec/security.md §8).
     ///
     /// # Errors
     /// As [`ListenerTls::new`].
     pub fn for_monitoring(tls: &Tls) -> Result<ListenerTls, TlsError> {
-        let open = Tls { verify: Verify::No, pinned_certs: Default::default(), ..tls.clone() };
-        ListenerTls::new(&open, Plain::Refused)
+        let verify = if tls.ocsp_peer.verify { tls.verify } else { Verify::No };
+        let own = Tls { verify, pinned_certs: Default::default(), ..tls.clone() };
+        ListenerTls::new(&own, Plain::Refused)
     }
 
     /// What all its sessions have in common.
@@ -242,22 +263,29 @@ fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The algorithms, as far as the configuration narrows them.
-fn provider(tls: &Tls) -> Result<CryptoProvider, TlsError> {
+/// The algorithms, as far as a block of the configuration narrows them; all that are safe without
+/// names.
+///
+/// # Errors
+/// A name that none has.
+pub(crate) fn provider(
+    block: &'static str,
+    cipher_suites: &[String],
+    curves: &[String],
+) -> Result<CryptoProvider, TlsError> {
     let mut provider = aws_lc_rs::default_provider();
-    if !tls.cipher_suites.is_empty() {
+    if !cipher_suites.is_empty() {
         let all = std::mem::take(&mut provider.cipher_suites);
-        provider.cipher_suites = chosen(&tls.cipher_suites, &all, |suite| name_of(*suite))
-            .map_err(|(name, known)| TlsError::CipherSuite { name, known })?;
+        provider.cipher_suites = chosen(cipher_suites, &all, |suite| name_of(*suite))
+            .map_err(|(name, known)| TlsError::CipherSuite { block, name, known })?;
         // As in Go, those of TLS 1.3 are not chosen one by one.
         if provider.cipher_suites.iter().all(|suite| suite.tls13().is_none()) {
             provider.cipher_suites.extend(all.iter().filter(|suite| suite.tls13().is_some()));
         }
     }
-    if !tls.curve_preferences.is_empty() {
-        provider.kx_groups =
-            chosen(&tls.curve_preferences, aws_lc_rs::ALL_KX_GROUPS, |group| curve(*group))
-                .map_err(|(name, known)| TlsError::Curve { name, known })?;
+    if !curves.is_empty() {
+        provider.kx_groups = chosen(curves, aws_lc_rs::ALL_KX_GROUPS, |group| curve(*group))
+            .map_err(|(name, known)| TlsError::Curve { block, name, known })?;
     }
     Ok(provider)
 }

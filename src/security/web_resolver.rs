@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::limits;
-use config::resolver::ResolverTls;
-use rustls::crypto::aws_lc_rs;
+use config::resolver::{ResolverTls, ResolverTrust};
+use config::tls::Version;
 use ureq::tls::{
     Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
@@ -16,6 +16,7 @@ use ureq::{Agent, Error};
 
 use crate::account_key::AccountKey;
 use crate::resolver::{FetchError, Resolver};
+use crate::tls::{self, TlsError};
 
 /// The resolver.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ pub enum ResolverTlsError {
     /// A certificate without key, or a key without certificate.
     #[error("resolver_tls: cert_file and key_file belong together")]
     Incomplete,
+    /// A name that no algorithm has.
+    #[error(transparent)]
+    Algorithm(#[from] TlsError),
 }
 
 impl WebResolver {
@@ -57,6 +61,7 @@ impl WebResolver {
         let is_secret = url.starts_with("https:");
         let config = Agent::config_builder()
             .timeout_global(Some(limits::RESOLVER_TIMEOUT))
+            .timeout_connect(tls.and_then(|tls| tls.timeout))
             // As nats-server: it asks the resolver itself.
             .proxy(None)
             .http_status_as_error(true)
@@ -111,12 +116,25 @@ fn tls_config(tls: Option<&ResolverTls>) -> Result<TlsConfig, ResolverTlsError> 
         (None, None) => None,
         _ => return Err(ResolverTlsError::Incomplete),
     };
+    let mut provider = tls::provider("resolver_tls", &tls.cipher_suites, &tls.curve_preferences)?;
+    if tls.min_version == Version::V13 {
+        provider.cipher_suites.retain(|suite| suite.tls13().is_some());
+    }
     Ok(TlsConfig::builder()
         .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+        .unversioned_rustls_crypto_provider(Arc::new(provider))
         .root_certs(RootCerts::new_with_certs(&roots))
+        .disable_verification(tls.trust == ResolverTrust::Anybody)
         .client_cert(own)
         .build())
+}
+
+/// TLS towards web servers for whom the host's authorities vouch.
+///
+/// # Errors
+/// None that could happen without files of one's own.
+pub(crate) fn trusted_by_host() -> Result<TlsConfig, ResolverTlsError> {
+    tls_config(None)
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ResolverTlsError> {

@@ -49,11 +49,15 @@ use crate::rate::Rate;
 use crate::reload::Reloadable;
 use crate::settings::{self, Access};
 use crate::system::{self, FromCores, System};
-use crate::tls::Listeners;
+use crate::tls::{Beside, Listeners};
 use crate::tuning;
 
 /// Records of closed connections that may wait for the control thread.
 const CLOSED_QUEUE_MAX: usize = 16 * 1024;
+
+/// Threads that wait for others on the control thread's behalf, as for OCSP responders. What is
+/// beyond them waits for one of them.
+const BLOCKING_THREADS_MAX: usize = 64;
 
 /// Why the server did not start.
 pub enum StartError {
@@ -92,7 +96,10 @@ pub fn serve(options: Options, launch: Launch) -> Result<End, StartError> {
         .map_err(|error| StartError::BeforeLog(error.to_string()))?;
     let (log, writer) = logging::open(&options).map_err(StartError::BeforeLog)?;
     logging::log_panics(log.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build();
     let ran = match runtime {
         Ok(runtime) => {
             let local = tokio::task::LocalSet::new();
@@ -127,7 +134,9 @@ async fn start(
         Err(error) => return fatal(&log, &format!("Can't receive signals: {error}")),
     };
     let (handshakes, handshakes_waiting) = HandshakeDesk::open();
-    let mut tls = match Listeners::new(&options, Some(handshakes)) {
+    let (observations, observed) = observing::queue();
+    let beside = Beside { handshakes, log: log.clone(), observer: observations.observer() };
+    let mut tls = match Listeners::new(&options, Some(beside)) {
         Ok(tls) => tls,
         Err(error) => return fatal(&log, &error.to_string()),
     };
@@ -210,7 +219,6 @@ async fn start(
         crossbeam_channel::bounded::<Box<ClosedSnapshot>>(CLOSED_QUEUE_MAX);
     let (ended_sender, ended) = mpsc::unbounded_channel();
     let (from_cores, to_control) = system::queues();
-    let (observations, observed) = observing::queue();
     let common = Common {
         options: Arc::clone(&options),
         settings: Arc::new(core_settings),
@@ -271,6 +279,7 @@ async fn start(
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),
         listening: Cell::new(true),
         jetstream: view,
+        ocsp_cache: RefCell::new(access.tls.answers()),
         log: log.clone(),
         orders: orders_sender,
     });

@@ -57,6 +57,7 @@ pub fn of(
         tls_timeout: options.tls.as_ref().map_or(limits::AUTH_TIMEOUT, |tls| tls.timeout),
         tls_required: options.is_tls_required(),
         tls_verify: options.is_certificate_required(),
+        tls_ocsp_peer_verify: options.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.verify),
         proxies: options.proxies.trusted.clone(),
         http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
         http_port: options.http_port.and(*http).map_or(0, |address| address.port()),

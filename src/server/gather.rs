@@ -13,15 +13,17 @@ use base::{AccountId, ClientId, ConnSlot, Counters, Log, ShardId};
 use crossbeam_channel::Receiver;
 use monitor::{
     AccountFacts, Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Health, IndexFigures,
-    JetStreamFigures, JetStreamUse, Operator, QueueDepth, ServerFacts, Source, SubscriptionPage,
-    SubscriptionQuery, UsageByAccount,
+    JetStreamFigures, JetStreamUse, OcspCacheFigures, Operator, QueueDepth, ServerFacts, Source,
+    SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
+use security::ResponseCache;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{CONNECTIONS_PER_PAGE, Command};
 use crate::cores::Cores;
 use crate::jetstream;
 use crate::orders::Order;
+use crate::peers;
 
 /// The control thread's view of the server, for monitoring.
 pub struct Gather {
@@ -41,6 +43,8 @@ pub struct Gather {
     pub log: Log,
     /// JetStream, where it is switched on.
     pub jetstream: Option<jetstream::View>,
+    /// What OCSP responders said of clients, where it is kept.
+    pub ocsp_cache: RefCell<Option<Arc<ResponseCache>>>,
     /// What the control thread is asked to do.
     pub orders: mpsc::Sender<Order>,
 }
@@ -174,6 +178,10 @@ impl Source for Gather {
             true => Health::Ok,
             false => Health::NotListening,
         }
+    }
+
+    fn ocsp_cache(&self) -> Option<OcspCacheFigures> {
+        self.ocsp_cache.borrow().as_deref().map(peers::figures)
     }
 
     fn jetstream(&self) -> Option<JetStreamFigures> {

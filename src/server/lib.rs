@@ -15,6 +15,7 @@
 //! | `rate.rs` | how many connections a second a listener with TLS accepts |
 //! | `tls.rs` | TLS of all listeners, as the options have it |
 //! | `stapling.rs` | OCSP staples: asked for, kept, shown |
+//! | `peers.rs` | OCSP of clients: what is kept of it, and its file |
 //! | `tuning.rs` | a profile made true: cores, pinning, sockets, rings |
 //! | `core.rs` | one core's duty cycle |
 //! | `placing.rs` | which core a new connection lives on |
@@ -58,6 +59,7 @@ mod logins;
 mod lookups;
 mod observing;
 mod orders;
+mod peers;
 mod placing;
 mod questions;
 mod rate;

@@ -1,5 +1,6 @@
-//! What cores saw on somebody's behalf, on its way to those who want to hear of it: times of
-//! services, and traces, whose parts come from several cores.
+//! What was seen on somebody's behalf, on its way to those who want to hear of it: times of
+//! services, traces, whose parts come from several cores, and clients whose certificates do not
+//! pass.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -73,6 +74,7 @@ pub async fn tell(system: Rc<System>, mut inbox: mpsc::Receiver<Observed>) {
         match observed {
             None => return,
             Some(Observed::Service(sample)) => system.tell_service(&sample, facts::now_ns()).await,
+            Some(Observed::Peer(fault)) => system.tell_peer(&fault, facts::now_ns()).await,
             Some(Observed::Traced(start)) => {
                 let id = start.id;
                 let Some(trace) = place(&mut traces, id) else { continue };

@@ -28,7 +28,6 @@ use crate::files::{self, PortsFile};
 use crate::lookups::{self, Lookup};
 use crate::settings::Access;
 use crate::systemd::{self, Stage};
-use crate::tls::Listeners;
 use crate::{jetstream, logging, settings};
 
 /// What a reload works on.
@@ -127,8 +126,8 @@ impl Control {
             self.reloadable.standing.launch.reread(&environment, &Disk)?;
         let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
         let directory = self.reloadable.directory(&new).map_err(|error| error.to_string())?;
-        let handshakes = self.reloadable.access.tls.handshakes.clone();
-        let mut tls = Listeners::new(&new, handshakes).map_err(|error| error.to_string())?;
+        let tls = self.reloadable.access.tls.renewed(&new);
+        let mut tls = tls.map_err(|error| error.to_string())?;
         let stapled = tls.staple(&new, &self.log, &self.gather.orders).await;
         stapled.map_err(|error| error.to_string())?;
         if let Some(view) = &self.gather.jetstream {
@@ -163,6 +162,7 @@ impl Control {
         let Reloadable { standing, access, .. } = reloadable;
         let facts = facts::of(&new, standing, &access.directory, facts::now_ns());
         gather.facts.replace(Rc::new(facts));
+        gather.ocsp_cache.replace(access.tls.answers());
         gather.closed.borrow_mut().resize(new.max_closed_clients);
         self.tell_cores(new).await;
         self.close_newest().await;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use base::{Level, Log};
 use config::Options;
 use config::ocsp::OcspMode;
-use security::{ListenerTls, Staple, StapleError, StapleQuestion, Status};
+use security::{ListenerTls, Staple, StapleError, StapleQuestion, Status, ask_responder};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -23,8 +23,6 @@ use crate::orders::Order;
 
 /// Time for one responder.
 const RESPONDER_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest response that is read.
-const RESPONSE_BYTES_MAX: u64 = 64 << 10;
 /// Pause before a responder that failed is asked again.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -239,7 +237,7 @@ impl Plan {
             reason: "it names no responder, and ocsp.urls has none".to_owned(),
         };
         for url in named {
-            last = match post(url, &request) {
+            last = match ask_responder(url, &request, RESPONDER_TIMEOUT) {
                 Ok(response) => match question.check(&response, now_s) {
                     Ok(staple) => return Ok(staple),
                     Err(error) => StaplingError::Staple { path: path(), error },
@@ -249,22 +247,6 @@ impl Plan {
         }
         Err(last)
     }
-}
-
-/// Asks one responder.
-fn post(url: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(RESPONDER_TIMEOUT))
-        .max_redirects(0)
-        .build()
-        .new_agent();
-    let answer = agent
-        .post(url)
-        .header("Content-Type", "application/ocsp-request")
-        .send(request)
-        .map_err(|error| format!("{url}: {error}"))?;
-    let body = answer.into_body().into_with_config().limit(RESPONSE_BYTES_MAX).read_to_vec();
-    body.map_err(|error| format!("{url}: {error}"))
 }
 
 /// Writes a response as a whole or not at all.

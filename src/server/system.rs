@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::observed::{ServiceSample, TracePart, TraceStart};
+use base::observed::{PeerFault, ServiceSample, TracePart, TraceStart};
 use base::snapshot::ConnectionEvent;
 use base::{AccountId, Counter, ServiceId, ShardId};
 use config::limits::JWT_BYTES_MAX;
@@ -294,6 +294,13 @@ impl System {
     pub async fn tell_service(&self, sample: &ServiceSample, now_ns: u64) {
         let announcement = self.desk.of_service(sample, now_ns).await;
         self.publish(sample.requestor.shard, announcement).await;
+    }
+
+    /// Tells of a client whose certificates do not pass, where somebody listens.
+    pub async fn tell_peer(&self, fault: &PeerFault, now_ns: u64) {
+        if self.heard(vec![self.desk.peer_subject(fault)]).await.contains(&true) {
+            self.publish(HOME, self.desk.of_peer(fault, now_ns)).await;
+        }
     }
 
     /// Tells which way a message took.

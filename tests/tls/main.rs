@@ -12,6 +12,8 @@ use rcgen::ExtendedKeyUsagePurpose;
 
 mod certificates;
 mod papers;
+mod peers;
+mod responder;
 mod staples;
 mod users;
 
@@ -163,11 +165,16 @@ fn more_connections_in_a_second_than_allowed_are_turned_away() {
     refused.expect_eof();
 }
 
-/// What curl gets from monitoring over TLS.
-fn curl(papers: &Papers, port: u16, path: &str) -> std::process::Output {
-    let ca = papers.path("ca.pem");
+/// What curl gets from monitoring over TLS, with that certificate or without.
+fn curl(papers: &Papers, port: u16, path: &str, shown: Option<&str>) -> std::process::Output {
     let url = format!("https://localhost:{port}{path}");
-    Command::new("curl").args(["-sS", "--cacert"]).arg(ca).arg(url).output().expect("curl")
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--cacert"]).arg(papers.path("ca.pem"));
+    if let Some(name) = shown {
+        let path = |kind| papers.path(&format!("{name}.{kind}"));
+        curl.arg("--cert").arg(path("pem")).arg("--key").arg(path("key"));
+    }
+    curl.arg(url).output().expect("curl")
 }
 
 #[tokio::test]
@@ -178,7 +185,7 @@ async fn monitoring_over_tls_and_new_papers_on_reload() {
     let line = server.wait_for_log("Starting https monitor on ");
     let port: u16 = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect(&line);
     // Nobody is asked for a certificate here.
-    let varz = curl(&papers, port, "/varz");
+    let varz = curl(&papers, port, "/varz", None);
     assert!(varz.status.success(), "{}", String::from_utf8_lossy(&varz.stderr));
     let varz: serde_json::Value = serde_json::from_slice(&varz.stdout).expect("JSON");
     assert_eq!((&varz["https_port"], &varz["http_port"]), (&port.into(), &0.into()));

@@ -1,65 +1,27 @@
 //! T06: OCSP staples, against openssl's responder (spec/security.md §8).
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use harness::{Folder, Server};
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose};
 
 use crate::papers::Papers;
+use crate::responder::Responder;
 
-/// `openssl ocsp`, for one certificate. Dropping it ends it.
-struct Responder {
-    child: Child,
-    port: u16,
+/// A responder that says `status` of `server.pem`: `V` for valid, `R` for revoked.
+fn about_server(papers: &Papers, status: &str) -> Responder {
+    let shown = Command::new("openssl")
+        .args(["x509", "-noout", "-serial", "-in"])
+        .arg(papers.path("server.pem"))
+        .output()
+        .expect("openssl");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    Responder::start(papers, &[(status, shown.trim().trim_start_matches("serial="))])
 }
 
-impl Drop for Responder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Responder {
-    /// Says `status` of `server.pem`: `V` for valid, `R` for revoked.
-    fn of(papers: &Papers, status: &str) -> Responder {
-        let shown = Command::new("openssl")
-            .args(["x509", "-noout", "-serial", "-in"])
-            .arg(papers.path("server.pem"))
-            .output()
-            .expect("openssl");
-        let shown = String::from_utf8_lossy(&shown.stdout);
-        let serial = shown.trim().trim_start_matches("serial=");
-        let revoked = if status == "R" { "200101000000Z" } else { "" };
-        let line = format!("{status}\t400101000000Z\t{revoked}\t{serial}\tunknown\t/CN=server\n");
-        papers.folder.write("index.txt", &line);
-        let mut child = Command::new("openssl")
-            .args(["ocsp", "-port", "0", "-nmin", "60", "-index"])
-            .arg(papers.path("index.txt"))
-            .arg("-rsigner")
-            .arg(papers.path("ca.pem"))
-            .arg("-rkey")
-            .arg(papers.path("ca.key"))
-            .arg("-CA")
-            .arg(papers.path("ca.pem"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("piped"));
-        said.read_line(&mut line).expect("it says where it listens");
-        // ACCEPT [::]:39147 PID=2849
-        let port = line.rsplit(':').next().and_then(|rest| rest.split(' ').next());
-        let port = port.and_then(|port| port.parse().ok()).expect(&line);
-        Responder { child, port }
-    }
-
-    fn option(&self, mode: &str) -> String {
-        format!("ocsp {{ mode: {mode}, url: \"http://localhost:{}\" }}\n", self.port)
-    }
+fn option(responder: &Responder, mode: &str) -> String {
+    format!("ocsp {{ mode: {mode}, url: \"{}\" }}\n", responder.url())
 }
 
 fn config(papers: &Papers, store: &Path, ocsp: &str) -> String {
@@ -88,8 +50,8 @@ fn refusal(papers: &Papers, store: &Path, ocsp: &str) -> String {
 #[test]
 fn t06_a_certificate_is_shown_with_what_its_issuer_says_of_it() {
     let (papers, store) = (Papers::new(), Folder::new());
-    let responder = Responder::of(&papers, "V");
-    let options = config(&papers, store.path(), &responder.option("always"));
+    let responder = about_server(&papers, "V");
+    let options = config(&papers, store.path(), &option(&responder, "always"));
     for responder in [Some(responder), None] {
         // The second time it is known from the cache.
         let server = Server::builder().config(&options).start();
@@ -121,15 +83,15 @@ fn t06_a_certificate_that_must_be_stapled_is_not_shown_without() {
     let server = Server::builder().config(&never).start();
     server.wait_for_log("has MustStaple but OCSP is disabled");
     drop(server);
-    let responder = Responder::of(&papers, "V");
-    let auto = config(&papers, store.path(), &responder.option("auto"));
+    let responder = about_server(&papers, "V");
+    let auto = config(&papers, store.path(), &option(&responder, "auto"));
     let server = Server::builder().config(&auto).start();
     assert!(shown(&papers, &server).contains("Cert Status: good"));
     drop((server, responder));
     // What is revoked is not shown where `must` says so.
     let elsewhere = Folder::new();
-    let responder = Responder::of(&papers, "R");
-    let told = refusal(&papers, elsewhere.path(), &responder.option("must"));
+    let responder = about_server(&papers, "R");
+    let told = refusal(&papers, elsewhere.path(), &option(&responder, "must"));
     assert!(told.contains("is revoked"), "{told}");
 }
 
@@ -139,8 +101,8 @@ fn t06_a_response_of_somebody_else_is_none() {
     let stranger = Papers::new();
     // The right number, the wrong signature.
     std::fs::copy(papers.path("server.pem"), stranger.path("server.pem")).expect("copied");
-    let responder = Responder::of(&stranger, "V");
-    let told = refusal(&papers, store.path(), &responder.option("always"));
+    let responder = about_server(&stranger, "V");
+    let told = refusal(&papers, store.path(), &option(&responder, "always"));
     assert!(told.contains("bad OCSP status update"), "{told}");
     let nobody = "ocsp { mode: always, urls: [\"http://127.0.0.1:1\"] }\n";
     let told = refusal(&papers, store.path(), nobody);

@@ -7,6 +7,7 @@ use crate::callout::Callout;
 use crate::declaration::{Inside, Known, Status};
 use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
 use crate::ocsp::{OCSP, Ocsp, OcspMode};
+use crate::ocsp_peer::{CacheKind, Faults, OCSP_CACHE, OCSP_PEER, OcspCache, OcspPeer};
 use crate::operator::Operators;
 use crate::options::User;
 use crate::options::{Advertise, Auth, Batches, Corewire, Flush, Ingest, JetStream, Options, Port};
@@ -16,7 +17,7 @@ use crate::place::Sources;
 use crate::problem::{Diagnostics, Problem, Warning};
 use crate::profile::ProfileName;
 use crate::proxies::Proxies;
-use crate::resolver::{JwtFolder, Keeps, Resolver, ResolverTls};
+use crate::resolver::{JwtFolder, Keeps, RESOLVER_TLS, Resolver, ResolverTls, ResolverTrust};
 use crate::tls::{First, TLS, Tls, Verify, Version};
 use std::io;
 use std::path::Path;
@@ -67,15 +68,23 @@ authorization {
 accounts { A { users: [{user: d, password: e}] }, S {} }
 no_auth_user: d, system_account: S, no_system_account: no, mappings: { m: n }
 ocsp { mode: must, urls: ["http://o:1"] }
+ocsp_cache { type: none, local_store: "/rc", preserve_revoked: true, save_interval: 7 }
 tls {
   cert_file: "/c", key_file: "/k", ca_file: "/a", verify: true
   verify_and_map: false, certs: [], timeout: 0.25, min_version: "1.3"
   cipher_suites: [TLS_AES_128_GCM_SHA256], curve_preferences: X25519, handshake_first: 70ms
   connection_rate_limit: 19
   pinned_certs: ["A000000000000000000000000000000000000000000000000000000000000001"]
+  ocsp_peer {
+    verify: true, ca_timeout: 0.5, allowed_clockskew: "5s", warn_only: true, unknown_is_good: true
+    allow_when_ca_unreachable: true, cache_ttl_when_next_update_unset: 60
+  }
 }
 resolver { type: cache, dir: "/jwt", limit: 8, ttl: "1h", timeout: "3s" }
-resolver_tls { cert_file: "/rc", key_file: "/rk", ca_file: "/ra" }
+resolver_tls {
+  certs: [{ cert_file: "/rc", key_file: "/rk" }], ca_file: "/ra", insecure: true, timeout: 1
+  min_version: "1.3", cipher_suites: TLS_AES_128_GCM_SHA256, curve_preferences: X25519
+}
 resolver_pinned_accounts: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 allow_non_tls: true, proxy_protocol: true
 proxies { trusted: [{ key: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2UZVB }] }
@@ -171,8 +180,23 @@ fn every_option_that_is_built_is_set() {
             pinned_certs: [format!("a{}1", "0".repeat(62))].into(),
             first: First::HandshakeWithin(Duration::from_millis(70)),
             connections_per_second: Some(19),
+            ocsp_peer: OcspPeer {
+                verify: true,
+                responder_timeout: Duration::from_millis(500),
+                clock_skew: Duration::from_secs(5),
+                faults: Faults::Logged,
+                unknown_is_good: true,
+                allow_when_unreachable: true,
+                unsaid_life: Duration::from_secs(60),
+            },
         }),
         ocsp: Ocsp { mode: OcspMode::Must, urls: vec!["http://o:1".into()] },
+        ocsp_cache: OcspCache {
+            kind: CacheKind::None,
+            local_store: "/rc".into(),
+            preserve_revoked: true,
+            save_interval: Duration::from_secs(7),
+        },
         operator: Operators::default(),
         resolver: Some(Resolver::Folder(JwtFolder {
             dir: "/jwt".into(),
@@ -184,6 +208,11 @@ fn every_option_that_is_built_is_set() {
             cert_file: Some("/rc".into()),
             key_file: Some("/rk".into()),
             ca_file: Some("/ra".into()),
+            trust: ResolverTrust::Anybody,
+            timeout: Some(Duration::from_secs(1)),
+            min_version: Version::V13,
+            cipher_suites: vec!["TLS_AES_128_GCM_SHA256".into()],
+            curve_preferences: vec!["X25519".into()],
         }),
         resolver_pinned: ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into()].into(),
         allow_non_tls: true,
@@ -289,6 +318,7 @@ fn the_file_of_everything_names_every_option() {
     let all = TOP_LEVEL.iter();
     let all =
         all.chain(COREWIRE).chain(JETSTREAM).chain(LIMITS).chain(BATCH).chain(TLS).chain(OCSP);
+    let all = all.chain(OCSP_PEER).chain(OCSP_CACHE).chain(RESOLVER_TLS);
     for declaration in all.filter(|found| matches!(found.status, Status::Built(_))) {
         let other = ["host", "port", "http_port", "enabled"].contains(&declaration.key);
         let named = declaration.names().any(|name| lower.contains(&format!("{name}:")));

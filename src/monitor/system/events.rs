@@ -25,7 +25,7 @@ pub enum Happened {
 
 /// TypedEvent: what every event begins with.
 #[derive(Serialize)]
-struct Typed<'a> {
+pub(super) struct Typed<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     id: String,
@@ -243,7 +243,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         told(format!("$SYS.SERVER.{}.{last_token}", facts.server_id), body)
     }
 
-    fn typed<'a>(&self, facts: &'a ServerFacts, kind: &str, at_ns: u64) -> Typed<'a> {
+    pub(super) fn typed<'a>(&self, facts: &'a ServerFacts, kind: &str, at_ns: u64) -> Typed<'a> {
         Typed {
             kind: schema(kind),
             id: event_id(),
@@ -258,6 +258,8 @@ fn schema(kind: &str) -> &'static str {
     match kind {
         "client_connect" => "io.nats.server.advisory.v1.client_connect",
         "client_disconnect" => "io.nats.server.advisory.v1.client_disconnect",
+        "ocsp_peer_reject" => "io.nats.server.advisory.v1.ocsp_peer_reject",
+        "ocsp_peer_link_invalid" => "io.nats.server.advisory.v1.ocsp_peer_link_invalid",
         _ => "io.nats.server.advisory.v1.account_connections",
     }
 }

@@ -24,7 +24,8 @@ fn names_of_algorithms_are_those_of_go() {
         curve_preferences: vec!["X25519".into(), "CurveP256".into()],
         ..tls.clone()
     };
-    let provider = provider(&narrow).expect("known");
+    let provider =
+        provider("tls", &narrow.cipher_suites, &narrow.curve_preferences).expect("known");
     let suites: Vec<String> = provider.cipher_suites.iter().copied().map(name_of).collect();
     assert_eq!(suites[0], "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
     assert!(suites[1..].contains(&"TLS_AES_128_GCM_SHA256".to_owned()), "{suites:?}");

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use nkeys::KeyPair;
 use rcgen::{CertificateParams, KeyPair as CertKey};
+use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
@@ -93,23 +94,57 @@ fn what_is_no_account_is_not_asked_for_and_too_much_is_not_read() {
     assert_eq!(asked.join().unwrap().len(), 1);
 }
 
-#[test]
-fn over_tls_the_resolver_is_who_it_says() {
-    let folder = tempfile::tempdir().unwrap();
+/// TLS of a server for localhost, whose certificate is written to a file.
+fn server_tls(
+    cert_file: &Path,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
     let key = CertKey::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     let cert = params.self_signed(&key).unwrap();
-    let ca_file = folder.path().join("ca.pem");
-    std::fs::write(&ca_file, cert.pem()).unwrap();
+    std::fs::write(cert_file, cert.pem()).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
+        .with_single_cert(vec![cert.der().clone()], key);
+    Arc::new(config.unwrap())
+}
+
+#[test]
+fn the_resolver_is_believed_and_spoken_to_as_the_operator_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    let config = server_tls(&ca_file, &[&rustls::version::TLS12]);
+    let (url, asked) = serve(vec![answer("200 OK", "a.b.c"); 3], Some(config));
+    let account = KeyPair::new_account().public_key();
+    let fetch = |tls: &ResolverTls| WebResolver::new(&url, Some(tls)).unwrap().fetch(&account);
+    let anybody = ResolverTls { trust: ResolverTrust::Anybody, ..ResolverTls::default() };
+    assert_eq!(fetch(&anybody), Ok("a.b.c".to_owned()), "nobody vouches for it");
+    let narrow = ResolverTls {
+        ca_file: Some(ca_file),
+        cipher_suites: vec!["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384".into()],
+        curve_preferences: vec!["CurveP256".into()],
+        timeout: Some(std::time::Duration::from_secs(1)),
+        ..ResolverTls::default()
+    };
+    assert_eq!(fetch(&narrow), Ok("a.b.c".to_owned()));
+    let newer = ResolverTls { min_version: Version::V13, ..anybody };
+    assert!(matches!(fetch(&newer), Err(FetchError::Unreachable(_))), "it speaks 1.2 only");
+    asked.join().unwrap();
+    let unknown = ResolverTls { curve_preferences: vec!["P256".into()], ..narrow };
+    let error = WebResolver::new(&url, Some(&unknown)).unwrap_err().to_string();
+    assert!(error.starts_with("resolver_tls.curve_preferences: P256 is not one of "), "{error}");
+}
+
+#[test]
+fn over_tls_the_resolver_is_who_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    let config = server_tls(&ca_file, rustls::ALL_VERSIONS);
     let answers = vec![answer("200 OK", "a.b.c"), answer("200 OK", "a.b.c")];
-    let (url, asked) = serve(answers, Some(Arc::new(config)));
+    let (url, asked) = serve(answers, Some(config));
     let trusted = ResolverTls { ca_file: Some(ca_file.clone()), ..ResolverTls::default() };
     let account = KeyPair::new_account().public_key();
     let resolver = WebResolver::new(&url, Some(&trusted)).unwrap();
