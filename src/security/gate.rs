@@ -2,10 +2,12 @@
 //! it: the dialect's publish; after it: `shard::publish`.
 //!
 //! Decisions are remembered by subject in a table of fixed size: a hit costs a hash and a
-//! comparison, the same subject again only the comparison. Permissions do not change under a
-//! gate: a change makes another.
+//! comparison. The last one stands in the gate itself, so that the same subject again costs the
+//! comparison only. Permissions do not change under a gate: a change makes another.
 
 use std::sync::Arc;
+
+use subject::name;
 
 use crate::permissions::Permissions;
 
@@ -27,15 +29,16 @@ const EMPTY: Seat = Seat { len: 0, may: false, subject: [0; SUBJECT_MAX] };
 impl Seat {
     #[inline]
     fn is_of(&self, subject: &[u8]) -> bool {
-        usize::from(self.len) == subject.len() && self.subject.get(..subject.len()) == Some(subject)
+        let known = self.subject.get(..usize::from(self.len)).unwrap_or_default();
+        name::is_same(known, subject)
     }
 }
 
 /// What one connection may publish.
 pub struct PublishGate {
+    last: Seat,
     permissions: Arc<Permissions>,
     hasher: ahash::RandomState,
-    last: usize,
     seats: Box<[Seat; SEATS]>,
 }
 
@@ -43,15 +46,14 @@ impl PublishGate {
     /// A gate that remembers nothing yet.
     pub fn new(permissions: Arc<Permissions>) -> PublishGate {
         let seats = Box::new([EMPTY; SEATS]);
-        PublishGate { permissions, hasher: ahash::RandomState::new(), last: 0, seats }
+        PublishGate { last: EMPTY, permissions, hasher: ahash::RandomState::new(), seats }
     }
 
     /// Whether a message may be published on `subject`, answers to requests aside.
     #[inline]
     pub fn admits(&mut self, subject: &[u8]) -> bool {
-        let last = &self.seats[self.last];
-        if last.is_of(subject) && !subject.is_empty() {
-            return last.may;
+        if self.last.is_of(subject) && !subject.is_empty() {
+            return self.last.may;
         }
         self.look_up(subject)
     }
@@ -60,13 +62,14 @@ impl PublishGate {
         if subject.is_empty() || subject.len() > SUBJECT_MAX {
             return self.permissions.may_publish(subject);
         }
-        self.last = self.hasher.hash_one(subject) as usize % SEATS;
-        let seat = &mut self.seats[self.last];
+        let at = self.hasher.hash_one(subject) as usize % SEATS;
+        let seat = &mut self.seats[at];
         if !seat.is_of(subject) {
             seat.may = self.permissions.may_publish(subject);
             seat.len = subject.len() as u8;
             seat.subject[..subject.len()].copy_from_slice(subject);
         }
+        self.last = *seat;
         seat.may
     }
 }

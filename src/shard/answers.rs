@@ -28,8 +28,13 @@ const PREFIX: &[u8] = b"_R_.";
 const SHARD_LEN: usize = 6;
 /// Characters that name a question: 64 bits.
 const NUMBER_LEN: usize = 11;
-const SUBJECT_LEN: usize = PREFIX.len() + SHARD_LEN + 1 + NUMBER_LEN;
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const SUBJECT_LEN: usize = PREFIX.len() + SHARD_LEN + 1 + NUMBER_LEN;
+/// What numbers are written with, six bits each.
+const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+/// By byte: its value as a digit.
+const VALUES: [u8; 256] = values();
+/// What is no digit.
+const NO_DIGIT: u8 = u8::MAX;
 /// No question.
 const NIL: u32 = u32::MAX;
 
@@ -166,7 +171,7 @@ impl Answers {
         self.end(index);
     }
 
-    /// Where an answer goes: the account and the subject, appended to `reply`. `None` for an
+    /// Where an answer goes: the account, and the subject, written into `reply`. `None` for an
     /// answer to nothing, or to what another account was asked.
     fn hear(
         &mut self,
@@ -176,6 +181,7 @@ impl Answers {
         now_ns: u64,
         reply: &mut Vec<u8>,
     ) -> Option<Home> {
+        reply.clear();
         let number = self.number(subject)?;
         let index = number as u32;
         let waiting = self.waiting.get_mut(index as usize)?;
@@ -263,8 +269,8 @@ impl Answers {
         subject[..PREFIX.len()].copy_from_slice(PREFIX);
         subject[PREFIX.len()..][..SHARD_LEN].copy_from_slice(&self.shard);
         for place in subject[SUBJECT_LEN - NUMBER_LEN..].iter_mut().rev() {
-            *place = DIGITS[(number % 62) as usize];
-            number /= 62;
+            *place = DIGITS[(number & 63) as usize];
+            number >>= 6;
         }
         subject
     }
@@ -274,11 +280,44 @@ impl Answers {
         if digits.len() != NUMBER_LEN {
             return None;
         }
-        digits.iter().try_fold(0_u64, |number, digit| {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            number.checked_mul(62)?.checked_add(value as u64)
+        digits.iter().try_fold(0_u64, |number, &digit| {
+            let value = VALUES[usize::from(digit)];
+            (value != NO_DIGIT && number >> 58 == 0).then_some(number << 6 | u64::from(value))
         })
     }
+}
+
+const fn values() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < DIGITS.len() {
+        values[DIGITS[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+}
+
+/// The subject that stands for all answers to the questions of one shard, if `subject` is one of
+/// them. They differ in their number only, so whoever gets one gets all, those aside who
+/// [tell them apart](tells_answers_apart); number 0 is none's.
+#[inline]
+pub(crate) fn family(subject: &[u8]) -> Option<[u8; SUBJECT_LEN]> {
+    let mut family: [u8; SUBJECT_LEN] = subject.try_into().ok()?;
+    let (head, number) = family.split_at_mut(SUBJECT_LEN - NUMBER_LEN);
+    let shard = head.strip_prefix(PREFIX)?.strip_suffix(b".")?;
+    if shard.contains(&b'.') || number.contains(&b'.') {
+        return None;
+    }
+    number.fill(DIGITS[0]);
+    Some(family)
+}
+
+/// Whether a subscription to `pattern` may get one answer of a shard and not another.
+pub(crate) fn tells_answers_apart(pattern: &[u8]) -> bool {
+    let mut tokens = pattern.split(|&byte| byte == b'.');
+    let is_reply = tokens.next().is_some_and(|first| first == b"_R_" || first == b"*");
+    let is_number = tokens.nth(1).is_some_and(|number| number.len() == NUMBER_LEN);
+    is_reply && is_number && tokens.next().is_none()
 }
 
 impl Waiting {
@@ -371,11 +410,14 @@ impl Shard {
     fn send_home(&mut self, letter: &Letter<'_>, now_ns: u64) {
         let parts = letter.publish.parts();
         let is_empty = parts.payload.is_empty();
-        let mut reply = Vec::new();
+        let mut reply = std::mem::take(&mut self.crossings.reply);
         let answers = &mut self.crossings.answers;
         let heard = letter.address.unwrap_or(parts.subject);
         let to = answers.hear(heard, letter.account, is_empty, now_ns, &mut reply);
-        let Some(Home { importer, measure }) = to else { return };
+        let Some(Home { importer, measure }) = to else {
+            self.crossings.reply = reply;
+            return;
+        };
         if let Some(mut measure) = measure {
             let Sender { shard, slot } = letter.sender;
             measure.sample.responder = Some(Place { shard, slot });
@@ -393,6 +435,7 @@ impl Shard {
         let service = self.crossings.answers.service;
         self.publish_for(service, importer, &mut message);
         self.wire = wire;
+        self.crossings.reply = reply;
     }
 }
 

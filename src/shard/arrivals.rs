@@ -113,6 +113,7 @@ impl Shard {
 impl Receive for Shard {
     fn interest(&mut self, from: ShardId, record: &[u8]) {
         let frame = InterestFrame::read(record);
+        self.look_for_answers_in(frame.subject);
         self.interest(frame.account).set_remote(from, frame.subject, frame.queue, frame.count);
     }
 

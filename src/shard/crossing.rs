@@ -28,6 +28,9 @@ use crate::tracing::Follows;
 /// Subjects of one account whose ways are remembered. One more: all are forgotten, and found out
 /// again.
 const ROUTES_MAX: usize = 64 * 1024;
+/// Ways of an account that are gone through for each subject that might take one of them, so that
+/// only subjects are remembered that do. With more of them, all are.
+const SCANNED_MAX: usize = 8;
 /// Accounts that one message may cross. Cycles are refused before; this is for what nobody
 /// thought of.
 const CROSSINGS_MAX: u8 = 8;
@@ -42,6 +45,8 @@ pub(crate) struct Crossings {
     accounts: Vec<Leaving>,
     last: Option<(AccountId, Rc<Route>)>,
     pub answers: Answers,
+    /// For the subjects of answers that go home.
+    pub reply: Vec<u8>,
 }
 
 /// The ways that leave one account.
@@ -50,8 +55,15 @@ struct Leaving {
     ways: Arc<[Way]>,
     /// By place of the way: what the account at its end makes of subjects.
     mappings: Vec<Option<Arc<Mappings>>>,
+    firsts: FirstBytes,
     routes: HashMap<Box<[u8]>, Rc<Route>, ahash::RandomState>,
 }
+
+/// The bytes with which subjects begin that some way takes. Most of what an account publishes stays
+/// there, answers above all, each under a subject of its own: nothing of it is looked up or
+/// remembered.
+#[derive(Default)]
+struct FirstBytes([u64; 4]);
 
 /// The ways that one subject takes.
 struct Route {
@@ -80,6 +92,35 @@ pub struct RequestInfo {
     pub all: Vec<u8>,
 }
 
+/// The same, ready to be sent: as the only header of requests that have none.
+pub(crate) struct Introduction {
+    info: RequestInfo,
+    account_alone: Vec<u8>,
+    all_alone: Vec<u8>,
+}
+
+impl Introduction {
+    fn new(info: RequestInfo) -> Introduction {
+        let alone = |value: &[u8]| {
+            let mut block = Vec::new();
+            if !value.is_empty() {
+                headers::replace(b"", REQUEST_INFO, value, &mut block);
+            }
+            block
+        };
+        let (account_alone, all_alone) = (alone(&info.account), alone(&info.all));
+        Introduction { info, account_alone, all_alone }
+    }
+
+    fn account_alone(&self) -> Option<&[u8]> {
+        (!self.account_alone.is_empty()).then_some(&self.account_alone)
+    }
+
+    fn all_alone(&self) -> Option<&[u8]> {
+        (!self.all_alone.is_empty()).then_some(&self.all_alone)
+    }
+}
+
 impl Crossings {
     /// Forgets all and takes the ways of another directory.
     pub fn take(&mut self, directory: &Directory) {
@@ -91,6 +132,7 @@ impl Crossings {
                 .iter()
                 .map(|way| accounts.get(way.to).mappings.clone())
                 .collect(),
+            firsts: account.ways.iter().map(|way| &*way.source).collect(),
             routes: HashMap::default(),
         };
         let none = accounts.iter().all(|account| account.ways.is_empty());
@@ -104,14 +146,26 @@ impl Crossings {
         self.accounts.get(account.index()).is_some_and(|leaving| !leaving.ways.is_empty())
     }
 
-    fn route(&mut self, account: AccountId, subject: &[u8]) -> Rc<Route> {
+    /// Whether a message of this account goes elsewhere too.
+    #[inline]
+    pub fn takes(&mut self, account: AccountId, subject: &[u8]) -> bool {
+        self.leaves(account)
+            && self.route(account, subject).is_some_and(|route| !route.steps.is_empty())
+    }
+
+    /// The ways that a subject takes; `None` where it takes none.
+    #[inline]
+    fn route(&mut self, account: AccountId, subject: &[u8]) -> Option<Rc<Route>> {
         if let Some((of, route)) = &self.last
             && *of == account
             && *route.subject == *subject
         {
-            return Rc::clone(route);
+            return Some(Rc::clone(route));
         }
         let leaving = &mut self.accounts[account.index()];
+        if !leaving.firsts.admit(subject) || leaving.takes_none(subject) {
+            return None;
+        }
         let route = match leaving.routes.get(subject) {
             Some(route) => Rc::clone(route),
             None => {
@@ -124,11 +178,40 @@ impl Crossings {
             }
         };
         self.last = Some((account, Rc::clone(&route)));
-        route
+        Some(route)
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for FirstBytes {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(sources: I) -> FirstBytes {
+        let mut firsts = FirstBytes::default();
+        for source in sources {
+            match source {
+                [b'*' | b'>'] | [b'*', b'.', ..] => firsts.0 = [u64::MAX; 4],
+                [first, ..] => firsts.0[usize::from(first / 64)] |= 1 << (first % 64),
+                [] => {}
+            }
+        }
+        firsts
+    }
+}
+
+impl FirstBytes {
+    #[inline]
+    fn admit(&self, subject: &[u8]) -> bool {
+        let first = subject.first().copied().unwrap_or_default();
+        self.0[usize::from(first / 64)] >> (first % 64) & 1 == 1
     }
 }
 
 impl Leaving {
+    /// Whether no way takes a subject, where that is found out faster than remembered.
+    #[inline]
+    fn takes_none(&self, subject: &[u8]) -> bool {
+        self.ways.len() <= SCANNED_MAX
+            && !self.ways.iter().any(|way| name::matches(&way.source, subject))
+    }
+
     #[cold]
     fn find(&self, subject: &[u8]) -> Route {
         let taken = self.ways.iter().zip(&self.mappings);
@@ -181,6 +264,7 @@ impl Shard {
             return published;
         }
         let route = self.crossings.route(publisher.account, message.matched());
+        let Some(route) = route else { return published };
         for step in &route.steps {
             let beyond = match &step.service {
                 None => {
@@ -236,7 +320,7 @@ impl Shard {
         if !self.crossings.leaves(account) {
             return;
         }
-        let route = self.crossings.route(account, subject);
+        let Some(route) = self.crossings.route(account, subject) else { return };
         for step in &route.steps {
             visit(self, step.to, step.subject.as_deref().unwrap_or(subject));
         }
@@ -250,17 +334,26 @@ impl Shard {
     ) -> Published {
         let publisher = &Publisher { account: step.to, ..*publisher };
         let Some(subject) = step.subject.as_deref() else {
-            return self.route_within(publisher, message);
+            return self.route_beyond(publisher, message);
         };
         if message.address().is_some() {
             let mut message = Message::borrowed(message.publish()).addressed_to(subject);
-            return self.route_within(publisher, &mut message);
+            return self.route_beyond(publisher, &mut message);
         }
         let mut wire = std::mem::take(&mut self.wire);
         let parts = MessageParts { subject, ..message.publish().parts() };
         let publish = protocol::canonical(parts, &mut wire);
-        let published = self.route_within(publisher, &mut Message::borrowed(&publish));
+        let published = self.route_beyond(publisher, &mut Message::borrowed(&publish));
         self.wire = wire;
+        published
+    }
+
+    /// Publishes to everyone of an account that is not the publisher's. The plan made last is
+    /// another one than at home, so that both stay at hand.
+    fn route_beyond(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
+        std::mem::swap(&mut self.published_memo, &mut self.crossed_memo);
+        let published = self.route_within(publisher, message);
+        std::mem::swap(&mut self.published_memo, &mut self.crossed_memo);
         published
     }
 
@@ -302,9 +395,10 @@ impl Shard {
         });
         let mut block = std::mem::take(&mut self.headers);
         let mut wire = std::mem::take(&mut self.wire);
-        let with_info =
-            crossed == 0 && self.add_request_info(publisher.slot, service, &parts, &mut block);
-        let headers = if with_info { Some(&block[..]) } else { parts.headers };
+        let headers = match crossed {
+            0 => self.with_request_info(publisher.slot, service, &parts, &mut block),
+            _ => parts.headers,
+        };
         let reply = asked.as_ref().map(|asked| &asked.subject[..]);
         let publish =
             protocol::canonical(MessageParts { subject, reply, headers, ..parts }, &mut wire);
@@ -312,7 +406,7 @@ impl Shard {
         let publisher = &Publisher { account: step.to, echo: Echo::On, ..*publisher };
         let mut message = Message::borrowed(&publish);
         let published = match self.crossings.leaves(step.to) {
-            false => self.route_within(publisher, &mut message),
+            false => self.route_beyond(publisher, &mut message),
             true => self.route_across(publisher, &mut message, crossed + 1),
         };
         self.headers = block;
@@ -323,36 +417,36 @@ impl Shard {
         published
     }
 
-    /// Writes the headers with what the requestor says of itself, in the place of anything it
-    /// wrote there on its own.
-    fn add_request_info(
-        &self,
+    /// The headers with what the requestor says of itself, in the place of anything it wrote there
+    /// on its own; `block` has room for them.
+    fn with_request_info<'a>(
+        &'a self,
         slot: ConnSlot,
         service: &ServiceWay,
-        parts: &MessageParts<'_>,
-        block: &mut Vec<u8>,
-    ) -> bool {
-        let value = match (self.request_info(slot), service.share) {
-            (None, _) => &b""[..],
-            (Some(info), Share::Account) => &info.account,
-            (Some(info), Share::All) => &info.all,
+        parts: &MessageParts<'a>,
+        block: &'a mut Vec<u8>,
+    ) -> Option<&'a [u8]> {
+        let outbox = self.outboxes.get(slot.index()).and_then(Option::as_ref);
+        let told = outbox.and_then(|outbox| outbox.request_info.as_deref());
+        let (value, alone) = match (told, service.share) {
+            (None, _) => (&[][..], None),
+            (Some(told), Share::Account) => (&told.info.account[..], told.account_alone()),
+            (Some(told), Share::All) => (&told.info.all[..], told.all_alone()),
         };
-        if value.is_empty() && parts.headers.is_none() {
-            return false;
-        }
-        headers::replace(parts.headers.unwrap_or_default(), REQUEST_INFO, value, block);
-        true
+        let Some(own) = parts.headers else { return alone };
+        headers::replace(own, REQUEST_INFO, value, block);
+        Some(&*block)
     }
 
     /// What the connection at `slot` tells of itself to those whose services it uses.
     pub fn request_info(&self, slot: ConnSlot) -> Option<&RequestInfo> {
-        self.outboxes.get(slot.index())?.as_ref()?.request_info.as_deref()
+        Some(&self.outboxes.get(slot.index())?.as_ref()?.request_info.as_deref()?.info)
     }
 
     /// What a connection tells of itself to those whose services it uses.
     pub fn set_request_info(&mut self, slot: ConnSlot, info: RequestInfo) {
         if let Some(outbox) = self.outbox(slot) {
-            outbox.request_info = Some(Box::new(info));
+            outbox.request_info = Some(Box::new(Introduction::new(info)));
         }
     }
 }

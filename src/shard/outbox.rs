@@ -16,7 +16,7 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 use protocol::{Delivery, HeaderSupport};
 
-use crate::crossing::RequestInfo;
+use crate::crossing::Introduction;
 use crate::guard::Guard;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Outbox {
     /// Who it is, for the lines that trace deliveries; where there are such.
     pub(crate) trace_label: Option<Box<str>>,
     /// What it tells of itself to those whose services it uses.
-    pub(crate) request_info: Option<Box<RequestInfo>>,
+    pub(crate) request_info: Option<Box<Introduction>>,
 }
 
 /// Whether an append made the outbox one that the core must look at.

@@ -89,7 +89,7 @@ impl Shard {
     #[inline]
     pub fn publish_run(&mut self, publisher: &Publisher, run: &Run<'_>) -> Option<Published> {
         let first = run.first();
-        if self.crossings.leaves(publisher.account) || self.tracing.is_some() {
+        if self.tracing.is_some() || self.crossings.takes(publisher.account, first.subject()) {
             return None;
         }
         self.interest(publisher.account);

@@ -13,7 +13,7 @@ use ring::{Doorbell, InterestSeq};
 use security::Directory;
 use subject::{CachePolicy, Interest, Plan};
 
-use crate::answers::Answers;
+use crate::answers::{self, Answers};
 use crate::batch::Batch;
 use crate::crossing::Crossings;
 use crate::dwell::{Arrival, Dwell, Via};
@@ -48,6 +48,8 @@ pub(crate) struct Memo {
     account: AccountId,
     plan: Option<Rc<Plan>>,
     look_ahead: LookAhead,
+    /// Somebody may get one answer that goes home and not another, see [`answers::family`].
+    answers_differ: bool,
 }
 
 /// What this turn counted; added to the shared counters once a turn.
@@ -79,6 +81,8 @@ pub struct Shard {
     pub(crate) tally: Tally,
     pub(crate) published_memo: Memo,
     pub(crate) arrived_memo: Memo,
+    /// For what leaves its account.
+    pub(crate) crossed_memo: Memo,
     pub(crate) picks: Vec<(ShardId, base::QueueId)>,
     pub(crate) frame_picks: Vec<base::QueueId>,
     /// By shard: what is to be sent there.
@@ -122,6 +126,7 @@ impl Shard {
             tally: Tally::default(),
             published_memo: Memo::default(),
             arrived_memo: Memo::default(),
+            crossed_memo: Memo::default(),
             picks: Vec::new(),
             frame_picks: Vec::new(),
             batches: (0..SHARDS_MAX).map(|_| Batch::default()).collect(),
@@ -473,6 +478,15 @@ impl Memo {
                 Rc::clone(plan)
             }
             _ => {
+                let family = self.family_of(subject);
+                let subject = family.as_ref().map_or(subject, |family| &family[..]);
+                if family.is_some()
+                    && let Some(plan) = &self.plan
+                    && self.account == account
+                    && interest.is_current(subject, plan)
+                {
+                    return Rc::clone(plan);
+                }
                 // Let go first, so that the index can rebuild a stale plan in place.
                 self.plan = None;
                 self.look_ahead.step(interest, subscriptions, ahead);
@@ -480,6 +494,24 @@ impl Memo {
                 self.account = account;
                 self.plan = Some(Rc::clone(&plan));
                 plan
+            }
+        }
+    }
+
+    /// For an answer that goes home, the subject whose plan is also its own.
+    #[inline]
+    fn family_of(&self, subject: &[u8]) -> Option<[u8; answers::SUBJECT_LEN]> {
+        if self.answers_differ { None } else { answers::family(subject) }
+    }
+}
+
+impl Shard {
+    /// Whoever subscribes to `pattern` may get one answer that goes home and not another: from now
+    /// on each has a plan of its own.
+    pub(crate) fn look_for_answers_in(&mut self, pattern: &[u8]) {
+        if answers::tells_answers_apart(pattern) {
+            for memo in [&mut self.published_memo, &mut self.arrived_memo, &mut self.crossed_memo] {
+                memo.answers_differ = true;
             }
         }
     }

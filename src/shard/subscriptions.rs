@@ -174,6 +174,7 @@ impl Shard {
         queue: Option<&[u8]>,
         sid: &[u8],
     ) -> SubKey {
+        self.look_for_answers_in(subject);
         let key = self.subscriptions.reserve();
         let inserted = self.interest(account).insert_local(subject, queue, key);
         let (handle, change) = inserted.expect("the subject was checked");

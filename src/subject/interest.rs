@@ -200,7 +200,7 @@ impl Interest {
     #[inline]
     #[must_use]
     pub fn is_current(&self, subject: &[u8], plan: &Plan) -> bool {
-        same_bytes(plan.subject(), subject) && self.generations.is_current(&plan.stamp)
+        name::is_same(plan.subject(), subject) && self.generations.is_current(&plan.stamp)
     }
 
     /// Adds a subscription of this shard: the handle that removes it, and what the other shards
@@ -474,30 +474,6 @@ impl Change {
     /// last one do, at `edge` members.
     fn plain(count: u32, edge: u32) -> Change {
         if count == edge { Change::Plain { count } } else { Change::None }
-    }
-}
-
-/// Whether two subjects are equal; for the usual lengths without a call.
-#[inline]
-fn same_bytes(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    match one.len() {
-        // The two ends overlap and cover everything.
-        4..8 => {
-            one.first_chunk::<4>() == other.first_chunk()
-                && one.last_chunk::<4>() == other.last_chunk()
-        }
-        8..=16 => {
-            one.first_chunk::<8>() == other.first_chunk()
-                && one.last_chunk::<8>() == other.last_chunk()
-        }
-        17..=32 => {
-            one.first_chunk::<16>() == other.first_chunk()
-                && one.last_chunk::<16>() == other.last_chunk()
-        }
-        _ => one == other,
     }
 }
 

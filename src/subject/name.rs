@@ -58,6 +58,31 @@ pub fn has_wildcard(subject: &[u8]) -> bool {
     tokens(subject).any(|token| token == b"*" || token == b">")
 }
 
+/// Whether two subjects are equal; for the usual lengths without a call.
+#[inline]
+#[must_use]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        // The two ends overlap and cover everything.
+        4..8 => {
+            one.first_chunk::<4>() == other.first_chunk()
+                && one.last_chunk::<4>() == other.last_chunk()
+        }
+        8..=16 => {
+            one.first_chunk::<8>() == other.first_chunk()
+                && one.last_chunk::<8>() == other.last_chunk()
+        }
+        17..=32 => {
+            one.first_chunk::<16>() == other.first_chunk()
+                && one.last_chunk::<16>() == other.last_chunk()
+        }
+        _ => one == other,
+    }
+}
+
 /// Whether a message published on `subject` reaches a subscription to `pattern`.
 ///
 /// `*` in the pattern takes exactly one token, a final `>` one or more. Wildcard tokens of the

@@ -35,6 +35,44 @@ fn an_answer_goes_back_once_and_only_from_whom_was_asked() {
 }
 
 #[test]
+fn answers_of_one_shard_are_a_family_and_nothing_else_is() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut answers = Answers::new(ServiceId(0), &mut random);
+    let mut ask = || answers.ask(question(b"i", ResponseKind::Singleton, 10), 0, &mut random);
+    let (one, other) = (ask().subject, ask().subject);
+    assert_ne!(one, other);
+    let all = family(&one).expect("an answer");
+    assert_eq!(family(&other), Some(all));
+    assert!(answers.number(&all) == Some(0) && all.starts_with(&one[..11]));
+    for stranger in [
+        &b"_R_.abcdef.0123456789"[..],
+        b"_R_.abc.ef.0123456789a",
+        b"_R_.abcdef.012345.789a",
+        b"_S_.abcdef.0123456789a",
+        b"_R_.abcdefg0123456789a",
+        b"",
+    ] {
+        assert_eq!(family(stranger), None, "{}", String::from_utf8_lossy(stranger));
+    }
+    for apart in [&one[..], b"_R_.*.0123456789a", b"*.*.0123456789a", b"*.abcdef.0123456789a"] {
+        assert!(tells_answers_apart(apart), "{}", String::from_utf8_lossy(apart));
+    }
+    for alike in ["_R_.>", ">", "*.>", "_R_.*.*", "_R_.abcdef.*", "*.*", "a.b.0123456789a", "_R_"] {
+        assert!(!tells_answers_apart(alike.as_bytes()), "{alike}");
+    }
+}
+
+#[test]
+fn a_number_that_is_none_is_not_read_as_one() {
+    let mut answers = Answers::new(ServiceId(0), &mut fastrand::Rng::with_seed(5));
+    answers.shard = *b"abcdef";
+    assert_eq!(answers.number(b"_R_.abcdef.F__________"), Some(u64::MAX));
+    for odd in ["G0000000000", "0000000000~", "000000000", "0000000000 "] {
+        assert_eq!(answers.number(format!("_R_.abcdef.{odd}").as_bytes()), None, "{odd}");
+    }
+}
+
+#[test]
 fn streams_last_until_silence_and_chunks_until_the_empty_one() {
     let mut random = fastrand::Rng::with_seed(2);
     let mut answers = Answers::new(ServiceId(0), &mut random);

@@ -180,6 +180,48 @@ fn an_answer_comes_home_once_and_from_the_exporter_only() {
 }
 
 #[test]
+fn who_listens_to_one_answer_hears_that_one_and_who_listens_to_all_hears_all() {
+    for_seeds(60, |seed| {
+        let mut simulation = with(seed);
+        let mut core = || simulation.random.usize(0..CORES);
+        let cores = [core(), core(), core(), core()];
+        let responder = client(&mut simulation, 0, cores[0]);
+        let asker = client(&mut simulation, 1, cores[1]);
+        let [all, one] = [cores[2], cores[3]].map(|core| client(&mut simulation, 0, core));
+        simulation.say(responder, "SUB q.* 1\r\n");
+        simulation.say(asker, "SUB inbox.* 1\r\n");
+        simulation.say(all, "SUB _R_.> 1\r\n");
+        simulation.run_until_quiet();
+        for number in 0..4 {
+            simulation.request(asker, "ask.7", &format!("inbox.{number}"), "question");
+        }
+        simulation.run_until_quiet();
+        let asked = simulation.messages(responder);
+        let replies: Vec<String> =
+            asked.iter().map(|request| request.reply.clone().expect("a reply")).collect();
+        simulation.publish(responder, &replies[0], "0");
+        simulation.publish(responder, &replies[1], "1");
+        simulation.run_until_quiet();
+        simulation.say(one, &format!("SUB {} 1\r\n", replies[3]));
+        simulation.run_until_quiet();
+        simulation.publish(responder, &replies[2], "2");
+        simulation.publish(responder, &replies[3], "3");
+        simulation.run_until_quiet();
+        let mut heard = |client| -> Vec<(String, String)> {
+            let messages = simulation.messages(client);
+            let shown = messages.iter().map(|one| (one.subject.clone(), one.label().to_owned()));
+            shown.collect()
+        };
+        let told = |number: usize, subject: &str| (subject.to_owned(), number.to_string());
+        let expected: Vec<_> = (0..4).map(|n| told(n, &format!("inbox.{n}"))).collect();
+        assert_eq!(heard(asker), expected);
+        let expected: Vec<_> = (0..4).map(|n| told(n, &replies[n])).collect();
+        assert_eq!(heard(all), expected);
+        assert_eq!(heard(one), [told(3, &replies[3])]);
+    });
+}
+
+#[test]
 fn a_request_that_nobody_serves_is_told_so_across_accounts() {
     for_seeds(20, |seed| {
         let mut simulation = with(seed);
