@@ -130,10 +130,15 @@ pub static JETSTREAM: &[Declaration] = &[
     built(
         "request_queue_limit",
         "10000",
-        "API requests that may wait; all that wait are dropped above it",
+        "API requests that may wait and change something; all of them are dropped above it",
         limit(|d, n| d.options.jetstream.requests_max = or_default(n, limits::API_REQUESTS_MAX)),
     ),
-    not_built("info_queue_limit", Off::Zero, "Information requests that may wait"),
+    built(
+        "info_queue_limit",
+        "request_queue_limit",
+        "API requests that may wait and only ask for information; all of them are dropped above it",
+        limit(|d, n| d.options.jetstream.infos_max = usize::try_from(n).ok().filter(|n| *n > 0)),
+    ),
     not_built("meta_compact", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_size", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_sync", Off::False, "How a cluster's catalogue is compacted"),

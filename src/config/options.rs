@@ -186,8 +186,10 @@ pub struct JetStream {
     pub flush: Flush,
     /// The name of this JetStream among others.
     pub domain: Option<String>,
-    /// API requests that may wait.
+    /// API requests that may wait and change something.
     pub requests_max: usize,
+    /// Those that may wait and only ask for information; as many if it is not said.
+    pub infos_max: Option<usize>,
     /// The most `max_ack_pending` of a consumer.
     pub ack_pending_max: Option<u32>,
     /// Messages that one pull request may ask for.
@@ -276,6 +278,7 @@ impl Default for JetStream {
             flush: Flush::Always,
             domain: None,
             requests_max: limits::API_REQUESTS_MAX,
+            infos_max: None,
             ack_pending_max: None,
             request_batch_max: None,
             duplicate_window_max: None,

@@ -22,6 +22,7 @@ use storage::{Mark, Storage};
 
 use crate::ErrorCode;
 use crate::advisory;
+use crate::api::kind::Asked;
 use crate::desk::Desk;
 use crate::meta::Meta;
 use crate::meta::registry::ServerBounds;
@@ -135,14 +136,22 @@ impl JetStream {
     /// Hands every letter to whom it concerns.
     fn read_letters(&mut self, turn: &mut ServiceTurn<'_>) {
         let mailbox = turn.shard.take_mailbox(self.id);
-        let asked = || mailbox.letters().filter(is_request).count();
-        let most = self.settings.requests_max;
-        if self.meta.is_some() && mailbox.len() > most && asked() > most {
-            self.drop_requests(asked(), turn);
-            let others = mailbox.letters().filter(|letter| !is_request(letter));
-            others.for_each(|letter| self.read(&letter, turn));
-        } else {
-            mailbox.letters().for_each(|letter| self.read(&letter, turn));
+        let Settings { requests_max, infos_max, .. } = *self.settings;
+        let limits = [(Queue::Requests, requests_max), (Queue::Infos, infos_max)];
+        let is_long = self.meta.is_some() && mailbox.len() > requests_max.min(infos_max);
+        let waiting = |queue: Queue| mailbox.letters().filter(|it| queue.has(it)).count();
+        let mut dropped = Vec::new();
+        for (queue, most) in limits.into_iter().filter(|_| is_long) {
+            let waiting = waiting(queue);
+            if waiting > most {
+                self.drop_requests(waiting, turn);
+                dropped.push(queue);
+            }
+        }
+        for letter in mailbox.letters() {
+            if !dropped.iter().any(|queue| queue.has(&letter)) {
+                self.read(&letter, turn);
+            }
         }
         turn.shard.give_back(self.id, mailbox);
     }
@@ -267,6 +276,24 @@ impl JetStream {
 fn is_request(letter: &Letter<'_>) -> bool {
     let token = Token(letter.token);
     token == API || token.stream() == OUTSIDE
+}
+
+/// Where requests of the API wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    /// Those that change something, and what is no request at all.
+    Requests,
+    /// Those that only ask.
+    Infos,
+}
+
+impl Queue {
+    /// Whether a letter waits in it.
+    fn has(self, letter: &Letter<'_>) -> bool {
+        let asked = || Asked::parse(std::str::from_utf8(letter.publish.subject()).ok()?);
+        let only_informs = || asked().is_some_and(|asked| asked.kind.only_informs());
+        is_request(letter) && only_informs() == (self == Queue::Infos)
+    }
 }
 
 /// A letter as a request of the API.

@@ -27,8 +27,10 @@ pub struct Settings {
     pub stream_bounds: Bounds,
     /// Bytes of all streams.
     pub bounds: ServerBounds,
-    /// API requests that may wait.
+    /// API requests that may wait and change something.
     pub requests_max: usize,
+    /// Those that may wait and only ask for information.
+    pub infos_max: usize,
     /// The most `max_ack_pending` of a consumer; 0 without a bound.
     pub ack_pending_max: i64,
     /// Messages that one pull request may ask for; 0 without a bound.
@@ -61,6 +63,8 @@ impl Settings {
             stream_bounds: Bounds { ingest: options.ingest, batches: options.batches },
             bounds,
             requests_max: options.requests_max,
+            // spec/cli-and-config.md §7.7: the default of info_queue_limit is request_queue_limit
+            infos_max: options.infos_max.unwrap_or(options.requests_max),
             ack_pending_max: options.ack_pending_max.map_or(0, i64::from),
             request_batch_max: options.request_batch_max.map_or(0, i64::from),
             cores,

@@ -200,6 +200,29 @@ fn j07_more_requests_at_once_than_may_wait_are_dropped() {
     assert!(String::from_utf8_lossy(&answer).contains("account_info_response"));
 }
 
+/// What only asks has a queue of its own: a flood of it leaves the others alone.
+#[test]
+fn j07_requests_for_information_have_a_limit_of_their_own() {
+    if Subject::from_env().skips_ours() {
+        return;
+    }
+    let builder = harness::Server::builder();
+    let folder = builder.folder().join("js").to_string_lossy().into_owned();
+    let config = format!("jetstream {{ info_queue_limit: 2, store_dir: {folder:?} }}");
+    let server = builder.config(&config).start();
+    let mut raw = server.quiet();
+    raw.send("SUB inbox 1");
+    let create = r#"{"name":"S"}"#;
+    let create = format!("PUB $JS.API.STREAM.CREATE.S inbox {}\r\n{create}\r\n", create.len());
+    let asked = "PUB $JS.API.INFO inbox 0\r\n\r\n".repeat(50);
+    raw.send_bytes(format!("{asked}{}", create.repeat(3)).as_bytes());
+    for _ in 0..3 {
+        let (_, answer) = raw.message();
+        assert!(String::from_utf8_lossy(&answer).contains("stream_create_response"));
+    }
+    server.wait_for_log("JetStream API queue limit reached, dropping 50 requests");
+}
+
 #[tokio::test]
 async fn j09_reservations_above_the_servers_limit_are_refused_and_so_is_what_would_exceed_it() {
     let builder = harness::Server::builder();

@@ -118,6 +118,21 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether it only asks for information; it waits in a queue of its own.
+    #[must_use]
+    pub const fn only_informs(self) -> bool {
+        matches!(
+            self,
+            Kind::AccountInfo
+                | Kind::StreamNames
+                | Kind::StreamList
+                | Kind::StreamInfo
+                | Kind::ConsumerNames
+                | Kind::ConsumerList
+                | Kind::ConsumerInfo
+        )
+    }
+
     /// Whether its answer says that something changed: it waits until that is safe and known to
     /// every core.
     #[must_use]
