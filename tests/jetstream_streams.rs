@@ -600,11 +600,3 @@ async fn d03_d04_d06_mirrors_and_sources() {
     let cycle = json!({"name": "S", "subjects": ["s.>"], "sources": [{"name": "N"}]});
     assert_eq!(bench.wrong("STREAM.UPDATE.S", cycle).await, (10052, "detected cycle".to_owned()));
 }
-
-#[tokio::test]
-async fn what_is_not_built_is_refused_by_name() {
-    let bench = Bench::new().await;
-    let compressed = json!({"name": "C", "compression": "s2"});
-    let (code, reason) = bench.wrong("STREAM.CREATE.C", compressed).await;
-    assert_eq!((code, &*reason), (10052, "compression s2 is not supported by this server"));
-}

@@ -210,8 +210,9 @@ pub const LAME_DUCK_CLOSE_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 // ---- JetStream (spec/cli-and-config.md §7.7) ----
 
-/// API requests that may wait at one turn (`jetstream.request_queue_limit`). Over it: all that
-/// wait are dropped without an answer, advisory `API.LIMIT_REACHED`.
+/// API requests that may wait at one turn (`jetstream.request_queue_limit`), and as many that only
+/// ask for information. Over it: all of that kind are dropped without an answer, advisory
+/// `API.LIMIT_REACHED`.
 pub const API_REQUESTS_MAX: usize = 10_000;
 
 // ---- Reading ----
@@ -378,6 +379,34 @@ pub const JS_COMPACTION_FILLED_EIGHTHS: u64 = 6;
 
 /// Pause of compaction before something that is not ready is tried again.
 pub const JS_COMPACTION_PAUSE: Duration = Duration::from_millis(5);
+
+/// A message's headers and payload from which on compression is tried. Below it: stored as it is.
+pub const JS_COMPRESSED_BYTES_MIN: usize = 24;
+
+/// The longest headers and payload that are compressed: the layout has 24 bits for it. Over it:
+/// stored as it is.
+pub const JS_COMPRESSED_BYTES_MAX: usize = (1 << 24) - 1;
+
+/// Memory that a core keeps for compressing, in each direction. A longer message takes more, which
+/// goes with the next shorter one.
+pub const JS_COMPRESSION_MEMORY: usize = 256 * KIB;
+
+/// Messages from which a stream's dictionary is learned.
+pub const JS_DICTIONARY_SAMPLES: usize = 64;
+
+/// Bytes of those messages. Over it: what is there is learned from. With it learning takes a
+/// third of a millisecond, once.
+pub const JS_DICTIONARY_SAMPLES_BYTES: usize = 8 * KIB;
+
+/// The longest dictionary. Longer: the rest is left out. Each message is compressed with all of
+/// it, which takes a microsecond.
+pub const JS_DICTIONARY_BYTES_MAX: usize = 2 * KIB;
+
+/// Dictionaries of one stream. One more: the last one goes on being used.
+pub const JS_DICTIONARIES_MAX: usize = 8;
+
+/// Messages after which a stream looks whether its dictionary still serves.
+pub const JS_DICTIONARY_WINDOW: u64 = 4096;
 
 // ---- JetStream streams (spec/jetstream.md §3, §5, §6) ----
 

@@ -238,6 +238,8 @@ impl Stream {
         let was = self.rules.retention;
         self.rules = Rules::of(&config);
         self.dedupe.set_window(u64::try_from(config.duplicate_window).unwrap_or(0));
+        // spec/jetstream.md §3: compression may change; what is stored stays as it is
+        turn.storage.set_compression(self.id, config.compression.of_storage());
         self.config = config;
         self.aged_upto = Seq::NONE;
         self.choose_path();

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) time_ns: u64,
     /// Where the body lies, in the terms of the store that has it.
     pub(crate) at: u64,
+    /// By how much its record in the log is shorter for being compressed.
+    pub(crate) saved_bytes: u32,
 }
 
 /// The messages of a stream.

@@ -4,7 +4,7 @@
 
 use crate::arena::Arena;
 use crate::blocks::{Blocks, Entry};
-use crate::bodies::{Bodies, InLog};
+use crate::bodies::{Bodies, BodyPlace, InLog};
 use crate::durable::Durable;
 use crate::log::StreamNumber;
 use crate::pick::Every;
@@ -17,14 +17,14 @@ use crate::{Erase, Incoming, Purge, Purged, Seq};
 const EXPIRY_SLACK: u64 = 1024;
 
 impl Stream {
-    /// Notes a message under `seq`, which is above every sequence used, and whose body lies at
-    /// `at`; its size.
+    /// Notes a message under `seq`, which is above every sequence used, and where its body lies;
+    /// its size.
     #[inline]
-    pub(crate) fn append(&mut self, seq: Seq, message: &Incoming<'_>, at: u64) -> u64 {
+    pub(crate) fn append(&mut self, seq: Seq, message: &Incoming<'_>, body: BodyPlace) -> u64 {
         let Incoming { subject, headers, payload, time_ns, expires_ns, .. } = *message;
         let size = self.kind.size_of(subject.len(), headers.len(), payload.len());
         let subject = self.subjects.add(subject, seq);
-        self.note(seq, subject, size, (time_ns, expires_ns), at);
+        self.note(seq, subject, size, (time_ns, expires_ns), body);
         size
     }
 
@@ -37,9 +37,9 @@ impl Stream {
         (subject, before): (SubjectId, Seq),
         size: u64,
         (time_ns, expires_ns): (u64, u64),
-        at: u64,
+        BodyPlace { at, saved_bytes }: BodyPlace,
     ) {
-        self.blocks.push(seq, Entry { subject, size: size as u32, time_ns, at });
+        self.blocks.push(seq, Entry { subject, size: size as u32, time_ns, at, saved_bytes });
         if !before.is_none() {
             self.blocks.link(before, seq);
         }
@@ -82,9 +82,9 @@ impl Stream {
         match (&mut self.bodies, durable) {
             (Bodies::Log(number), Some(durable)) => {
                 let number = *number;
-                durable.release(number, InLog::unpack(entry.at), entry.size);
+                durable.release(number, InLog::of(&entry), entry.size);
                 if erase == Erase::Overwrite {
-                    durable.erase(number, seq, InLog::unpack(entry.at), entry.size);
+                    durable.erase(number, seq, InLog::of(&entry), entry.size);
                 }
                 self.leave_log(number, seq, was_first, durable);
             }
@@ -164,10 +164,11 @@ impl Stream {
         let Stream { account, space, kind, first, last, last_time_ns, .. } = *self;
         let empty = Stream { last_time_ns, ..Stream::new(account, space, kind, last.next()) };
         let old = std::mem::replace(self, empty);
+        self.compressor = old.compressor;
         if let (&Bodies::Log(number), Some(durable)) = (&old.bodies, durable) {
             self.bodies = Bodies::Log(number);
             old.blocks.for_each(|_, entry| {
-                durable.release(number, InLog::unpack(entry.at), entry.size);
+                durable.release(number, InLog::of(&entry), entry.size);
             });
             // What was leaving lies below.
             self.leaving = old.leaving;

@@ -3,12 +3,16 @@
 //! A stream at its limit loses one message for each that comes. Told one by one, each removal
 //! would be a record; told together, neighbours are one. What the log cannot take now (it is
 //! behind, or full) is owed to it and told before anything else, so that what is on disk has the
-//! order of what was asked for: until then messages and values are refused.
+//! order of what was asked for: until then messages and values are refused. Messages of streams
+//! that compress are made shorter here, and read out again.
 
 use std::collections::VecDeque;
 
 use crate::bodies::InLog;
-use crate::log::{AppendError, Key, Log, LogRead, NewMessage, Removed, StreamNumber};
+use crate::compression::{Codec, Compressor};
+use crate::log::{
+    AppendError, At, Content, Key, KeyKind, Log, LogRead, NewMessage, Removed, StreamNumber,
+};
 use crate::streams::Streams;
 use crate::{Incoming, Mark, Message, Read, Refused, Seq, Waiter};
 
@@ -18,6 +22,9 @@ pub(crate) struct Durable {
     owed: VecDeque<Owed>,
     /// Streams that have removals to tell.
     leaving: Vec<StreamNumber>,
+    codec: Codec,
+    /// Places of messages that did not come out of what was read.
+    unreadable: Vec<At>,
 }
 
 /// Something that changed in memory and is not in the log yet.
@@ -31,47 +38,106 @@ enum Owed {
 
 impl Durable {
     pub(crate) fn new(log: Log) -> Durable {
-        Durable { log, owed: VecDeque::new(), leaving: Vec::new() }
+        Durable {
+            log,
+            owed: VecDeque::new(),
+            leaving: Vec::new(),
+            codec: Codec::default(),
+            unreadable: Vec::new(),
+        }
     }
 
-    /// Appends a message.
+    /// Appends a message, compressed if its stream has a compressor that says so.
     #[inline]
     pub(crate) fn append(
         &mut self,
         number: StreamNumber,
         seq: Seq,
         message: &Incoming<'_>,
+        compressor: Option<&mut Compressor>,
     ) -> Result<(InLog, Mark), Refused> {
         if !self.owed.is_empty() {
             self.pay()?;
         }
-        let (at, mark) = self.log.append(&NewMessage {
+        let Incoming { subject, headers, payload, time_ns, expires_ns, .. } = *message;
+        let message = NewMessage {
             stream: number,
             sequence: seq.0,
-            time_ns: message.time_ns,
-            due_ns: message.expires_ns,
-            subject: message.subject,
-            headers: message.headers,
-            payload: message.payload,
-        })?;
-        Ok((InLog { at, has_due: message.expires_ns != 0 }, mark))
+            time_ns,
+            due_ns: expires_ns,
+            subject,
+            content: Content::Plain { headers, payload },
+        };
+        if let Some(compressor) = compressor.filter(|compressor| compressor.is_on()) {
+            return self.append_compressed(&message, (headers, payload), compressor);
+        }
+        let (at, mark) = self.log.append(&message)?;
+        Ok((InLog { at, has_due: expires_ns != 0, saved_bytes: 0 }, mark))
+    }
+
+    /// [`Durable::append`] in fewer bytes, where that is possible.
+    #[inline(never)]
+    fn append_compressed(
+        &mut self,
+        plain: &NewMessage<'_>,
+        (headers, payload): (&[u8], &[u8]),
+        compressor: &mut Compressor,
+    ) -> Result<(InLog, Mark), Refused> {
+        if let Some(dictionary) = compressor.learn(headers, payload) {
+            let number = u64::from(dictionary.number());
+            let key = Key { stream: plain.stream, kind: KeyKind::DICTIONARY, key: number };
+            // It stands before what needs it. What the log cannot take is learned another time.
+            if self.put(key, dictionary.text()).is_ok() {
+                compressor.take(dictionary);
+            }
+        }
+        let content = self.codec.compress(headers, payload, compressor);
+        let content = content.map_or(plain.content, Content::Compressed);
+        let message = NewMessage { content, ..*plain };
+        let (at, mark) = self.log.append(&message)?;
+        let (plain_bytes, record_bytes) = (plain.record_bytes(), message.record_bytes());
+        compressor.count(plain_bytes, record_bytes);
+        let saved_bytes = (plain_bytes - record_bytes) as u32;
+        Ok((InLog { at, has_due: plain.due_ns != 0, saved_bytes }, mark))
     }
 
     /// Reads a message that is there.
     #[inline]
-    pub(crate) fn read(&mut self, place: InLog, size: u32, waiter: Waiter) -> Read<'_> {
-        match self.log.read(place.at, place.record_bytes(size), waiter) {
-            LogRead::Ready(message) => Read::Ready(Message {
-                seq: Seq(message.sequence),
-                subject: message.subject,
-                headers: message.headers,
-                payload: message.payload,
-                shared: None,
-                time_ns: message.time_ns,
-            }),
-            LogRead::Pending => Read::Pending,
-            LogRead::Damaged => Read::Gone,
-        }
+    pub(crate) fn read(
+        &mut self,
+        place: InLog,
+        size: u32,
+        compressor: Option<&Compressor>,
+        waiter: Waiter,
+    ) -> Read<'_> {
+        let Durable { log, codec, unreadable, .. } = self;
+        let message = match log.read(place.at, place.record_bytes(size), waiter) {
+            LogRead::Ready(message) => message,
+            LogRead::Pending => return Read::Pending,
+            LogRead::Damaged => return Read::Gone,
+        };
+        let (headers, payload) = match message.content {
+            Content::Plain { headers, payload } => (headers, payload),
+            Content::Compressed(content) => {
+                // The index knows what it comes to: nothing else makes it take memory.
+                let is_known =
+                    message.plain_record_bytes() == place.plain_record_bytes(size) as usize;
+                let expanded = is_known.then(|| codec.expand(&content, compressor)).flatten();
+                let Some(parts) = expanded else {
+                    unreadable.push(place.at);
+                    return Read::Gone;
+                };
+                parts
+            }
+        };
+        Read::Ready(Message {
+            seq: Seq(message.sequence),
+            subject: message.subject,
+            headers,
+            payload,
+            shared: None,
+            time_ns: message.time_ns,
+        })
     }
 
     /// The body of a message is needed no more.
@@ -151,6 +217,9 @@ impl Durable {
 
     /// Tells everything: what is owed, and what left since.
     pub(crate) fn settle(&mut self, streams: &mut Streams) {
+        for at in self.unreadable.drain(..) {
+            self.log.say_damaged(at);
+        }
         // Marks and refusals tell of what the log does not take.
         let _ = self.pay();
         while let Some(number) = self.leaving.pop() {

@@ -40,6 +40,7 @@
 //! | `bodies.rs`, `arena.rs` | where bodies lie, and those in memory |
 //! | `log.rs`, `log/` | [`log::Log`]: the core's append-only log on disk |
 //! | `durable.rs` | what the log is told, and when |
+//! | `compression.rs`, `dictionary.rs` | messages in fewer bytes, and what they share |
 //! | `restore.rs` | from the log to streams, at start |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
 //! | `survey.rs` | stored files looked at while no server has them |
@@ -50,6 +51,8 @@ mod arena;
 mod blocks;
 mod bodies;
 mod changes;
+mod compression;
+mod dictionary;
 mod durable;
 mod expiry;
 mod filter;
@@ -82,4 +85,6 @@ pub use state::{StreamState, SubjectState};
 pub use storage::Storage;
 pub use stream::{Known, Memory, Stream};
 pub use survey::{Closely, StreamSurvey, Survey};
-pub use terms::{Appended, Erase, Kind, Mark, Place, Purge, Purged, Refused, StreamId, ValueKey};
+pub use terms::{
+    Appended, Compression, Erase, Kind, Mark, Place, Purge, Purged, Refused, StreamId, ValueKey,
+};

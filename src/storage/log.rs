@@ -62,7 +62,7 @@ pub use self::index::{Indexed, Removed};
 pub use self::mend::{MendError, Mended, mend};
 pub use self::overlay::Overlay;
 pub use self::reads::LogRead;
-pub use self::record::NewMessage;
+pub use self::record::{Compressed, Content, NewMessage, PLAIN_BYTES};
 pub use self::recovery::Recover;
 pub use self::settings::{LogSettings, Sync};
 pub use self::survey::{BrokenMessage, SegmentState, SegmentSurvey};
@@ -110,6 +110,8 @@ impl KeyKind {
     pub(crate) const REACHED: KeyKind = KeyKind(0);
     /// Where a message lies that is being erased; the log's own.
     pub(crate) const ERASING: KeyKind = KeyKind(4);
+    /// What a stream's messages have in common, to compress them with.
+    pub(crate) const DICTIONARY: KeyKind = KeyKind(5);
     /// A stream's configuration.
     pub const STREAM: KeyKind = KeyKind(1);
     /// A consumer's configuration.
@@ -200,6 +202,9 @@ impl std::fmt::Display for Trouble {
 pub trait Owner {
     /// Whether the message is still there, and is the one at `at`.
     fn is_live(&self, stream: StreamNumber, sequence: u64, at: At) -> bool;
+
+    /// Whether the content of a message comes out of what was read.
+    fn is_readable(&self, message: &NewMessage<'_>) -> bool;
 
     /// The message at `from`, which is still there, lies at `to` now.
     fn moved(&mut self, stream: StreamNumber, sequence: u64, from: At, to: At);

@@ -2,18 +2,20 @@
 //! once, and each entry takes only the bits in which it differs.
 //!
 //! ```text
-//! word 0  ├ count: 9 bits ┤ times: 9 ┤ scattered: 1 ┤ widths: 5 × 7 ┤ first offset: 8 ┤
+//! word 0  ├ count: 9 ┤ times: 9 ┤ scattered: 1 ┤ widths: 5 × 7 ┤ first offset: 8 ┤ saving: 1 bit ┤
 //! word 1  ├ least subject: 32 ┤ least size: 32 ┤
 //! word 2  ├ least time ┤
 //! word 3  ├ place of entry 0, by the line through all places ┤
 //! word 4  ├ slope of that line: from one place to the next ┤
 //!         ├ which offsets are present: 256 bits, only if scattered ┤
-//!         ├ subjects ┤ sizes ┤ places ┤ times ┤ the first entry of each time ┤
+//!         ├ least saved: 32 ┤ width: 7 ┤ only if saving
+//!         ├ subjects ┤ sizes ┤ places ┤ times ┤ the first entry of each time ┤ saved, if saving ┤
 //! ```
 //!
 //! A width of 0 takes no bits at all: one subject, one size, an unbroken row of bodies. A time is
-//! written once for a run of entries that share it, as the messages of one turn do. This layout
-//! lives in memory only; what is written to disk has its own.
+//! written once for a run of entries that share it, as the messages of one turn do. What
+//! compression saved stands only in blocks that have compressed messages. This layout lives in
+//! memory only; what is written to disk has its own.
 
 use crate::blocks::Entry;
 use crate::offsets::Offsets;
@@ -28,7 +30,9 @@ const WIDTH_BITS: u32 = 7;
 const COLUMNS: u32 = 5;
 const FIRST_AT: u32 = WIDTHS_AT + COLUMNS * WIDTH_BITS;
 
-const _: () = assert!(FIRST_AT + 8 <= 64);
+const SAVING_AT: u32 = FIRST_AT + 8;
+
+const _: () = assert!(SAVING_AT < 64);
 
 const SUBJECTS: u32 = 0;
 const SIZES: u32 = 1;
@@ -55,6 +59,9 @@ impl Packed {
         if present.is_scattered() {
             words.extend_from_slice(present.words());
         }
+        let is_saving = entries.iter().any(|entry| entry.saved_bytes > 0);
+        let saved_at = words.len();
+        words.extend(is_saving.then_some(0));
         let mut writer = Writer { bit: words.len() * 64, words, widths: 0 };
         writer.column(SUBJECTS, entries.iter().map(|entry| u64::from(entry.subject.0 - subject)));
         writer.column(SIZES, entries.iter().map(|entry| u64::from(entry.size - size)));
@@ -63,12 +70,19 @@ impl Packed {
         if times.len() < entries.len() {
             writer.column(STARTS, times.iter().map(|&(start, _)| start));
         }
+        if is_saving {
+            let saved = || entries.iter().map(|entry| u64::from(entry.saved_bytes));
+            let least = saved().min().unwrap_or_default();
+            let width = writer.unlisted_column(saved().map(|saved| saved - least));
+            writer.words[saved_at] = least | u64::from(width) << 32;
+        }
         let Writer { mut words, widths, .. } = writer;
         words[0] = entries.len() as u64
             | (times.len() as u64) << TIMES_AT
             | u64::from(present.is_scattered()) << SCATTERED_AT
             | widths << WIDTHS_AT
-            | u64::from(first) << FIRST_AT;
+            | u64::from(first) << FIRST_AT
+            | u64::from(is_saving) << SAVING_AT;
         words[1] = u64::from(subject) | u64::from(size) << 32;
         words[2] = time;
         words[3] = line.base;
@@ -111,6 +125,7 @@ impl Packed {
             size: (self.0[1] >> 32) as u32 + self.column(SIZES).get(at) as u32,
             time_ns: self.time_ns(index),
             at: line.wrapping_add(self.column(PLACES).get(at)),
+            saved_bytes: self.saved_bytes(index),
         }
     }
 
@@ -162,6 +177,28 @@ impl Packed {
         self.0[0] >> SCATTERED_AT & 1 == 1
     }
 
+    fn is_saving(&self) -> bool {
+        self.0[0] >> SAVING_AT & 1 == 1
+    }
+
+    /// Words before the columns.
+    #[inline]
+    fn head_words(&self) -> usize {
+        let scattered = if self.is_scattered() { 4 } else { 0 };
+        HEAD_WORDS + scattered + usize::from(self.is_saving())
+    }
+
+    /// What compression saved of the entry at an index below the count.
+    fn saved_bytes(&self, index: u32) -> u32 {
+        if !self.is_saving() {
+            return 0;
+        }
+        let head = self.0[self.head_words() - 1];
+        let width = (head >> 32) as u32;
+        let column = Column { width, ..self.column(COLUMNS) };
+        head as u32 + column.get(u64::from(index)) as u32
+    }
+
     fn first(&self) -> u8 {
         (self.0[0] >> FIRST_AT) as u8
     }
@@ -173,12 +210,13 @@ impl Packed {
 
     #[inline]
     fn column(&self, column: u32) -> Column<'_> {
-        let mut bit = (HEAD_WORDS + if self.is_scattered() { 4 } else { 0 }) * 64;
+        let mut bit = self.head_words() * 64;
         for before in 0..column {
             let rows = if before < TIMES { u64::from(self.count()) } else { self.times() };
             bit += self.width(before) as usize * rows as usize;
         }
-        Column { words: &self.0, bit, width: self.width(column) }
+        let width = if column < COLUMNS { self.width(column) } else { 0 };
+        Column { words: &self.0, bit, width }
     }
 }
 
@@ -235,11 +273,16 @@ struct Writer {
 
 impl Writer {
     fn column(&mut self, column: u32, values: impl Iterator<Item = u64> + Clone) {
+        let width = self.unlisted_column(values);
+        self.widths |= u64::from(width) << (column * WIDTH_BITS);
+    }
+
+    /// A column whose width, which is given back, stands elsewhere.
+    fn unlisted_column(&mut self, values: impl Iterator<Item = u64> + Clone) -> u32 {
         let width = values.clone().fold(0, |all, value| all | value);
         let width = u64::BITS - width.leading_zeros();
-        self.widths |= u64::from(width) << (column * WIDTH_BITS);
         if width == 0 {
-            return;
+            return 0;
         }
         for value in values {
             let (word, shift) = (self.bit / 64, (self.bit % 64) as u32);
@@ -250,6 +293,7 @@ impl Writer {
                 self.words[word + 1] |= value >> (64 - shift);
             }
         }
+        width
     }
 }
 
@@ -303,14 +347,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let narrow = (0u32..3, 40u32..44, 1_000u64..1_003, (0u64..9).prop_map(|at| at * 64));
-        let wide = (any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>());
-        let columns = prop_oneof![4 => narrow, 1 => wide];
-        columns.prop_map(|(subject, size, time_ns, at)| Entry {
+        let at = (0u64..9).prop_map(|at| at * 64);
+        let narrow = (0u32..3, 40u32..44, 1_000u64..1_003, at, Just(0));
+        let saving = (0u32..3, 40u32..44, Just(1_000), 0u64..9, 10u32..14);
+        let wide = (any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u32>());
+        let columns = prop_oneof![4 => narrow, 1 => saving, 1 => wide];
+        columns.prop_map(|(subject, size, time_ns, at, saved_bytes)| Entry {
             subject: SubjectId(subject),
             size,
             time_ns,
             at,
+            saved_bytes,
         })
     }
 
@@ -353,6 +400,7 @@ mod tests {
                 size: 158,
                 time_ns: 5,
                 at: (1 << 40) + at * 176,
+                saved_bytes: 0,
             })
             .collect();
         let packed = Packed::new(&Offsets::row(0, 256), &entries);

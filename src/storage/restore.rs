@@ -7,7 +7,8 @@
 use base::AccountId;
 
 use crate::bodies::{Bodies, InLog};
-use crate::log::{At, Indexed, Key, Recover, Removed, StreamNumber};
+use crate::compression::{Compressor, Dictionary};
+use crate::log::{At, Indexed, Key, KeyKind, Recover, Removed, StreamNumber};
 use crate::space::Accounts;
 use crate::stream::Stream;
 use crate::streams::Streams;
@@ -29,6 +30,7 @@ pub(crate) struct Restore {
 #[derive(Debug, Default)]
 struct Told {
     values: Vec<(ValueKey, Box<[u8]>)>,
+    dictionaries: Vec<Dictionary>,
     /// Ranges that are gone, both ends included.
     removed: Vec<(u64, u64)>,
     is_sorted: bool,
@@ -79,6 +81,7 @@ impl Restore {
             stream.skip(Seq(last));
             stream.subjects.set_in_order();
             stream.last_time_ns = stream.last_time_ns.max(told.time_ns);
+            stream.compressor = Compressor::of(told.dictionaries);
             self.accounts.add(stream.space, Kind::File, stream.bytes());
             values.push((id, told.values));
         }
@@ -106,8 +109,13 @@ impl Told {
 
 impl Recover for Restore {
     fn keyed(&mut self, key: Key, value: &[u8]) {
+        let told = self.told_of(key.stream);
+        if key.kind == KeyKind::DICTIONARY {
+            told.dictionaries.extend(Dictionary::found(key.key, value));
+            return;
+        }
         let value_key = ValueKey { kind: key.kind.0, number: key.key };
-        self.told_of(key.stream).values.push((value_key, value.into()));
+        told.values.push((value_key, value.into()));
     }
 
     fn reached(&mut self, stream: StreamNumber, sequence: u64, time_ns: u64) {
@@ -132,7 +140,8 @@ impl Recover for Restore {
             told.time_ns = told.time_ns.max(message.time_ns);
             return false;
         }
-        let place = InLog { at, has_due: message.due_ns != 0 };
+        let saved_bytes = message.saved_bytes;
+        let place = InLog { at, has_due: message.due_ns != 0, saved_bytes };
         let headers = usize::from(message.has_headers);
         let content = message.content_bytes as usize;
         let size =

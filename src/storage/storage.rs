@@ -7,7 +7,8 @@
 use base::{AccountId, Now};
 use runtime::{Disk, Files};
 
-use crate::bodies::{Bodies, InLog};
+use crate::bodies::{Bodies, BodyPlace, InLog};
+use crate::compression::Compressor;
 use crate::durable::Durable;
 use crate::log::{Key, KeyKind, Log, LogSettings, OpenError, Report, Trouble};
 use crate::restore::{FoundValues, Restore};
@@ -15,8 +16,8 @@ use crate::space::Accounts;
 use crate::stream::Stream;
 use crate::streams::{Movers, Streams};
 use crate::{
-    Appended, Erase, Incoming, Kind, Mark, Message, Place, Purge, Purged, Read, Refused, Seq,
-    Space, StreamId, ValueKey, Waiter,
+    Appended, Compression, Erase, Incoming, Kind, Mark, Message, Place, Purge, Purged, Read,
+    Refused, Seq, Space, StreamId, ValueKey, Waiter,
 };
 
 /// One core's streams.
@@ -100,6 +101,15 @@ impl Storage {
         }
     }
 
+    /// Says how the messages of a stream are written from now on; those that are there stay as
+    /// they are. Messages in memory are never compressed.
+    pub fn set_compression(&mut self, id: StreamId, compression: Compression) {
+        let stream = self.streams.get_mut(id);
+        if let (Bodies::Log(_), Some(_)) = (&stream.bodies, &self.durable) {
+            Compressor::set(&mut stream.compressor, compression);
+        }
+    }
+
     /// A stream that exists.
     #[inline]
     #[must_use]
@@ -128,18 +138,20 @@ impl Storage {
         if message.subject.len() > usize::from(u16::MAX) || len > u32::MAX as usize - (1 << 20) {
             return Err(Refused::TooLarge);
         }
-        let (at, mark) = match &mut stream.bodies {
+        let (body, mark) = match &mut stream.bodies {
             Bodies::Arena(arena) => {
                 let Incoming { headers, payload, shared, .. } = *message;
-                (arena.push(seq, headers, payload, shared), Mark::default())
+                let at = arena.push(seq, headers, payload, shared);
+                (BodyPlace { at, saved_bytes: 0 }, Mark::default())
             }
             Bodies::Log(number) => {
                 let durable = self.durable.as_mut().expect("a stream in the log has a log");
-                let (place, mark) = durable.append(*number, seq, message)?;
+                let compressor = stream.compressor.as_deref_mut();
+                let (place, mark) = durable.append(*number, seq, message, compressor)?;
                 (place.pack(), mark)
             }
         };
-        let size = stream.append(seq, message, at);
+        let size = stream.append(seq, message, body);
         self.accounts.add(stream.space, stream.kind(), size);
         Ok(Appended { seq, size, mark })
     }
@@ -165,7 +177,8 @@ impl Storage {
             Bodies::Arena(arena) => arena,
             Bodies::Log(_) => {
                 let durable = self.durable.as_mut().expect("a stream in the log has a log");
-                return durable.read(InLog::unpack(entry.at), entry.size, waiter);
+                let compressor = stream.compressor.as_deref();
+                return durable.read(InLog::of(&entry), entry.size, compressor, waiter);
             }
         };
         let body = arena.get(entry.at);

@@ -7,6 +7,7 @@ use base::AccountId;
 use crate::arena::Arena;
 use crate::blocks::Blocks;
 use crate::bodies::Bodies;
+use crate::compression::Compressor;
 use crate::expiry::Expiry;
 use crate::filter::{Filter, Term};
 use crate::pick::{Every, Few, Marked, Matching, One, Pick};
@@ -32,7 +33,7 @@ pub struct Memory {
     pub messages: usize,
     /// What it knows about its subjects.
     pub subjects: usize,
-    /// Bodies kept in memory.
+    /// Bodies kept in memory, and what they are compressed with.
     pub bodies: usize,
 }
 
@@ -57,6 +58,8 @@ pub struct Stream {
     pub(crate) subjects: Subjects,
     pub(crate) expiry: Expiry,
     pub(crate) bodies: Bodies,
+    /// How its messages are compressed; `None` if none ever was.
+    pub(crate) compressor: Option<Box<Compressor>>,
     /// Messages that went and of which the log is still to be told, both ends included.
     pub(crate) leaving: Option<(Seq, Seq)>,
 }
@@ -76,6 +79,7 @@ impl Stream {
             subjects: Subjects::default(),
             expiry: Expiry::default(),
             bodies: Bodies::Arena(Arena::default()),
+            compressor: None,
             leaving: None,
         }
     }
@@ -333,7 +337,7 @@ impl Stream {
             subjects: self.subjects.memory(),
             bodies: match &self.bodies {
                 Bodies::Arena(arena) => arena.memory(),
-                Bodies::Log(_) => 0,
+                Bodies::Log(_) => self.compressor.as_ref().map_or(0, |it| it.memory()),
             },
         }
     }

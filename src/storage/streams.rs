@@ -4,7 +4,8 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::bodies::{Bodies, InLog};
-use crate::log::{At, Owner, StreamNumber};
+use crate::compression::Codec;
+use crate::log::{At, Content, NewMessage, Owner, StreamNumber};
 use crate::stream::Stream;
 use crate::{Seq, StreamId};
 
@@ -77,14 +78,21 @@ impl Owner for Movers<'_> {
     fn is_live(&self, stream: StreamNumber, sequence: u64, at: At) -> bool {
         let Some(id) = self.streams.numbered(stream) else { return false };
         let entry = self.streams.get(id).blocks.get(Seq(sequence));
-        entry.is_some_and(|entry| InLog::unpack(entry.at).at == at)
+        entry.is_some_and(|entry| InLog::of(&entry).at == at)
+    }
+
+    fn is_readable(&self, message: &NewMessage<'_>) -> bool {
+        let Content::Compressed(content) = message.content else { return true };
+        let id = self.streams.numbered(message.stream);
+        let compressor = id.and_then(|id| self.streams.get(id).compressor.as_deref());
+        Codec::default().expand(&content, compressor).is_some()
     }
 
     fn moved(&mut self, stream: StreamNumber, sequence: u64, _from: At, to: At) {
         let id = self.streams.numbered(stream).expect("what moves is live");
         let entry = self.streams.get(id).blocks.get(Seq(sequence)).expect("what moves is live");
-        let has_due = InLog::unpack(entry.at).has_due;
-        self.moves.push((id, Seq(sequence), InLog { at: to, has_due }.pack()));
+        let moved = InLog { at: to, ..InLog::of(&entry) };
+        self.moves.push((id, Seq(sequence), moved.pack().at));
     }
 }
 

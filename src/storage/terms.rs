@@ -32,6 +32,16 @@ impl Kind {
     }
 }
 
+/// How the messages of a file stream are written to the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they come.
+    #[default]
+    Off,
+    /// Compressed, each by itself, where that makes them shorter.
+    On,
+}
+
 /// A point in the core's log. What was appended at or before [`crate::Storage::durable`] is safe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u64);
@@ -104,7 +114,7 @@ pub struct Purged {
 /// newest value of each key survives; what values mean is the owner's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueKey {
-    /// What kind of value it is; 0 is the storage's own.
+    /// What kind of value it is; 0, 4 and 5 are the storage's own.
     pub kind: u16,
     /// Which one of that kind.
     pub number: u64,

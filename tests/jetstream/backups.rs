@@ -142,6 +142,34 @@ async fn s23_consumers_come_back_with_their_stream() {
     assert_eq!(message.payload, "10");
 }
 
+/// Row S11. In a backup messages are as they came.
+#[tokio::test]
+async fn s11_a_compressed_stream_comes_back_from_its_backup() {
+    if Subject::from_env().skips("2.10.0") {
+        return;
+    }
+    let server = server();
+    let (client, context) = connect(&server).await;
+    ask(&client, "STREAM.CREATE.S", r#"{"name":"S","subjects":["s"],"compression":"s2"}"#).await;
+    let text = |number: u32| format!(r#"{{"number":{number},"said":"the same as ever"}}"#);
+    for number in 1..=200 {
+        client.request("s", text(number).into()).await.expect("stored");
+    }
+    let backup = Backup::of(&client, "S").await;
+    let before = ask(&client, "STREAM.INFO.S", "").await;
+    ask(&client, "STREAM.DELETE.S", "").await;
+    let end = backup.restore(&client, "S").await;
+    assert!(end.get("error").is_none(), "{end}");
+    let after = ask(&client, "STREAM.INFO.S", "").await;
+    assert_eq!((&after["config"], &after["state"]), (&before["config"], &before["state"]));
+    assert_eq!(after["config"]["compression"], "s2");
+    let stream = context.get_stream("S").await.expect("it is there");
+    for number in [1, 100, 200] {
+        let message = stream.get_raw_message(u64::from(number)).await.expect("a message");
+        assert_eq!(message.payload, text(number));
+    }
+}
+
 #[tokio::test]
 async fn s23_a_backup_may_leave_consumers_out() {
     let server = server();

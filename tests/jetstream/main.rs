@@ -9,6 +9,7 @@ mod advisories;
 mod answers;
 mod api;
 mod backups;
+mod compression;
 mod consumers;
 mod crossing;
 mod disk;

@@ -46,7 +46,7 @@ async fn filled(end: Signal) -> Folder {
 }
 
 /// Runs the tool: its exit code, and its JSON.
-fn store(action: &str, folder: &Folder) -> (Option<i32>, Value) {
+pub(crate) fn store(action: &str, folder: &Folder) -> (Option<i32>, Value) {
     let path = folder.path().to_string_lossy().into_owned();
     let done = Server::run_to_end(&["store", action, &path, "--json"]);
     let json = serde_json::from_str(&done.stdout);
@@ -120,7 +120,7 @@ async fn a_store_says_what_is_in_it_and_is_left_as_it_is() {
             let segments = found["logs"][0]["segments"].as_array().expect("segments");
             let live: u64 = segments.iter().filter_map(|s| s["live_messages"].as_u64()).sum();
             assert_eq!(live, MESSAGES);
-            assert!(segments.iter().all(|segment| segment["version"] == 1), "{found:#}");
+            assert!(segments.iter().all(|segment| segment["version"] == 2), "{found:#}");
         }
         assert!(segment(&folder).1 == before, "nothing was written");
     }

@@ -9,8 +9,7 @@ use config::limits;
 use subject::{Transform, TransformUse, name};
 
 use super::{
-    Compression, Discard, PersistMode, Retention, Storage, StreamConfig, UNLIMITED, level,
-    sources_rules,
+    Discard, PersistMode, Retention, Storage, StreamConfig, UNLIMITED, level, sources_rules,
 };
 use crate::{ApiError, ErrorCode};
 
@@ -61,7 +60,6 @@ pub(super) fn complete(
     combinations(&config)?;
     markers_and_schedules(&mut config, pedantry)?;
     persist_mode(&config)?;
-    only_what_is_built(&config)?;
     if config.is_mirror() {
         sources_rules::mirror(&mut config)?;
     }
@@ -265,14 +263,6 @@ fn markers_and_schedules(config: &mut StreamConfig, pedantry: Pedantry) -> Resul
         }
     }
     Ok(())
-}
-
-/// Refuses what is not built.
-fn only_what_is_built(config: &StreamConfig) -> Result<(), ApiError> {
-    match config.compression {
-        Compression::None => Ok(()),
-        Compression::S2 => Err(invalid("compression s2 is not supported by this server")),
-    }
 }
 
 // spec/jetstream.md §3: async: file storage, R1, no atomic

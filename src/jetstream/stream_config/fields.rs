@@ -55,8 +55,18 @@ pub enum Compression {
     /// Not at all.
     #[default]
     None,
-    /// S2 blocks.
+    /// Each message by itself. The word is nats-server's; what stands on disk is Corewire's own.
     S2,
+}
+
+impl Compression {
+    /// The same for the storage.
+    pub(crate) fn of_storage(self) -> storage::Compression {
+        match self {
+            Compression::None => storage::Compression::Off,
+            Compression::S2 => storage::Compression::On,
+        }
+    }
 }
 
 /// When a publish is acknowledged.

@@ -2,7 +2,8 @@
 //! whose power goes at every boundary.
 //!
 //! At each, what is found must be what some prefix of the requests comes to, one that holds all
-//! that was confirmed. On a full disk removals that are still owed may be done in part.
+//! that was confirmed. On a full disk removals that are still owed may be done in part. In half of
+//! the scenarios messages are compressed; they are read, and are what was sent.
 //! `OWED_SEED=n` plays one scenario alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,8 @@ use runtime::simulated_disk::SimulatedDisk;
 use crate::log::crash::settings;
 use crate::log::{Sync, Trouble};
 use crate::{
-    Erase, Filter, Incoming, Kind, Mark, Place, Purge, Refused, Seq, Storage, StreamId, ValueKey,
+    Compression, Erase, Filter, Incoming, Kind, Mark, Place, Purge, Read, Refused, Seq, Storage,
+    StreamId, ValueKey, Waiter,
 };
 
 /// Scenarios of a test run, and the steps of one.
@@ -68,6 +70,7 @@ struct World {
     disk: SimulatedDisk,
     storage: Storage,
     id: StreamId,
+    compression: Compression,
     start: State,
     ops: Vec<(Mark, Op)>,
     now: State,
@@ -103,16 +106,47 @@ fn key(number: u64) -> ValueKey {
     ValueKey { kind: 3, number }
 }
 
+/// What the message with this number says: something that all say, and something of its own.
+fn payload(seq: u64) -> Vec<u8> {
+    let mut text =
+        format!(r#"{{"feed":"trades","venue":"XETRA","seq":{seq},"fill":""#).into_bytes();
+    text.resize((seq * 7_919 % 600) as usize, b'a' + (seq % 26) as u8);
+    text
+}
+
+/// Reads every message that was found. What is done meanwhile is done to a copy of the disk.
+fn read_all(storage: &mut Storage, id: StreamId, state: &State, disk: &SimulatedDisk) {
+    let mut disk = disk.crash(&mut || false);
+    for &seq in &state.messages {
+        for attempt in 0.. {
+            assert!(attempt < 100, "a read never comes");
+            match storage.read(id, Seq(seq), Waiter(1)) {
+                Read::Ready(message) => {
+                    assert_eq!(message.payload, payload(seq));
+                    break;
+                }
+                Read::Pending => {}
+                Read::Gone => panic!("message {seq} cannot be read"),
+            }
+            storage.turn(&mut disk, Now::default());
+            disk.complete_all();
+        }
+    }
+}
+
 impl World {
     fn new(seed: u64) -> World {
         let disk = SimulatedDisk::default();
-        let (storage, id, start) = open(&disk);
+        let (mut storage, id, start) = open(&disk);
+        let compression = [Compression::Off, Compression::On][seed as usize % 2];
+        storage.set_compression(id, compression);
         let now = start.clone();
         World {
             rng: Rng::with_seed(seed),
             disk,
             storage,
             id,
+            compression,
             start,
             ops: Vec::new(),
             now,
@@ -152,7 +186,7 @@ impl World {
     }
 
     fn append(&mut self) -> Option<(Mark, Op)> {
-        let payload = vec![1; self.rng.usize(..600)];
+        let payload = payload(self.storage.stream(self.id).last_seq().next().0);
         let message = Incoming {
             subject: b"a",
             headers: b"",
@@ -222,8 +256,13 @@ impl World {
         let mut rng = self.rng.fork();
         let crashed = self.disk.crash(&mut || rng.bool());
         crashed.set_capacity(None);
-        let (storage, id, found) = open(&crashed);
+        let (mut storage, id, found) = open(&crashed);
         self.check(&found);
+        if rng.u8(..8) == 0 {
+            let (mut storage, id, found) = open(&crashed);
+            read_all(&mut storage, id, &found, &crashed);
+        }
+        storage.set_compression(id, self.compression);
         if rng.u8(..100) == 0 {
             (self.storage, self.id, self.disk) = (storage, id, crashed);
             (self.start, self.now) = (found.clone(), found);

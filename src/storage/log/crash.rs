@@ -13,9 +13,10 @@ use fastrand::Rng;
 use runtime::simulated_disk::SimulatedDisk;
 
 use super::damage::Report;
-use super::model::{Op, Places, State, payload, read_all};
-use super::{Key, KeyKind, Log, LogSettings, NewMessage, Removed, StreamNumber, Sync};
+use super::model::{Op, Places, State, compressed, payload, read_all};
+use super::{Content, Key, KeyKind, Log, LogSettings, NewMessage, Removed, StreamNumber, Sync};
 use crate::Mark;
+use crate::compression::Codec;
 
 /// Points tried in a test run.
 const POINTS: usize = 100_000;
@@ -129,14 +130,19 @@ impl World {
         let len = if self.rng.u8(..20) == 0 { 2000 } else { self.rng.usize(..300) };
         let payload = payload(tag, len);
         let subjects: [&[u8]; 3] = [b"a", b"orders.eu", b"orders.us"];
+        let headers: &[u8] = if self.rng.bool() { b"" } else { b"NATS/1.0\r\n\r\n" };
+        let mut codec = Codec::default();
+        let content = match self.rng.bool() {
+            true => compressed(&mut codec, headers, &payload),
+            false => Content::Plain { headers, payload: &payload },
+        };
         let message = NewMessage {
             stream,
             sequence,
             time_ns: tag,
             due_ns: u64::from(tag.is_multiple_of(5)) * tag,
             subject: subjects[self.rng.usize(..3)],
-            headers: if self.rng.bool() { b"" } else { b"NATS/1.0\r\n\r\n" },
-            payload: &payload,
+            content,
         };
         let (at, mark) = self.log.append(&message).ok()?;
         let length = message.record_bytes() as u32;

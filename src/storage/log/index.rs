@@ -6,7 +6,7 @@
 //!          replaced × epoch u64 │ damaged × (offset u32, length u32) │
 //!          controls: records, one behind the other │ streams × stream
 //! stream   number u32 │ count u32 │ bytes u32 │ zero u32 │ first u64 │ last u64 │ count × entry
-//! entry    flags u8 │ [sequence - before] [gap] [subject] [length] time - before [due]
+//! entry    flags u8 │ [sequence - before] [gap] [subject] [length] [plain] time - before [due]
 //! ```
 //! An entry's numbers are variable-length, seven bits a byte; what flags make plain is left out: a
 //! flood of equal messages takes about four bytes each. A subject's text stands at its first use.
@@ -15,7 +15,7 @@ use ahash::RandomState;
 use hashbrown::{HashMap, HashTable};
 
 use crate::log::layout::{u32_at, u64_at};
-use crate::log::record::{self, NewMessage, Record, RecordKind};
+use crate::log::record::{self, Content, NewMessage, Record, RecordKind};
 use crate::log::{Epoch, Key, StreamNumber};
 
 const HEAD_BYTES: usize = 16;
@@ -35,6 +35,8 @@ const HAS_DUE: u8 = 16;
 const HAS_HEADERS: u8 = 32;
 /// The subject stands here for the first time.
 const NEW_SUBJECT: u8 = 64;
+/// The content is compressed: how many bytes it comes to stands here.
+const COMPRESSED: u8 = 128;
 
 /// A segment's index while the segment is written.
 #[derive(Debug, Default)]
@@ -129,8 +131,8 @@ impl IndexBuilder {
     /// The most that a message can add, bytes.
     #[inline]
     pub fn growth_max(subject: usize) -> usize {
-        // A stream's head, flags, five numbers and the subject with its length.
-        STREAM_BYTES + 1 + 5 * 10 + 5 + subject
+        // A stream's head, flags, six numbers and the subject with its length.
+        STREAM_BYTES + 1 + 6 * 10 + 5 + subject
     }
 
     /// Adds a message whose record of `length` bytes stands at `offset`, behind all others.
@@ -319,8 +321,11 @@ impl StreamEntries {
         if message.due_ns != 0 {
             flags |= HAS_DUE;
         }
-        if !message.headers.is_empty() {
+        if message.content.headers_bytes() > 0 {
             flags |= HAS_HEADERS;
+        }
+        if let Content::Compressed(_) = message.content {
+            flags |= COMPRESSED;
         }
         let is_same = self.subject != u32::MAX && self.texts.get(self.subject) == message.subject;
         let mut is_new = false;
@@ -348,6 +353,9 @@ impl StreamEntries {
         }
         if flags & SAME_LENGTH == 0 {
             push_number(out, u64::from(length));
+        }
+        if flags & COMPRESSED != 0 {
+            push_number(out, message.content.plain_bytes() as u64);
         }
         push_number(out, folded(message.time_ns.wrapping_sub(self.time_ns)));
         if message.due_ns != 0 {
@@ -468,8 +476,10 @@ pub struct Indexed<'a> {
     pub due_ns: u64,
     /// The subject it is stored under.
     pub subject: &'a [u8],
-    /// Headers and payload, bytes.
+    /// Headers and payload as they came, bytes.
     pub content_bytes: u32,
+    /// By how much compression made the record shorter, bytes.
+    pub saved_bytes: u32,
     /// Whether it has headers.
     pub has_headers: bool,
     /// Where its record lies in the segment.
@@ -548,6 +558,7 @@ impl Decoder {
         if flags & SAME_LENGTH == 0 {
             self.length = u32::try_from(self.number(entries)?).ok()?;
         }
+        let plain = if flags & COMPRESSED != 0 { Some(self.number(entries)?) } else { None };
         self.time_ns = self.time_ns.wrapping_add(unfolded(self.number(entries)?));
         let due_ns = if flags & HAS_DUE != 0 { self.number(entries)? } else { 0 };
         let has_headers = flags & HAS_HEADERS != 0;
@@ -557,12 +568,18 @@ impl Decoder {
             + if due_ns == 0 { 0 } else { 8 }
             + if has_headers { 4 } else { 0 }
             + subject.len();
+        let stored = self.length.checked_sub(around as u32)?;
+        let content_bytes = match plain {
+            Some(plain) => u32::try_from(plain).ok()?,
+            None => stored,
+        };
         Some(Indexed {
             sequence: self.sequence,
             time_ns: self.time_ns,
             due_ns,
             subject,
-            content_bytes: self.length.checked_sub(around as u32)?,
+            content_bytes,
+            saved_bytes: content_bytes.checked_sub(stored)?,
             has_headers,
             offset: self.offset,
             length: self.length,

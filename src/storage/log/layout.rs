@@ -18,14 +18,19 @@
 
 use crate::log::{Epoch, checksum};
 
-/// The layout's version; a file of another one is refused by name.
-pub const VERSION: u16 = 1;
+/// The layout's version. Files of version 1 are read as well: nothing in them is compressed. A file
+/// of another one is refused by name.
+pub const VERSION: u16 = 2;
+
+/// The oldest version that is read.
+const VERSION_MIN: u16 = 1;
 
 /// Bytes of a header's and a footer's fields.
 pub const BORDER_BYTES: usize = 64;
 
 const HEADER_MAGIC: [u8; 8] = *b"CWSEG\0\0\0";
 const FOOTER_MAGIC: [u8; 8] = *b"CWEND\0\0\0";
+const VERSION_AT: usize = 8;
 const CRC_AT: usize = 12;
 
 /// What a segment file is used for.
@@ -94,7 +99,7 @@ impl Header {
     pub fn encode(&self) -> [u8; BORDER_BYTES] {
         let mut out = [0; BORDER_BYTES];
         out[..8].copy_from_slice(&HEADER_MAGIC);
-        out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        out[VERSION_AT..VERSION_AT + 2].copy_from_slice(&VERSION.to_le_bytes());
         out[10] = self.used as u8;
         out[11] = self.sector_bytes.ilog2() as u8;
         out[16..24].copy_from_slice(&self.epoch.0.to_le_bytes());
@@ -136,7 +141,7 @@ impl Footer {
     pub fn encode(&self) -> [u8; BORDER_BYTES] {
         let mut out = [0; BORDER_BYTES];
         out[..8].copy_from_slice(&FOOTER_MAGIC);
-        out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        out[VERSION_AT..VERSION_AT + 2].copy_from_slice(&VERSION.to_le_bytes());
         out[10] = u8::from(self.is_free);
         out[16..24].copy_from_slice(&self.epoch.0.to_le_bytes());
         out[24..28].copy_from_slice(&self.data_end.to_le_bytes());
@@ -190,10 +195,15 @@ fn verify(bytes: &[u8], magic: [u8; 8]) -> Result<&[u8; BORDER_BYTES], BorderErr
     if fields[..8] != magic || !is_whole {
         return Err(BorderError::Damaged);
     }
-    match u16::from_le_bytes([fields[8], fields[9]]) {
-        VERSION => Ok(fields),
+    match u16_at(fields, VERSION_AT) {
+        VERSION_MIN..=VERSION => Ok(fields),
         other => Err(BorderError::Version(other)),
     }
+}
+
+/// The version that the start of a file names, if it is that of a segment.
+pub fn version_of(bytes: &[u8]) -> Option<u16> {
+    verify(bytes, HEADER_MAGIC).ok().map(|fields| u16_at(fields, VERSION_AT))
 }
 
 /// The number at `at`.
@@ -264,6 +274,8 @@ mod tests {
         bytes[CRC_AT..CRC_AT + 4].fill(0);
         sign(&mut bytes);
         assert_eq!(Header::decode(&bytes), Err(BorderError::Version(9)));
+        assert_eq!(version_of(&bytes), None);
+        assert_eq!(version_of(&header().encode()), Some(VERSION));
         assert_eq!(Header::decode(&[0; 512]), Err(BorderError::Absent));
         assert_eq!(Footer::decode(&[]), Err(BorderError::Absent));
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use runtime::simulated_disk::SimulatedDisk;
 
 use super::recovery::Recover;
-use super::{At, Indexed, Key, Log, LogRead, Owner, Removed, StreamNumber};
+use super::{At, Content, Indexed, Key, Log, LogRead, NewMessage, Owner, Removed, StreamNumber};
 use crate::Waiter;
+use crate::compression::{Codec, Compressor};
 
 /// What is in a log, as it should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,6 +80,10 @@ impl Owner for Places {
         self.at.get(&(stream, sequence)).is_some_and(|(place, _)| *place == at)
     }
 
+    fn is_readable(&self, message: &NewMessage<'_>) -> bool {
+        tag_of(payload_of(message, &mut Codec::default())).is_some()
+    }
+
     fn moved(&mut self, stream: StreamNumber, sequence: u64, from: At, to: At) {
         let (place, _) = self.at.get_mut(&(stream, sequence)).expect("it was said to be live");
         assert_eq!(std::mem::replace(place, to), from);
@@ -119,8 +124,22 @@ impl Recover for Places {
 /// The payload of a message: its tag, then bytes that follow from it.
 pub fn payload(tag: u64, len: usize) -> Vec<u8> {
     let mut bytes = tag.to_le_bytes().to_vec();
-    bytes.extend((0..len).map(|at| (tag as u8).wrapping_mul(31).wrapping_add(at as u8)));
+    bytes.extend((0..len).map(|at| (tag as u8).wrapping_mul(31).wrapping_add(at as u8 % 16)));
     bytes
+}
+
+/// The payload of a message that was read, which may have been compressed.
+pub fn payload_of<'a>(message: &NewMessage<'a>, codec: &'a mut Codec) -> &'a [u8] {
+    match message.content {
+        Content::Plain { payload, .. } => payload,
+        Content::Compressed(content) => codec.expand(&content, None).expect("it comes out").1,
+    }
+}
+
+/// This content, in fewer bytes if that is possible.
+pub fn compressed<'a>(codec: &'a mut Codec, headers: &'a [u8], payload: &'a [u8]) -> Content<'a> {
+    let content = codec.compress(headers, payload, &Compressor::default());
+    content.map_or(Content::Plain { headers, payload }, Content::Compressed)
 }
 
 /// The tag of a payload that is as it should be.
@@ -136,13 +155,15 @@ pub fn read_all(log: &mut Log, disk: &mut SimulatedDisk, places: &mut Places) ->
         state.streams.entry(stream).or_default().last = last;
     }
     let all: Vec<_> = places.at.iter().map(|(key, place)| (*key, *place)).collect();
+    let mut codec = Codec::default();
     for ((stream, sequence), (at, length)) in all {
         for attempt in 0.. {
             assert!(attempt < 100, "a read never comes");
             match log.read(at, length, Waiter(1)) {
                 LogRead::Ready(message) => {
                     assert_eq!((message.stream, message.sequence), (stream, sequence));
-                    let tag = tag_of(message.payload).expect("a payload is what was sent");
+                    let payload = payload_of(&message, &mut codec);
+                    let tag = tag_of(payload).expect("a payload is what was sent");
                     let messages = &mut state.streams.entry(stream).or_default().messages;
                     messages.insert(sequence, tag);
                     break;

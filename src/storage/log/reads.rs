@@ -336,7 +336,8 @@ impl Log {
         }
     }
 
-    fn say_damaged(&mut self, at: At) {
+    /// What lies there is not what was written: said once.
+    pub fn say_damaged(&mut self, at: At) {
         if !self.reads.bad.contains(&at) {
             self.reads.bad.push(at);
             let segment = &mut self.segments[at.slot()];

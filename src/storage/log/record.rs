@@ -7,16 +7,21 @@
 //! kind        sequence      time            body
 //! Batch       its number    safe batches    epoch u64 │ bytes u32 │ zero u32
 //! Pad         0             0               anything: to the end of the batch
-//! Message     its number    when stored     [due u64] [headers_len u32] subject headers payload
+//! Message     its number    when stored     [due u64] [headers u32] [plain u32] subject content
 //! Remove      first         last            -
 //! Keyed       its order     the key         what the owner wants; kind of key in subject_len
 //! StreamGone  its order     0               -
 //! Replaces    an epoch      0               -   (that of a segment whose copy this one is)
 //! Erased      its number    0               zeroes, where a message was
+//!
+//! content     headers payload; or both in one, compressed (LZ4), where `plain` says from how many
+//!             bytes (the lower 24 bits) and with which dictionary of the stream (the upper 8)
 //! ```
 //! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` and of
 //! what is erased the header only) and is bound to the epoch and the place, so that a record that
 //! an earlier use left behind, or that stands where it was not written, is none.
+
+use config::limits;
 
 use crate::log::layout::{u16_at, u32_at, u64_at};
 use crate::log::{Epoch, StreamNumber, checksum};
@@ -32,6 +37,13 @@ const HAS_DUE: u8 = 1;
 const HAS_HEADERS: u8 = 2;
 /// Flag of a keyed record: the key holds nothing from now on.
 const IS_GONE: u8 = 4;
+/// Flag of a message: its content is compressed.
+const IS_COMPRESSED: u8 = 8;
+
+/// What tells how a content was compressed, bytes.
+pub const PLAIN_BYTES: usize = 4;
+/// How much of it is the length.
+const PLAIN_BITS: u32 = 24;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,19 +152,84 @@ pub struct NewMessage<'a> {
     pub due_ns: u64,
     /// At most 65,535 bytes.
     pub subject: &'a [u8],
-    /// The whole header block; empty for none.
-    pub headers: &'a [u8],
-    /// The rest.
-    pub payload: &'a [u8],
+    /// Headers and payload.
+    pub content: Content<'a>,
+}
+
+/// What a message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// As it came.
+    Plain {
+        /// The whole header block; empty for none.
+        headers: &'a [u8],
+        /// The rest.
+        payload: &'a [u8],
+    },
+    /// In fewer bytes.
+    Compressed(Compressed<'a>),
+}
+
+/// Headers and payload in one, compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compressed<'a> {
+    /// Bytes of the header block; 0 for none.
+    pub headers_bytes: u32,
+    /// Bytes of headers and payload, less than 2^24.
+    pub plain_bytes: u32,
+    /// Which of the stream's dictionaries it needs; 0 for none.
+    pub dictionary: u8,
+    /// What they became.
+    pub bytes: &'a [u8],
+}
+
+impl Content<'_> {
+    /// Bytes of the header block.
+    #[inline]
+    pub fn headers_bytes(&self) -> usize {
+        match self {
+            Content::Plain { headers, .. } => headers.len(),
+            Content::Compressed(content) => content.headers_bytes as usize,
+        }
+    }
+
+    /// Bytes of headers and payload, as they came.
+    #[inline]
+    pub fn plain_bytes(&self) -> usize {
+        match self {
+            Content::Plain { headers, payload } => headers.len() + payload.len(),
+            Content::Compressed(content) => content.plain_bytes as usize,
+        }
+    }
+
+    /// Bytes that it takes in a record, with what tells how it was compressed.
+    #[inline]
+    fn stored_bytes(&self) -> usize {
+        match self {
+            Content::Plain { headers, payload } => headers.len() + payload.len(),
+            Content::Compressed(content) => PLAIN_BYTES + content.bytes.len(),
+        }
+    }
 }
 
 impl NewMessage<'_> {
     /// Bytes of the record.
     #[inline]
     pub fn record_bytes(&self) -> usize {
+        self.around_bytes() + self.content.stored_bytes()
+    }
+
+    /// Bytes that the record would have if its content were as it came.
+    #[inline]
+    pub fn plain_record_bytes(&self) -> usize {
+        self.around_bytes() + self.content.plain_bytes()
+    }
+
+    #[inline]
+    fn around_bytes(&self) -> usize {
         let due = if self.due_ns == 0 { 0 } else { 8 };
-        let headers = if self.headers.is_empty() { 0 } else { 4 + self.headers.len() };
-        HEADER_BYTES + due + headers + self.subject.len() + self.payload.len()
+        let headers = if self.content.headers_bytes() == 0 { 0 } else { 4 };
+        HEADER_BYTES + due + headers + self.subject.len()
     }
 
     /// Fills `out`, which has room for just the record. The checksum comes last: `seal`.
@@ -165,12 +242,23 @@ impl NewMessage<'_> {
             out[at..at + 8].copy_from_slice(&self.due_ns.to_le_bytes());
             at += 8;
         }
-        if !self.headers.is_empty() {
+        let headers_bytes = self.content.headers_bytes();
+        if headers_bytes > 0 {
             flags |= HAS_HEADERS;
-            out[at..at + 4].copy_from_slice(&(self.headers.len() as u32).to_le_bytes());
+            out[at..at + 4].copy_from_slice(&(headers_bytes as u32).to_le_bytes());
             at += 4;
         }
-        for part in [self.subject, self.headers, self.payload] {
+        let parts = match self.content {
+            Content::Plain { headers, payload } => [self.subject, headers, payload],
+            Content::Compressed(Compressed { plain_bytes, dictionary, bytes, .. }) => {
+                flags |= IS_COMPRESSED;
+                let plain = plain_bytes | u32::from(dictionary) << PLAIN_BITS;
+                out[at..at + PLAIN_BYTES].copy_from_slice(&plain.to_le_bytes());
+                at += PLAIN_BYTES;
+                [self.subject, bytes, &[]]
+            }
+        };
+        for part in parts {
             out[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
@@ -319,16 +407,31 @@ impl<'a> Record<'a> {
             let (len, behind) = rest.split_first_chunk::<4>()?;
             (headers_len, rest) = (u32::from_le_bytes(*len), behind);
         }
+        let mut plain = None;
+        if self.head.flags & IS_COMPRESSED != 0 {
+            let (field, behind) = rest.split_first_chunk::<PLAIN_BYTES>()?;
+            (plain, rest) = (Some(u32::from_le_bytes(*field)), behind);
+        }
         let (subject, rest) = rest.split_at_checked(usize::from(self.head.subject_len))?;
-        let (headers, payload) = rest.split_at_checked(headers_len as usize)?;
+        let content = match plain {
+            None => {
+                let (headers, payload) = rest.split_at_checked(headers_len as usize)?;
+                Content::Plain { headers, payload }
+            }
+            Some(plain) => Content::Compressed(Compressed {
+                headers_bytes: headers_len,
+                plain_bytes: plain & ((1 << PLAIN_BITS) - 1),
+                dictionary: (plain >> PLAIN_BITS) as u8,
+                bytes: rest,
+            }),
+        };
         Some(NewMessage {
             stream: self.head.stream,
             sequence: self.head.sequence,
             time_ns: self.head.time,
             due_ns,
             subject,
-            headers,
-            payload,
+            content,
         })
     }
 
@@ -355,6 +458,7 @@ impl<'a> Record<'a> {
 const _: () = {
     assert!(HEADER_BYTES == 24 + size_of::<u64>(), "the last field ends the header");
     assert!(BATCH_BYTES == HEADER_BYTES + 16);
+    assert!(limits::JS_COMPRESSED_BYTES_MAX < 1 << PLAIN_BITS, "the length fits its bits");
 };
 
 #[cfg(test)]

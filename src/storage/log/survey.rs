@@ -10,8 +10,8 @@ use runtime::disk::FileEntry;
 use super::damage::{Damage, Report};
 use super::found::{FoundSegment, look_at, read_footer};
 use super::index::Index;
-use super::layout::VERSION;
-use super::record::Record;
+use super::layout::{BORDER_BYTES, VERSION, version_of};
+use super::record::{NewMessage, Record};
 use super::segments::Stage;
 use super::{At, Log, Owner, Slot, StreamNumber};
 
@@ -101,7 +101,7 @@ impl Log {
                 SegmentSurvey {
                     file: segment.path.to_path_buf(),
                     state,
-                    version: VERSION,
+                    version: version_in(opened, &segment.path),
                     file_bytes: u64::from(segment.file_bytes),
                     live_messages: u64::from(segment.live_messages),
                     live_bytes: segment.live_bytes,
@@ -135,6 +135,13 @@ fn entry_of(path: &Path, len: u32) -> FileEntry {
     FileEntry { path: path.to_path_buf(), len: u64::from(len) }
 }
 
+/// The version of a segment's layout; the present one where nothing was written yet.
+fn version_in(files: &dyn Files, path: &Path) -> u16 {
+    let mut start = [0; BORDER_BYTES];
+    let read = files.read_at(path, 0, &mut start);
+    read.ok().and_then(|_| version_of(&start)).unwrap_or(VERSION)
+}
+
 fn data_bytes(found: Option<FoundSegment>) -> u64 {
     let footer = found.as_ref().and_then(|found| found.footer);
     let end = footer.map_or(0, |footer| u64::from(footer.data_end));
@@ -165,7 +172,8 @@ fn read_segment(
             let is_it = |record: &Record<'_>| {
                 record.head.stream == stream.number && record.head.sequence == message.sequence
             };
-            if record.filter(is_it).is_some() {
+            let is_readable = |message: NewMessage<'_>| owner.is_readable(&message);
+            if record.filter(is_it).and_then(|record| record.message()).is_some_and(is_readable) {
                 reading.whole += 1;
                 continue;
             }

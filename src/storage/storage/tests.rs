@@ -62,6 +62,7 @@ enum Step {
     },
     Turn,
     Restart(Ending),
+    Compress(Compression),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => purge.prop_map(|(filter, below, keep)| Step::Purge { filter, below, keep }),
         1 => Just(Step::Turn),
         1 => prop_oneof![Just(Ending::Orderly), Just(Ending::Crash)].prop_map(Step::Restart),
+        1 => prop_oneof![2 => Just(Compression::On), 1 => Just(Compression::Off)]
+            .prop_map(Step::Compress),
     ]
 }
 
@@ -109,9 +112,13 @@ struct Pair {
     disk: SimulatedDisk,
     ground: Ground,
     id: StreamId,
+    compression: Compression,
     oracle: Oracle,
     time_ns: u64,
 }
+
+/// What many messages begin with, as those of a feed do.
+const SHARED: &[u8] = br#"{"feed":"trades","venue":"XETRA","side":"#;
 
 /// A log of many short segments, so that they are sealed, compacted and used again.
 fn settings() -> LogSettings {
@@ -143,7 +150,8 @@ impl Pair {
         };
         let id = storage.create(AccountId::GLOBAL, kind, first);
         let oracle = Oracle::new(kind, first);
-        let mut pair = Pair { storage, disk, ground, id, oracle, time_ns: 1 << 60 };
+        let compression = Compression::Off;
+        let mut pair = Pair { storage, disk, ground, id, compression, oracle, time_ns: 1 << 60 };
         let key = ValueKey { kind: 1, number: 0 };
         pair.storage.put(id, key, b"made").expect("there is room");
         pair
@@ -192,6 +200,7 @@ impl Pair {
         let [(id, values)] = &found[..] else { panic!("one stream, not {found:?}") };
         assert_eq!(values[..], [(key, b"made"[..].into())]);
         self.id = *id;
+        self.storage.set_compression(self.id, self.compression);
     }
 
     fn take(&mut self, step: &Step) {
@@ -208,6 +217,10 @@ impl Pair {
             }
             Step::Restart(ending) => self.restart(ending),
             Step::Turn => self.turn(),
+            Step::Compress(compression) => {
+                self.compression = compression;
+                self.storage.set_compression(self.id, compression);
+            }
             Step::Skip { gap } => {
                 let upto = Seq(self.oracle.last_seq().0 + gap);
                 self.storage.skip(self.id, upto);
@@ -240,7 +253,9 @@ impl Pair {
     fn append(&mut self, subject: &str, headers: usize, payload: usize, gap: u64, expires: u64) {
         let last = self.oracle.last_seq();
         let fill = (last.0 % 251) as u8;
-        let (headers, payload) = (vec![fill; headers], vec![fill ^ 0x55; payload]);
+        let (headers, mut payload) = (vec![fill; headers], vec![fill ^ 0x55; payload]);
+        let shared = SHARED.len().min(payload.len());
+        payload[..shared].copy_from_slice(&SHARED[..shared]);
         let message = Incoming {
             subject: subject.as_bytes(),
             headers: &headers,
@@ -437,4 +452,62 @@ fn the_space_of_what_is_gone_comes_back() {
     let all: Vec<Seq> = pair.oracle.messages.iter().map(|message| message.seq).collect();
     assert_eq!(all.len(), 625);
     pair.compare_messages(&all);
+}
+
+/// What compressed messages count for is what they count for as they are; the log has less to
+/// write. What they need to be read is found again, also when no more are compressed.
+#[test]
+fn compressed_messages_take_less_of_the_disk_and_count_the_same() {
+    let written = |compression| {
+        let mut pair = Pair::on(Ground::Disk, Kind::File, Seq::FIRST);
+        pair.take(&Step::Compress(compression));
+        for n in 0..3_000 {
+            pair.append("a.b", 0, 60 + n % 50, 0, 0);
+        }
+        pair.settle();
+        let full = pair.disk.contents().into_values();
+        let used = full.map(|file| file.iter().filter(|&&byte| byte != 0).count()).sum::<usize>();
+        (pair, used)
+    };
+    let (plain, plain_bytes) = written(Compression::Off);
+    let (mut pair, bytes) = written(Compression::On);
+    let of = |pair: &Pair| pair.storage.stream(pair.id).bytes();
+    assert_eq!(of(&pair), of(&plain));
+    assert!(bytes * 3 < plain_bytes * 2, "{bytes} and {plain_bytes} bytes");
+    pair.take(&Step::Compress(Compression::Off));
+    for ending in [Ending::Crash, Ending::Orderly] {
+        pair.append("a.c", 20, 100, 0, 0);
+        pair.restart(ending);
+        pair.compare();
+    }
+    let all: Vec<Seq> = pair.oracle.messages.iter().map(|message| message.seq).collect();
+    pair.compare_messages(&all);
+    // All goes, what they needed stays, and serves again.
+    let purge = Purge { filter: &Filter::all(), below: Seq::MAX, keep: 0 };
+    assert_eq!(pair.storage.purge(pair.id, &purge), pair.oracle.purge(&purge));
+    pair.take(&Step::Compress(Compression::On));
+    for _ in 0..100 {
+        pair.append("a.b", 0, 80, 0, 0);
+    }
+    pair.restart(Ending::Crash);
+    pair.compare();
+}
+
+/// What does not come out of what was read reads as gone, and is said to be damaged: nothing else
+/// is taken for it.
+#[test]
+fn a_message_whose_dictionary_is_lost_is_gone_and_named() {
+    let mut pair = Pair::on(Ground::Disk, Kind::File, Seq::FIRST);
+    pair.take(&Step::Compress(Compression::On));
+    for _ in 0..200 {
+        pair.append("a.b", 0, 60, 0, 0);
+    }
+    pair.settle();
+    pair.storage.streams.get_mut(pair.id).compressor = None;
+    assert!(matches!(pair.storage.read(pair.id, Seq(1), Waiter(1)), Read::Ready(_)));
+    assert!(matches!(pair.storage.read(pair.id, Seq(200), Waiter(1)), Read::Gone));
+    pair.time_ns += 1_000_000;
+    let now = Now { mono_ns: pair.time_ns, wall_ns: pair.time_ns };
+    pair.storage.turn(&mut pair.disk, now);
+    assert!(matches!(pair.storage.take_troubles()[..], [Trouble::Damaged(_)]));
 }

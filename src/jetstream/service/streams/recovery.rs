@@ -43,6 +43,8 @@ impl Streams {
             retention: config.retention,
             domain: domain.clone(),
         };
+        // spec/jetstream.md §13: what is in memory is not compressed; the storage sees to that
+        self.ground.storage.set_compression(id, config.compression.of_storage());
         let bounds = self.ground.settings.stream_bounds;
         let identity = Identity { account, domain, place, bounds };
         self.held[place as usize] = Some(Held {

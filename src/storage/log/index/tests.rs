@@ -4,11 +4,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::KeyKind;
+use crate::log::record::Compressed;
 
 fn message<'a>(stream: u32, sequence: u64, subject: &'a [u8], payload: &'a [u8]) -> NewMessage<'a> {
     let stream = StreamNumber(stream);
     let time_ns = 1_700_000_000_000_000_000 + sequence * 1000;
-    NewMessage { stream, sequence, time_ns, due_ns: 0, subject, headers: b"", payload }
+    let content = Content::Plain { headers: b"", payload };
+    NewMessage { stream, sequence, time_ns, due_ns: 0, subject, content }
+}
+
+/// As if this were what is left of ten times as much.
+fn compressed(bytes: &[u8]) -> Content<'_> {
+    let plain_bytes = bytes.len() as u32 * 10;
+    Content::Compressed(Compressed { headers_bytes: 0, plain_bytes, dictionary: 1, bytes })
 }
 
 /// Adds messages one behind the other, each stream counting on its own.
@@ -21,6 +29,9 @@ fn build(of: &[(u32, Vec<u8>, Vec<u8>, bool)]) -> (IndexBuilder, Vec<(u32, u64, 
         last[*stream as usize] = sequence;
         let mut message = message(*stream, sequence, subject, payload);
         message.due_ns = if *jump { sequence } else { 0 };
+        if !*jump && payload.len() == 3 {
+            message.content = compressed(payload);
+        }
         let length = message.record_bytes() as u32;
         builder.add_message(&message, offset, length);
         expected.push((*stream, sequence, offset, at));
@@ -60,7 +71,9 @@ proptest! {
             let (_, subject, payload, jump) = &of[at];
             prop_assert_eq!((number.0, found.sequence, found.offset), (stream, sequence, offset));
             prop_assert_eq!(found.subject, &subject[..]);
-            prop_assert_eq!(found.content_bytes as usize, payload.len());
+            let is_compressed = !*jump && payload.len() == 3;
+            let content = if is_compressed { (30, 23) } else { (payload.len() as u32, 0) };
+            prop_assert_eq!((found.content_bytes, found.saved_bytes), content);
             prop_assert_eq!(found.due_ns, if *jump { sequence } else { 0 });
         }
     }

@@ -11,8 +11,7 @@ fn message() -> NewMessage<'static> {
         time_ns: 1_700_000_000_000_000_000,
         due_ns: 0,
         subject: b"orders.eu",
-        headers: b"",
-        payload: b"hello",
+        content: Content::Plain { headers: b"", payload: b"hello" },
     }
 }
 
@@ -28,13 +27,22 @@ fn messages_come_back_with_all_their_parts() {
     for due_ns in [0, 5] {
         for headers in [&b""[..], b"NATS/1.0\r\nA: b\r\n\r\n"] {
             for (subject, payload) in [(&b"a"[..], &b""[..]), (b"orders.eu", b"hello")] {
-                let message = NewMessage { due_ns, headers, subject, payload, ..message() };
-                let bytes = written(&message, 512);
-                let back = Record::verified(&bytes, EPOCH, 512).and_then(|r| r.message()).unwrap();
-                assert_eq!((back.stream, back.sequence), (message.stream, message.sequence));
-                assert_eq!((back.time_ns, back.due_ns), (message.time_ns, due_ns));
-                assert_eq!((back.subject, back.headers), (subject, headers));
-                assert_eq!(back.payload, payload);
+                let plain = Content::Plain { headers, payload };
+                let compressed = Content::Compressed(Compressed {
+                    headers_bytes: headers.len() as u32,
+                    plain_bytes: (1 << 24) - 1,
+                    dictionary: 255,
+                    bytes: payload,
+                });
+                for content in [plain, compressed] {
+                    let message = NewMessage { due_ns, subject, content, ..message() };
+                    let bytes = written(&message, 512);
+                    let back = Record::verified(&bytes, EPOCH, 512).and_then(|r| r.message());
+                    let back = back.expect("what was written");
+                    assert_eq!((back.stream, back.sequence), (message.stream, message.sequence));
+                    assert_eq!((back.time_ns, back.due_ns), (message.time_ns, due_ns));
+                    assert_eq!((back.subject, back.content), (subject, content));
+                }
             }
         }
     }
