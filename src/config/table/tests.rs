@@ -91,7 +91,8 @@ proxies { trusted: [{ key: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2U
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
-  request_queue_limit: 4, info_queue_limit: 27, max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
+  request_queue_limit: 4, info_queue_limit: 27
+  max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
   limits {
     max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s", max_ha_assets: 22
     batch { max_inflight_per_stream: 23, max_inflight_total: 24, max_msgs: 25, timeout: 26s }
