@@ -2,7 +2,7 @@
 //! interest streams. Source: spec/jetstream.md §2, §12.
 
 use serde::Deserialize;
-use storage::{Erase, Filter, Purge, Seq};
+use storage::{Erase, Filter, Purge, Purged, Seq};
 
 use super::{Stream, Turn};
 use crate::stream_config::Retention;
@@ -54,17 +54,24 @@ impl Stream {
         let filter = Filter::new([&request.filter]);
         let below = if request.seq > 0 { Seq(request.seq) } else { Seq::MAX };
         let purge = Purge { filter: &filter, below, keep: request.keep };
-        let purged = turn.storage.purge(self.id, &purge);
-        turn.quota.give(purged.bytes);
+        let purged = self.purge_stored(&purge, turn);
         let stored = turn.storage.stream(self.id);
         // A purge below a sequence that is not there yet begins the stream there.
         if filter.is_all() && request.seq > stored.last_seq().next().0 {
             self.last_mark = turn.storage.skip(self.id, Seq(request.seq - 1));
+            turn.readers.recount(turn.storage.stream(self.id).first_seq().0);
         }
+        Ok(purged.messages)
+    }
+
+    /// Purges what is stored, and tells those who count it.
+    pub(super) fn purge_stored(&mut self, purge: &Purge<'_>, turn: &mut Turn<'_>) -> Purged {
+        let purged = turn.storage.purge(self.id, purge);
+        turn.quota.give(purged.bytes);
         let stored = turn.storage.stream(self.id);
         self.schedules.forget_where(|_, seq| stored.look(seq).is_none());
         turn.readers.recount(stored.first_seq().0);
-        Ok(purged.messages)
+        purged
     }
 
     /// Deletes one message.

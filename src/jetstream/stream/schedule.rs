@@ -59,11 +59,6 @@ impl Schedules {
         }
     }
 
-    /// Everything below `seq` is gone.
-    pub(super) fn forget_below(&mut self, seq: Seq) {
-        self.by_subject.retain(|_, planned| planned.seq >= seq);
-    }
-
     /// Every schedule that `gone` names is gone.
     pub(super) fn forget_where(&mut self, gone: impl Fn(&[u8], Seq) -> bool) {
         self.by_subject.retain(|subject, planned| !gone(subject, planned.seq));

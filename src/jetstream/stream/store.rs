@@ -220,8 +220,13 @@ impl Stream {
         }
     }
 
+    // spec/jetstream.md §9 Nats-Rollup; nats-server takes a subject with wildcards, which a client
+    // may publish to, for all that match it: so a key-value store purges keys by pattern.
     fn roll_up(&mut self, rollup: Rollup, subject: &[u8], seq: Seq, turn: &mut Turn<'_>) {
         match rollup {
+            Rollup::Subject if subject::name::has_wildcard(subject) => {
+                self.purge_below(seq, &Filter::new([subject]), turn);
+            }
             Rollup::Subject => {
                 while let Some(state) = turn.storage.stream(self.id).subject(subject)
                     && state.first < seq
@@ -230,13 +235,13 @@ impl Stream {
                 }
             }
             Rollup::All => {
-                let purge = Purge { filter: &Filter::all(), below: seq, keep: 0 };
-                let purged = turn.storage.purge(self.id, &purge);
-                turn.quota.give(purged.bytes);
-                self.schedules.forget_below(seq);
-                turn.readers.recount(seq.0);
+                self.purge_below(seq, &Filter::all(), turn);
             }
         }
+    }
+
+    fn purge_below(&mut self, seq: Seq, filter: &Filter, turn: &mut Turn<'_>) {
+        self.purge_stored(&Purge { filter, below: seq, keep: 0 }, turn);
     }
 }
 

@@ -191,6 +191,9 @@ fn combinations(config: &StreamConfig) -> Result<(), ApiError> {
     if config.deny_purge && config.allow_rollup_hdrs {
         return Err(invalid("roll-ups require the purge permission"));
     }
+    if config.mirror_direct && !config.is_mirror() {
+        return Err(invalid("stream has no mirror but does have mirror direct"));
+    }
     if config.allow_msg_counter {
         if config.discard == Discard::New {
             return Err(invalid("counter stream cannot use discard new"));

@@ -111,6 +111,10 @@ fn what_breaks_a_rule_is_refused_with_its_error() {
             "500 10052 roll-ups require the purge permission",
         ),
         (
+            r#"{"name":"A","mirror_direct":true}"#,
+            "500 10052 stream has no mirror but does have mirror direct",
+        ),
+        (
             r#"{"name":"A","allow_msg_counter":true,"discard":"new"}"#,
             "500 10052 counter stream cannot use discard new",
         ),

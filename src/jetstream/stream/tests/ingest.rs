@@ -120,6 +120,16 @@ fn roll_ups_keep_the_new_message() {
 }
 
 #[test]
+fn a_roll_up_of_a_pattern_takes_all_that_match() {
+    let mut rig = Rig::new(r#""allow_rollup_hdrs":true"#);
+    for (subject, payload) in [("s.k.a", "1"), ("s.b", "2"), ("s.k.b", "3"), ("s.k.a.b", "4")] {
+        rig.publish(subject, "", payload);
+    }
+    rig.publish("s.k.*", "Nats-Rollup: sub", "");
+    assert_eq!(rig.stored(), ["2 s.b 2", "4 s.k.a.b 4", "5 s.k.* "]);
+}
+
+#[test]
 fn quotas_of_account_and_server_are_kept() {
     let mut rig = Rig::new("");
     rig.quota = Quota { account_bytes: 40, ..Quota::UNLIMITED };
