@@ -437,7 +437,6 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         ("websocket", "port: -1, no_tls: true"),
         ("mqtt", "port: -1"),
         ("tls", "cert_file: c, key_file: k, verify_cert_and_check_known_urls: true"),
-        ("accounts", "A { jetstream: { cluster_traffic: owner } }"),
     ];
     for (key, inside) in blocks {
         let end = test_config(&format!("{key} {{ {inside} }}\n"));

@@ -41,7 +41,11 @@ pub(crate) const KEYS: &[Known] = &[
         "an integer",
         "The most max_ack_pending of a consumer; -1 for no limit",
     ),
-    Known::read(&["cluster_traffic"], "text", "Whose connections replicas use: system"),
+    Known::read(
+        &["cluster_traffic"],
+        "text",
+        "Which account carries what replicas exchange: system, owner; one server has none",
+    ),
 ];
 
 /// What an account may use of JetStream; `None` where it may not use it.
@@ -72,9 +76,11 @@ fn limits(map: &Map, tree: &mut Tree<'_>) -> JetStreamLimits {
             limits.max_bytes_required = tree.switch(key, &entry.node).unwrap_or_default();
         }
         "cluster_traffic" => {
+            // Both hold on a server without replicas, which exchanges nothing.
             let word = tree.text(key, &entry.node).unwrap_or("system");
-            if !word.eq_ignore_ascii_case("system") {
-                tree.not_built(key, entry);
+            if !matches!(word.to_ascii_lowercase().as_str(), "system" | "owner") {
+                let (value, allowed) = (word.to_owned(), "system, owner".to_owned());
+                tree.note(entry.node.place, key, ValueError::Choice { value, allowed });
             }
         }
         _ => {
@@ -150,7 +156,11 @@ mod tests {
             max_bytes_required: true,
         };
         assert_eq!(said(block), (Some(limits), 0));
-        for wrong in ["{ max_mem: many }", "{ maxmem: 1 }", "{ cluster_traffic: owner }"] {
+        for both in ["system", "owner", "Owner"] {
+            let block = format!("{{ cluster_traffic: {both} }}");
+            assert_eq!(said(&block), (unlimited, 0), "{both}");
+        }
+        for wrong in ["{ max_mem: many }", "{ maxmem: 1 }", "{ cluster_traffic: mine }"] {
             assert_eq!(said(wrong), (unlimited, 1), "{wrong}");
         }
     }

@@ -27,12 +27,6 @@ impl<'a> Tree<'a> {
         self.found.note(Some(place), problem);
     }
 
-    /// Notes that NATS knows this and Corewire does not yet.
-    pub fn not_built(&mut self, key: &str, entry: &Entry) {
-        let problem = Problem::NotBuilt { key: key.to_owned(), remedy: "remove it".to_owned() };
-        self.found.note(Some(entry.place), problem);
-    }
-
     /// Calls `each` with every known key, under its first name, in the order written.
     pub fn block<'m>(
         &mut self,

@@ -148,6 +148,10 @@ fn check(account: &jwt::Account) -> Result<(), &'static str> {
             "auth_users are no public user nkeys",
         ),
         (account.limits.tiers.contains_key(""), "limits of a tier without a name"),
+        (
+            !["", "system", "owner"].contains(&account.cluster_traffic.as_str()),
+            "cluster_traffic is neither system nor owner",
+        ),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, text)| Err(text))
 }
