@@ -4,6 +4,7 @@
 //! gone, so an id is meaningful only together with a live message.
 
 use ahash::RandomState;
+use hashbrown::HashMap;
 use subject::slab::{Cell, Slab, Slot};
 use subject::table::Table;
 
@@ -16,21 +17,31 @@ use crate::{Seq, SubjectState};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubjectId(pub(crate) u32);
 
-/// One subject with messages, or a vacant place.
+/// One subject with messages, or a vacant place. A stream of a million subjects has a million.
+///
+/// What does not fit in few bytes, after billions of messages, stands beside: in
+/// [`Subjects::wide`].
 struct Record {
     /// Where the name lies; in a vacant place the number of the next one.
     name: NameAt,
-    /// None in a vacant place.
-    messages: u64,
-    first: Seq,
-    last: Seq,
+    /// None in a vacant place; [`WIDE`] where the numbers stand beside.
+    messages: u32,
+    /// The first sequence, the lower half first.
+    first: [u32; 2],
+    /// How far it is from there to the last.
+    span: u32,
 }
 
-const _: () = assert!(size_of::<Record>() == 32);
+const _: () = assert!(size_of::<Record>() == 20);
+
+/// In place of a number of messages: see [`Record::messages`].
+const WIDE: u32 = u32::MAX;
 
 /// All subjects of a stream.
 pub(crate) struct Subjects {
     records: Slab<Record>,
+    /// Subjects whose numbers do not fit their records.
+    wide: HashMap<SubjectId, SubjectState, RandomState>,
     by_name: Table<Record>,
     names: Names,
     /// Nothing while subjects come in at start.
@@ -43,6 +54,7 @@ impl Default for Subjects {
     fn default() -> Self {
         Subjects {
             records: Slab::new(),
+            wide: HashMap::default(),
             by_name: Table::new(),
             names: Names::default(),
             order: Some(Order::default()),
@@ -77,9 +89,15 @@ impl Subjects {
         let Some(id) = self.find_hashed(hash, name) else {
             return (self.insert(hash, name, seq), Seq::NONE);
         };
-        let record = &mut self.records[id.slot()];
-        record.messages += 1;
-        (id, std::mem::replace(&mut record.last, seq))
+        (id, self.add_to(id, seq))
+    }
+
+    /// Counts one more message; the newest before it.
+    #[inline]
+    fn add_to(&mut self, id: SubjectId, seq: Seq) -> Seq {
+        let SubjectState { messages, first, last } = self.state(id);
+        self.set_state(id, SubjectState { messages: messages + 1, first, last: seq });
+        last
     }
 
     /// [`Subjects::add`] where the name is likely that of `near`, which has messages.
@@ -92,9 +110,7 @@ impl Subjects {
         if let Some(near) = near
             && self.name(near) == name
         {
-            let record = &mut self.records[near.slot()];
-            record.messages += 1;
-            return (near, std::mem::replace(&mut record.last, seq));
+            return (near, self.add_to(near, seq));
         }
         self.add(name, seq)
     }
@@ -102,7 +118,7 @@ impl Subjects {
     #[cold]
     fn insert(&mut self, hash: u64, name: &[u8], seq: Seq) -> SubjectId {
         let name = self.names.insert(name);
-        let slot = self.records.insert(Record { name, messages: 1, first: seq, last: seq });
+        let slot = self.records.insert(Record { name, messages: 1, first: halves(seq), span: 0 });
         self.by_name.insert(hash, slot);
         let id = SubjectId(slot.number());
         self.ids_end = self.ids_end.max(id.0 + 1);
@@ -127,30 +143,58 @@ impl Subjects {
     /// A subject in numbers.
     #[inline]
     pub(crate) fn state(&self, id: SubjectId) -> SubjectState {
-        let Record { messages, first, last, .. } = self.records[id.slot()];
-        SubjectState { messages, first, last }
+        let Record { messages, first: [low, high], span, .. } = self.records[id.slot()];
+        if messages == WIDE {
+            return self.wide[&id];
+        }
+        let first = u64::from(high) << 32 | u64::from(low);
+        let last = Seq(first + u64::from(span));
+        SubjectState { messages: u64::from(messages), first: Seq(first), last }
+    }
+
+    #[inline]
+    fn set_state(&mut self, id: SubjectId, state: SubjectState) {
+        let record = &mut self.records[id.slot()];
+        let was_wide = record.messages == WIDE;
+        let span = state.last.0.checked_sub(state.first.0).map(u32::try_from);
+        match (u32::try_from(state.messages), span) {
+            (Ok(messages), Some(Ok(span))) if messages != WIDE => {
+                (record.messages, record.first, record.span) =
+                    (messages, halves(state.first), span);
+                if was_wide {
+                    self.wide.remove(&id);
+                }
+            }
+            _ => {
+                record.messages = WIDE;
+                self.wide.insert(id, state);
+            }
+        }
     }
 
     /// Counts one message fewer; how many are left. With the last one the subject is gone.
     pub(crate) fn subtract(&mut self, id: SubjectId) -> u64 {
-        let record = &mut self.records[id.slot()];
-        record.messages -= 1;
-        let left = record.messages;
-        if left == 0 {
-            self.remove(id);
+        let state = self.state(id);
+        let left = state.messages - 1;
+        match left {
+            0 => self.remove(id),
+            messages => self.set_state(id, SubjectState { messages, ..state }),
         }
         left
     }
 
     #[cold]
     fn remove(&mut self, id: SubjectId) {
-        let Subjects { order, records, names, by_name, hasher, ids_end } = self;
+        let Subjects { order, records, wide, names, by_name, hasher, ids_end } = self;
         let name = records[id.slot()].name;
         if let Some(order) = order {
             order.remove(name, |at| names.get(at));
         }
         by_name.remove(hasher.hash_one(names.get(name)), id.slot());
         names.remove(name);
+        if records[id.slot()].messages == WIDE {
+            wide.remove(&id);
+        }
         records.remove(id.slot());
         if records.is_empty() {
             *names = Names::default();
@@ -160,12 +204,12 @@ impl Subjects {
 
     /// Says what the oldest message of a subject is now.
     pub(crate) fn set_first(&mut self, id: SubjectId, first: Seq) {
-        self.records[id.slot()].first = first;
+        self.set_state(id, SubjectState { first, ..self.state(id) });
     }
 
     /// Says what the newest message of a subject is now.
     pub(crate) fn set_last(&mut self, id: SubjectId, last: Seq) {
-        self.records[id.slot()].last = last;
+        self.set_state(id, SubjectState { last, ..self.state(id) });
     }
 
     /// The subjects in `filter`, in the order of their names.
@@ -233,7 +277,8 @@ impl Subjects {
     /// The memory it takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let order = self.order.as_ref().map_or(0, Order::memory);
-        self.records.bytes() + self.by_name.bytes() + self.names.memory() + order
+        let wide = self.wide.allocation_size();
+        self.records.bytes() + wide + self.by_name.bytes() + self.names.memory() + order
     }
 }
 
@@ -249,6 +294,12 @@ fn literal_prefix(pattern: &[u8]) -> &[u8] {
     pattern
 }
 
+/// A sequence as records keep it.
+#[inline]
+fn halves(seq: Seq) -> [u32; 2] {
+    [seq.0 as u32, (seq.0 >> 32) as u32]
+}
+
 impl SubjectId {
     #[inline]
     fn slot(self) -> Slot<Record> {
@@ -259,7 +310,7 @@ impl SubjectId {
 impl Cell for Record {
     fn vacant(next: Slot<Self>) -> Self {
         let name = NameAt::from_number(next.number());
-        Record { name, messages: 0, first: Seq::NONE, last: Seq::NONE }
+        Record { name, messages: 0, first: halves(Seq::NONE), span: 0 }
     }
 
     fn next_vacant(&self) -> Option<Slot<Self>> {
@@ -282,6 +333,28 @@ mod tests {
         for (pattern, prefix) in [("a.b.*", "a.b."), (">", ""), ("*.a", ""), ("a*.>", "a*.")] {
             assert_eq!(literal_prefix(pattern.as_bytes()), prefix.as_bytes(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn numbers_too_large_for_a_record_stand_beside_it() {
+        let mut subjects = Subjects::default();
+        let far = u64::from(u32::MAX) + 8;
+        let states = [(7, 7, 1), (7, 9, 3), (7, far + 7, 4), (far, far + 3, 2), (1 << 60, far, 9)];
+        let (id, _) = subjects.add(b"a", Seq(7));
+        for (first, last, messages) in states {
+            let state = SubjectState { messages, first: Seq(first), last: Seq(last) };
+            subjects.set_state(id, state);
+            assert_eq!(subjects.state(id), state);
+        }
+        let many = SubjectState { messages: u64::from(WIDE), first: Seq(1), last: Seq(2) };
+        subjects.set_state(id, many);
+        assert_eq!(subjects.add(b"a", Seq(3)), (id, Seq(2)));
+        assert_eq!(subjects.state(id).messages, many.messages + 1);
+        subjects.set_state(id, SubjectState { messages: 1, ..many });
+        assert!(subjects.wide.is_empty(), "it fits again");
+        subjects.set_state(id, SubjectState { messages: 1, last: Seq(u64::MAX), ..many });
+        assert_eq!(subjects.subtract(id), 0);
+        assert!(subjects.wide.is_empty() && subjects.find(b"a").is_none());
     }
 
     #[test]
