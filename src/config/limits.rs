@@ -343,6 +343,13 @@ pub const JS_READ_AHEAD_BYTES_MAX: u32 = MIB as u32;
 /// Each read of a row of reads is so many times as long as the one before.
 pub const JS_READ_GROWTH: u32 = 4;
 
+/// Bytes of pieces for scattered reads to which no reader has come back, a core. More: the one
+/// that was not used for longest is given up.
+pub const JS_READ_ALONE_BYTES: usize = 2 * MIB;
+
+/// Memory of pieces that were given up, kept for the next.
+pub const JS_READ_FREE_BYTES: usize = 4 * MIB;
+
 /// Rows of reads that a core follows at a time. One more: the oldest is forgotten.
 pub const JS_READ_ROWS_MAX: usize = 16;
 
@@ -473,9 +480,10 @@ pub const JS_INGEST_BYTES_MAX: u64 = 128 * MIB as u64;
 /// Subjects that one direct get may find with `multi_last`. Over it: 413 Too Many Results.
 pub const JS_MULTI_GET_SUBJECTS_MAX: usize = 1024;
 
-/// Bytes that wait for a connection before push consumers without flow control stop sending to it
-/// for a moment; or [`PUSH_BACKLOG_PERCENT`], where that is less.
-pub const PUSH_BACKLOG_BYTES: usize = 8 * MIB;
+/// Bytes that wait for a connection before consumers without flow control stop sending to it for
+/// a moment; or [`PUSH_BACKLOG_PERCENT`], where that is less. The kernel holds some megabytes
+/// besides, so that the connection does not run dry meanwhile.
+pub const PUSH_BACKLOG_BYTES: usize = MIB;
 
 /// The same as a share of `max_pending`, in percent.
 pub const PUSH_BACKLOG_PERCENT: usize = 25;
@@ -484,6 +492,24 @@ pub const PUSH_BACKLOG_PERCENT: usize = 25;
 /// whether the receivers keep up; an eighth of `max_pending`, where that is less. With twice as
 /// many unanswered for it waits.
 pub const PUSH_LEAD_BYTES: u64 = 512 * KIB as u64;
+
+// ---- JetStream's deliveries ----
+
+/// Messages that all consumers of a core deliver in one turn. The rest waits for the next.
+pub const JS_DELIVERIES_PER_TURN: usize = 256;
+
+/// Their bytes, likewise.
+pub const JS_DELIVERED_PER_TURN_BYTES: u64 = 256 * KIB as u64;
+
+/// Messages likewise on a core that delivers other messages too: some tens of microseconds, for
+/// which those wait.
+pub const JS_DELIVERIES_BESIDE_OTHERS: usize = 64;
+
+/// Their bytes, likewise.
+pub const JS_DELIVERED_BESIDE_OTHERS_BYTES: u64 = 64 * KIB as u64;
+
+/// How long after such a message a core counts as one that has others to serve.
+pub const JS_OTHERS_STAY: Duration = Duration::from_millis(20);
 
 // ---- What must hold between them ----
 

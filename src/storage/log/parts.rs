@@ -117,6 +117,12 @@ impl<T> Parts<T> {
         Some(self.parts[place].start)
     }
 
+    /// The last part of the same segment that begins before this place.
+    pub fn before(&self, slot: Slot, start: u32) -> Option<&Part<T>> {
+        let behind = self.parts.partition_point(|part| (part.slot, part.start) < (slot, start));
+        self.parts[..behind].last().filter(|part| part.slot == slot)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Part<T>> {
         self.parts.iter()
@@ -137,15 +143,4 @@ impl<T> Parts<T> {
 #[inline]
 pub fn holds_record(bytes: &[u8]) -> bool {
     Head::decode(bytes).is_some_and(|head| head.length as usize <= bytes.len())
-}
-
-/// Where the first record begins that these bytes do not hold whole, when one begins at `offset`.
-pub fn first_cut(bytes: &[u8], offset: usize) -> usize {
-    let mut at = offset;
-    while let Some(head) = bytes.get(at..).and_then(Head::decode)
-        && head.length as usize <= bytes.len() - at
-    {
-        at += head.length as usize;
-    }
-    at
 }

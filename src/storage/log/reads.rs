@@ -3,7 +3,16 @@
 //! A record is looked for where it was written (the writer's block), then among the blocks written
 //! last, then among the pieces read from disk last. What is in none is asked of the disk; whoever
 //! waits is named once it has come. Reads that follow each other get larger pieces, and the next
-//! piece before they ask.
+//! two before they ask:
+//!
+//! ```text
+//! piece     1, being read │ 2, asked │ 3, asked     once a quarter of 3 is read, 4 and 5 are asked
+//!                       ├─┤        ├─┤ twice in memory: a record that 1 cuts off lies whole in 2
+//! ```
+//! What was only read forward is given up early, so that neither replays nor scattered look-ups
+//! leave much in memory: a piece of a row when the next is begun, one by itself when there are
+//! more than [`limits::JS_READ_ALONE_BYTES`] of them. What was read again stays while there is
+//! room.
 
 use std::collections::VecDeque;
 
@@ -12,7 +21,7 @@ use config::limits;
 use runtime::disk::{Completion, DiskError, Done, Operation};
 
 use super::damage::Damage;
-use super::parts::{self, Part, Parts, holds_record};
+use super::parts::{Part, Parts, holds_record};
 use super::record::{NewMessage, Record};
 use super::segments::{SegmentFile, Stage};
 use super::{At, Job, Log, Slot, Trouble};
@@ -47,11 +56,15 @@ pub struct Reads {
     pending: Vec<Pending>,
     last_pending: u64,
     cursors: VecDeque<Cursor>,
+    /// Bytes of the pieces that are [`Manner::Alone`].
+    alone_bytes: usize,
     arrived: VecDeque<Waiter>,
     /// Places that cannot be read, and were said to be.
     bad: Vec<At>,
     clock: u64,
-    free: Vec<Block>,
+    /// Memory for the next pieces.
+    free: VecDeque<Block>,
+    free_bytes: usize,
     /// Kept for the next turn, so that no turn allocates.
     pub completions: Vec<Completion>,
 }
@@ -59,8 +72,29 @@ pub struct Reads {
 /// How a piece is used.
 struct Use {
     last: u64,
-    /// The next piece's length if it shall be read ahead; 0 if not, or if that was done.
+    manner: Manner,
+    /// How far into the segment it was read.
+    upto: u32,
+    /// Its length if what follows it shall be read ahead; 0 if not, or if that was done.
     ahead: u32,
+}
+
+/// What a piece is to its readers.
+///
+/// ```text
+/// Ahead ──first use──▶ Row ──┐
+///                     Alone ─┴─read again─▶ Again
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Of a row, and not come to yet.
+    Ahead,
+    /// Of a row, in which a reader goes forward.
+    Row,
+    /// By itself; read forward, if it was read.
+    Alone,
+    /// A reader came back to it.
+    Again,
 }
 
 struct Pending {
@@ -69,6 +103,7 @@ struct Pending {
     start: u32,
     len: u32,
     ahead: u32,
+    manner: Manner,
     /// For which record it was asked, and where that ends at the latest.
     wanted: Option<(At, u32)>,
     waiters: Vec<Waiter>,
@@ -114,7 +149,7 @@ impl Log {
             return self.read_from_disk(at, length, waiter);
         };
         if let Found::Piece(start) = found {
-            self.use_piece(slot, start, offset);
+            self.use_piece(slot, start, (offset, length));
             let epoch = self.segments[slot].epoch;
             let bytes = self.bytes_of(found, slot, offset).unwrap_or_default();
             if Record::verified(bytes, epoch, offset).is_none() {
@@ -156,22 +191,61 @@ impl Log {
         block.bytes().get(offset.checked_sub(start)? as usize..)
     }
 
-    /// Notes a use, and asks for what comes next once half of the piece is used: from the first
-    /// record on that the piece does not hold whole.
+    /// Notes that the record at `offset` is read, which is at most `length` bytes long; asks for
+    /// what comes next when a piece that shall be followed is begun.
     #[inline]
-    fn use_piece(&mut self, slot: Slot, start: u32, offset: u32) {
-        self.reads.clock += 1;
-        let Some(piece) = self.reads.pieces.get_mut(slot, start) else { return };
-        piece.note.last = self.reads.clock;
-        let bytes = piece.block.bytes();
-        if piece.note.ahead > 0 && (offset - start) as usize > bytes.len() / 2 {
-            let step = longer(std::mem::take(&mut piece.note.ahead));
-            let cut = start + parts::first_cut(bytes, (offset - start) as usize) as u32;
-            let sector = self.segments[slot].sector;
-            let next = cut / sector * sector;
-            self.follow(slot, next + step, step);
-            self.ask_piece(slot, next, step, step, None);
+    fn use_piece(&mut self, slot: Slot, start: u32, (offset, length): (u32, u32)) {
+        let reads = &mut self.reads;
+        reads.clock += 1;
+        let Some(piece) = reads.pieces.get_mut(slot, start) else { return };
+        let (bytes, note) = (piece.block.len() as u32, &mut piece.note);
+        note.last = reads.clock;
+        let manner = note.manner;
+        note.manner = match manner {
+            Manner::Ahead => Manner::Row,
+            Manner::Row | Manner::Alone if offset <= note.upto => Manner::Again,
+            manner => manner,
+        };
+        if manner == Manner::Alone && note.manner == Manner::Again {
+            reads.alone_bytes -= piece.block.capacity();
         }
+        note.upto = offset;
+        if note.ahead > 0 && offset - start > bytes / 4 {
+            let step = std::mem::take(&mut note.ahead);
+            self.read_ahead(slot, start + bytes, step, length);
+        }
+        if manner == Manner::Ahead {
+            self.reads.leave_behind(slot, start);
+        }
+    }
+
+    /// Asks for two pieces behind one of `step` bytes that ends at `end`. Each begins so far
+    /// before the end of the one before that a record which that cuts off lies whole in it, if it
+    /// is about as long as others.
+    #[cold]
+    fn read_ahead(&mut self, slot: Slot, end: u32, step: u32, length: u32) {
+        let segment = &self.segments[slot];
+        if segment.stage != Stage::Sealed {
+            return;
+        }
+        let sector = segment.sector;
+        let step = self.longer(step);
+        let twice = (4 * length).clamp(sector, step / 4).next_multiple_of(sector);
+        let first = end.saturating_sub(twice) / sector * sector;
+        let second = first.saturating_add(step - twice);
+        self.follow(slot, Some(end), second.saturating_add(step), step);
+        self.ask_piece(slot, first, step, 0, None);
+        self.ask_piece(slot, second, step, step, None);
+    }
+
+    /// The length of the next read of a row: less where many rows fill the memory.
+    fn longer(&self, step: u32) -> u32 {
+        let is_crowded = self.reads.pieces.bytes() > self.settings.cache_bytes / 2;
+        let most = match is_crowded {
+            true => limits::JS_READ_AHEAD_BYTES_MAX / limits::JS_READ_GROWTH,
+            false => limits::JS_READ_AHEAD_BYTES_MAX,
+        };
+        (step * limits::JS_READ_GROWTH).min(most)
     }
 
     fn read_from_disk(
@@ -204,17 +278,17 @@ impl Log {
         let near = |c: &Cursor| {
             c.slot == slot
                 && c.next <= offset + length.max(sector)
-                && offset < c.next + limits::JS_READ_AHEAD_BYTES_MAX
+                && offset < c.next.saturating_add(c.step * limits::JS_READ_GROWTH)
         };
         let step = match self.reads.cursors.iter().position(near) {
             Some(place) => {
                 let cursor = self.reads.cursors.remove(place).expect("just found");
-                longer(cursor.step)
+                self.longer(cursor.step)
             }
             None => 0,
         };
         let len = needed.max(step).max(limits::JS_READ_BYTES_MIN);
-        self.follow(slot, start + len, len);
+        self.follow(slot, None, start + len, len);
         self.ask_piece(slot, start, len, step, Some((at, offset + length)));
         if let Some(pending) = self.reads.pending.last_mut() {
             pending.waiters.extend(waiter);
@@ -222,9 +296,10 @@ impl Log {
         RecordRead::Pending
     }
 
-    fn follow(&mut self, slot: Slot, next: u32, step: u32) {
+    /// A row of reads has come to `next`, from `before` if it was followed already.
+    fn follow(&mut self, slot: Slot, before: Option<u32>, next: u32, step: u32) {
         let cursors = &mut self.reads.cursors;
-        cursors.retain(|cursor| cursor.slot != slot || cursor.next + step != next);
+        cursors.retain(|cursor| cursor.slot != slot || Some(cursor.next) != before);
         if cursors.len() == limits::JS_READ_ROWS_MAX {
             cursors.pop_front();
         }
@@ -241,7 +316,9 @@ impl Log {
         wanted: Option<(At, u32)>,
     ) {
         let segment = &mut self.segments[slot];
-        if start >= segment.file_bytes || wanted.is_none() && segment.stage != Stage::Sealed {
+        let is_ahead = wanted.is_none();
+        let end = if is_ahead { segment.index_at } else { segment.file_bytes };
+        if start >= end {
             return;
         }
         segment.reads += 1;
@@ -253,6 +330,7 @@ impl Log {
             start,
             len,
             ahead,
+            manner: if is_ahead || ahead > 0 { Manner::Ahead } else { Manner::Alone },
             wanted,
             waiters: Vec::new(),
             is_asked: false,
@@ -271,11 +349,7 @@ impl Log {
                 continue;
             }
             let (id, offset, len) = (pending.id, u64::from(pending.start), pending.len as usize);
-            let free = self.reads.free.iter().position(|block| block.capacity() == len);
-            let into = match free {
-                Some(place) => self.reads.free.swap_remove(place),
-                None => Block::new(len),
-            };
+            let into = self.reads.take_free(len).unwrap_or_else(|| Block::new(len));
             self.ask(Job::Read { pending: id }, Operation::Read { file, offset, into });
         }
     }
@@ -320,14 +394,14 @@ impl Log {
         let Pending { slot, start, ahead, wanted, .. } = *pending;
         let end = start + block.len() as u32;
         let ahead = if block.is_empty() { 0 } else { ahead };
-        let note = Use { last: reads.clock, ahead };
-        let before = reads.pieces.insert(Part { slot, start, block, note });
-        reads.use_again(before);
-        while reads.pieces.bytes() > self.settings.cache_bytes && reads.pieces.len() > 2 {
-            let oldest = reads.pieces.iter().min_by_key(|piece| piece.note.last);
-            let (slot, start) = oldest.map(|p| (p.slot, p.start)).expect("there are some");
-            reads.drop_piece(slot, start);
+        reads.drop_piece(slot, start);
+        let manner = pending.manner;
+        if manner == Manner::Alone {
+            reads.alone_bytes += block.capacity();
         }
+        let note = Use { last: reads.clock, manner, upto: 0, ahead };
+        reads.pieces.insert(Part { slot, start, block, note });
+        reads.give_up(self.settings.cache_bytes);
         if let Some((at, wanted_end)) = wanted
             && end < wanted_end
         {
@@ -385,21 +459,60 @@ impl Log {
     }
 }
 
-/// The length of the next read of a row.
-fn longer(step: u32) -> u32 {
-    (step * limits::JS_READ_GROWTH).min(limits::JS_READ_AHEAD_BYTES_MAX)
-}
-
 impl Reads {
-    fn drop_piece(&mut self, slot: Slot, start: u32) {
-        let piece = self.pieces.remove(slot, start);
-        self.use_again(piece);
+    /// A reader has begun the piece at `start`: what it read forward before is done with.
+    fn leave_behind(&mut self, slot: Slot, start: u32) {
+        let before = self.pieces.before(slot, start);
+        let is_left = |piece: &&Part<Use>| {
+            let end = piece.start + piece.block.len() as u32;
+            piece.note.manner == Manner::Row && end >= start
+        };
+        if let Some(left) = before.filter(is_left).map(|piece| piece.start) {
+            self.drop_piece(slot, left);
+        }
     }
 
-    /// Keeps the memory of a piece for the next ones.
-    fn use_again(&mut self, piece: Option<Part<Use>>) {
-        if self.free.len() < limits::JS_READ_ROWS_MAX {
-            self.free.extend(piece.and_then(|piece| piece.block.reuse()));
+    /// Gives up pieces until no more is kept than shall be, the one first that was not used for
+    /// longest.
+    fn give_up(&mut self, cache_bytes: usize) {
+        // What nobody has read yet somebody waits for.
+        let is_done =
+            |piece: &&Part<Use>| piece.note.manner == Manner::Alone && piece.note.upto > 0;
+        while self.alone_bytes > limits::JS_READ_ALONE_BYTES
+            && let Some(oldest) = self.pieces.iter().filter(is_done).min_by_key(|p| p.note.last)
+        {
+            let (slot, start) = (oldest.slot, oldest.start);
+            self.drop_piece(slot, start);
         }
+        while self.pieces.bytes() > cache_bytes && self.pieces.len() > 2 {
+            let oldest = self.pieces.iter().min_by_key(|piece| piece.note.last);
+            let (slot, start) = oldest.map(|p| (p.slot, p.start)).expect("there are some");
+            self.drop_piece(slot, start);
+        }
+    }
+
+    /// Forgets a piece, if there is one, and keeps its memory for the next ones.
+    fn drop_piece(&mut self, slot: Slot, start: u32) {
+        let Some(piece) = self.pieces.remove(slot, start) else { return };
+        let bytes = piece.block.capacity();
+        if piece.note.manner == Manner::Alone {
+            self.alone_bytes -= bytes;
+        }
+        let Some(block) = piece.block.reuse() else { return };
+        self.free_bytes += bytes;
+        self.free.push_back(block);
+        // Lengths that nobody asks for any more go first.
+        while self.free_bytes > limits::JS_READ_FREE_BYTES
+            && let Some(oldest) = self.free.pop_front()
+        {
+            self.free_bytes -= oldest.capacity();
+        }
+    }
+
+    /// Memory for a piece of `len` bytes that another had before.
+    fn take_free(&mut self, len: usize) -> Option<Block> {
+        let place = self.free.iter().position(|block| block.capacity() == len)?;
+        self.free_bytes -= len;
+        self.free.remove(place)
     }
 }
