@@ -54,6 +54,8 @@ pub struct Account {
     pub trace: Option<TraceDestination>,
     /// What it may use of JetStream; nothing where it may not use it.
     pub jetstream: Option<JetStreamLimits>,
+    /// The same by tier, where an operator says it so: the streams of one replica are of `R1`.
+    pub tiers: Vec<(String, JetStreamLimits)>,
 }
 
 impl Accounts {
@@ -85,6 +87,7 @@ impl Account {
             limits: AccountLimits::default(),
             trace: None,
             jetstream: None,
+            tiers: Vec::new(),
         }
     }
 }

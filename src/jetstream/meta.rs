@@ -16,7 +16,7 @@ use base::{AccountId, Level, ShardId};
 use serde_json::value::RawValue;
 
 use crate::advisory::{self, Action};
-use crate::api::account_info::{AccountInfo, AccountLimits, ApiStats, Usage};
+use crate::api::account_info::{self, AccountInfo, AccountLimits, ApiStats, TierInfo, Usage};
 use crate::api::answer::{self, Answer, Body};
 use crate::api::kind::{Asked, Home, Kind};
 use crate::api::{account_purge, clustered, stream_list, stream_names, stream_restore};
@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::stream_config::{Pedantry, Storage, decode_request, for_create, for_update};
 use crate::{ApiError, ErrorCode, StreamConfig};
 use gather::Gather;
-use registry::{Creation, Entry, Registry, ServerBounds, State};
+use registry::{Creation, Entry, Registry, ServerBounds, State, Tiers};
 
 /// An order under way.
 #[derive(Debug)]
@@ -75,11 +75,12 @@ impl Meta {
         }
     }
 
-    /// Lets an account use JetStream, or gives one that does these limits.
-    pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
+    /// Lets an account use JetStream, or gives one that does these limits: of streams with one
+    /// replica, and by tier where it has tiers.
+    pub fn admit(&mut self, account: AccountId, limits: AccountLimits, tiers: Tiers) {
         self.changed.push(account);
         self.books.insert(account, self.settings.ledger.open(account));
-        self.registry.admit(account, limits);
+        self.registry.admit(account, limits, tiers);
     }
 
     /// New bounds, where the operator names some. spec/cli-and-config.md §7.7: they only rise.
@@ -578,14 +579,18 @@ impl Meta {
         errors: u64,
     ) -> Result<AccountInfo, ApiError> {
         let held = self.account(question)?;
-        Ok(AccountInfo {
+        let total = TierInfo {
             memory: usage.memory,
             storage: usage.storage,
             reserved_memory: held.reserved(Storage::Memory),
             reserved_storage: held.reserved(Storage::File),
             streams: usage.streams,
             consumers: usage.consumers,
-            limits: held.limits,
+            limits: if held.tiers.is_empty() { held.limits } else { AccountLimits::BY_TIER },
+        };
+        Ok(AccountInfo {
+            tiers: account_info::tiers(&total, &held.tiers),
+            total,
             domain: self.settings.domain.clone(),
             // As nats-server counts: this request is counted after it is answered.
             api: ApiStats {

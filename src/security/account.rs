@@ -28,6 +28,8 @@ pub struct Account {
     pub trace: Option<Arc<TraceDestination>>,
     /// What it may use of JetStream; nothing where it may not use it.
     pub jetstream: Option<JetStreamLimits>,
+    /// The same by tier; none where there are no tiers.
+    pub tiers: Arc<[(String, JetStreamLimits)]>,
     /// How much it uses, on all cores together.
     used: Arc<Used>,
 }
@@ -158,6 +160,7 @@ impl Accounts {
             mappings: None,
             trace: None,
             jetstream: None,
+            tiers: Arc::default(),
             used: Arc::default(),
         };
         self.by_id.push(Arc::new(account));
@@ -172,6 +175,7 @@ impl Accounts {
             account.mappings = None;
             account.trace = None;
             account.jetstream = None;
+            account.tiers = Arc::default();
         }
     }
 

@@ -183,6 +183,7 @@ impl OperatorMode {
             accounts.change(id, |account| {
                 account.limits = seen.config.limits;
                 account.jetstream = seen.config.jetstream;
+                account.tiers = seen.config.tiers.as_slice().into();
                 account.mappings.clone_from(&seen.mappings);
             });
             let name = Arc::clone(accounts.name(id));

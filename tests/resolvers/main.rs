@@ -5,4 +5,5 @@ mod cache;
 mod changes;
 mod folder;
 mod operator;
+mod tiers;
 mod web;

@@ -3,6 +3,8 @@
 //! Every core knows its own streams only, so the answer is put together from all cores' parts.
 //! Source: spec/jetstream.md §2, JetStreamAccountStats.
 
+use std::collections::BTreeMap;
+
 use config::accounts::JetStreamLimits;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,23 @@ pub struct AccountLimits {
     pub memory_max_stream_bytes: i64,
     pub storage_max_stream_bytes: i64,
     pub max_bytes_required: bool,
+}
+
+/// The tier of streams with one replica.
+pub const ONE_REPLICA: &str = "R1";
+
+impl AccountLimits {
+    /// What stands for an account's own limits where each tier has some.
+    pub const BY_TIER: AccountLimits = AccountLimits {
+        max_memory: 0,
+        max_storage: 0,
+        max_streams: 0,
+        max_consumers: 0,
+        max_ack_pending: 0,
+        memory_max_stream_bytes: 0,
+        storage_max_stream_bytes: 0,
+        max_bytes_required: false,
+    };
 }
 
 impl Default for AccountLimits {
@@ -93,10 +112,10 @@ impl Default for ApiStats {
     }
 }
 
-/// The body of the answer.
-#[derive(Clone, Debug, Serialize)]
+/// What the streams of one tier use, or all of them.
+#[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "spec/jetstream.md §2 is the list")]
-pub struct AccountInfo {
+pub struct TierInfo {
     pub memory: u64,
     pub storage: u64,
     pub reserved_memory: u64,
@@ -104,7 +123,46 @@ pub struct AccountInfo {
     pub streams: u64,
     pub consumers: u64,
     pub limits: AccountLimits,
+}
+
+impl TierInfo {
+    /// A tier of which there are no streams.
+    fn unused(limits: AccountLimits) -> TierInfo {
+        TierInfo {
+            memory: 0,
+            storage: 0,
+            reserved_memory: 0,
+            reserved_storage: 0,
+            streams: 0,
+            consumers: 0,
+            limits,
+        }
+    }
+}
+
+/// The body of the answer.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "spec/jetstream.md §2 is the list")]
+pub struct AccountInfo {
+    #[serde(flatten)]
+    pub total: TierInfo,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     pub api: ApiStats,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tiers: BTreeMap<String, TierInfo>,
+}
+
+/// What each tier of an account uses, where it has some: all streams are of `R1` here.
+// spec/jetstream.md §2 tiers
+#[must_use]
+pub fn tiers(total: &TierInfo, limits: &[(String, AccountLimits)]) -> BTreeMap<String, TierInfo> {
+    let tier = |(name, limits): &(String, AccountLimits)| {
+        let used = match name == ONE_REPLICA {
+            true => TierInfo { limits: *limits, ..*total },
+            false => TierInfo::unused(*limits),
+        };
+        (name.clone(), used)
+    };
+    limits.iter().map(tier).collect()
 }

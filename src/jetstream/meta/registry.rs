@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use base::{AccountId, ShardId};
 
-use crate::api::account_info::{AccountLimits, ApiStats};
+use crate::api::account_info::{AccountLimits, ApiStats, ONE_REPLICA};
 use crate::note::Question;
 use crate::stream_config::{Storage, fit_among};
 use crate::{ApiError, ErrorCode, StreamConfig};
@@ -39,11 +39,16 @@ pub struct Entry {
     pub state: State,
 }
 
+/// The names of tiers and what is allowed in each; none of an account without tiers.
+pub type Tiers = Vec<(String, AccountLimits)>;
+
 /// One account that may use JetStream.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// What it may use.
+    /// What it may use: its streams, each of one replica.
     pub limits: AccountLimits,
+    /// The limits of all tiers, where it has tiers.
+    pub tiers: Tiers,
     /// Its streams by name.
     pub streams: BTreeMap<String, Entry>,
     /// How often it asked.
@@ -110,8 +115,9 @@ impl Registry {
     }
 
     /// Lets an account use JetStream, within these limits.
-    pub fn admit(&mut self, account: AccountId, limits: AccountLimits) {
-        self.accounts.entry(account).or_default().limits = limits;
+    pub fn admit(&mut self, account: AccountId, limits: AccountLimits, tiers: Tiers) {
+        let account = self.accounts.entry(account).or_default();
+        (account.limits, account.tiers) = (limits, tiers);
     }
 
     /// An account that may use JetStream.
@@ -176,6 +182,9 @@ impl Registry {
     // spec/jetstream.md §3, account limit errors
     fn judge_limits(&self, held: &Account, config: &StreamConfig) -> Result<(), ApiError> {
         let limits = &held.limits;
+        if !held.tiers.is_empty() && !held.tiers.iter().any(|(name, _)| name == ONE_REPLICA) {
+            return Err(ErrorCode::NoLimits.into());
+        }
         if limits.max_bytes_required && config.max_bytes <= 0 {
             return Err(ErrorCode::StreamMaxBytesRequired.into());
         }

@@ -44,7 +44,9 @@ impl JetStream {
         self.names.insert(account.id, account.name.as_ref().to_owned());
         self.streams.admit(account.id, &account.name, limits);
         if let Some(meta) = &mut self.meta {
-            meta.admit(account.id, limits);
+            let tiers = account.tiers.iter();
+            let tiers = tiers.map(|(name, limits)| (name.clone(), (*limits).into())).collect();
+            meta.admit(account.id, limits, tiers);
         }
         self.listen(shard, account.id, Listening::Inside);
     }

@@ -40,18 +40,32 @@ pub(super) fn account(claims: &Claims<jwt::Account>) -> Account {
         },
         trace,
         jetstream: jetstream(&content.limits),
+        tiers: tiers(&content.limits),
         ..Account::new(&claims.subject)
     }
 }
 
 /// What an account may use of JetStream: nothing where it may store nothing. Limits by tier count
-/// where there are some: what has one replica is of the tier `R1`.
+/// where there are some: what has one replica, as all of one server, is of the tier `R1`.
+// spec/jetstream.md §15 Account limits per tier
 fn jetstream(said: &jwt::AccountLimits) -> Option<JetStreamLimits> {
-    let own = said.tiers.get("R1").unwrap_or(&said.jetstream);
+    let is_some = |own: &jwt::JetStreamLimits| own.memory != 0 || own.disk != 0;
+    if said.tiers.is_empty() {
+        return is_some(&said.jetstream).then(|| storing(&said.jetstream));
+    }
+    let own = said.tiers.get("R1").map(storing);
+    said.tiers.values().any(is_some).then(|| own.unwrap_or_default())
+}
+
+fn tiers(said: &jwt::AccountLimits) -> Vec<(String, JetStreamLimits)> {
+    said.tiers.iter().map(|(name, own)| (name.clone(), storing(own))).collect()
+}
+
+fn storing(own: &jwt::JetStreamLimits) -> JetStreamLimits {
     // Below zero is without limit; where it is no size, 0 is too.
     let number = |number: i64| u64::try_from(number).ok();
     let above_zero = |bytes: i64| number(bytes).filter(|bytes| *bytes > 0);
-    (own.memory != 0 || own.disk != 0).then(|| JetStreamLimits {
+    JetStreamLimits {
         memory: number(own.memory),
         storage: number(own.disk),
         streams: above_zero(own.streams),
@@ -60,7 +74,7 @@ fn jetstream(said: &jwt::AccountLimits) -> Option<JetStreamLimits> {
         memory_stream: above_zero(own.memory_stream),
         storage_stream: above_zero(own.disk_stream),
         max_bytes_required: own.max_bytes_required,
-    })
+    }
 }
 
 /// Permissions as a grant says them.

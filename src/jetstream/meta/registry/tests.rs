@@ -16,8 +16,8 @@ fn config(name: &str, subjects: &[&str]) -> StreamConfig {
 
 fn with(streams: &[StreamConfig]) -> Registry {
     let mut registry = Registry::new(ServerBounds { memory: Some(1000), storage: Some(2000) });
-    registry.admit(A, AccountLimits::default());
-    registry.admit(B, AccountLimits::default());
+    registry.admit(A, AccountLimits::default(), Tiers::new());
+    registry.admit(B, AccountLimits::default(), Tiers::new());
     for (at, config) in streams.iter().enumerate() {
         add(&mut registry, config, ShardId(at as u16));
     }
@@ -80,10 +80,10 @@ fn limits_of_account_and_server_are_kept() {
         max_bytes_required: true,
         ..AccountLimits::default()
     };
-    registry.admit(A, limits);
+    registry.admit(A, limits, Tiers::new());
     assert_eq!(code(create(&registry, A, sized("T", 1))), 10027);
     let limits = AccountLimits { max_streams: -1, ..limits };
-    registry.admit(A, limits);
+    registry.admit(A, limits, Tiers::new());
     assert_eq!(code(create(&registry, A, sized("T", -1))), 10113);
     assert_eq!(code(create(&registry, A, sized("T", 101))), 10047);
     assert_eq!(update(&registry, sized("S", 1560)).unwrap_err().err_code, 10122);
@@ -97,4 +97,14 @@ fn a_stream_is_placed_where_the_fewest_are_and_near_its_maker() {
     assert_eq!(registry.place(2, ShardId(1)), ShardId(0));
     add(&mut registry, &config("T", &[]), ShardId(0));
     assert_eq!(registry.place(2, ShardId(1)), ShardId(1));
+}
+
+#[test]
+fn a_stream_needs_a_tier_for_its_replicas() {
+    let mut registry = with(&[]);
+    let limits = AccountLimits { max_streams: 1, ..AccountLimits::default() };
+    registry.admit(A, limits, vec![("R3".to_owned(), limits)]);
+    assert_eq!(code(create(&registry, A, config("S", &["s"]))), 10120, "R3 is not for one replica");
+    registry.admit(A, limits, vec![("R1".to_owned(), limits), ("R3".to_owned(), limits)]);
+    assert_eq!(create(&registry, A, config("S", &["s"])), Ok(Creation::New));
 }
