@@ -69,7 +69,7 @@ use direct_get::Get;
 use fast_batch::FastBatches;
 use flow_answer::FlowAnswers;
 use pub_ack::{AckQueue, AckText};
-use publication::OwnedPublication;
+use publication::Parked;
 use recovery::Recovery;
 use restore::Restore;
 use rules::Rules;
@@ -132,7 +132,7 @@ pub struct Stream {
     fast_batches: FastBatches,
     schedules: Schedules,
     /// Publishes that wait for a read, in order.
-    parked: VecDeque<OwnedPublication>,
+    parked: Parked,
     gets: VecDeque<Get>,
     recovery: Option<Recovery>,
     sources: Sources,
@@ -148,6 +148,8 @@ pub struct Stream {
     has_more: bool,
     /// Shards whose rings were full when an answer went there; empty when there is room.
     congested: ShardSet,
+    /// The same of what was republished.
+    republished_to: ShardSet,
     random: fastrand::Rng,
     /// The text of the acknowledgement under way; kept for its memory.
     text_buffer: Vec<u8>,
@@ -186,7 +188,7 @@ impl Stream {
             batches: Batches::default(),
             fast_batches: FastBatches::default(),
             schedules: Schedules::default(),
-            parked: VecDeque::new(),
+            parked: Parked::default(),
             gets: VecDeque::new(),
             recovery: None,
             sources,
@@ -198,6 +200,7 @@ impl Stream {
             sweep_from: None,
             has_more: false,
             congested: ShardSet::EMPTY,
+            republished_to: ShardSet::EMPTY,
             // Only where a transform picks at random; the same stream picks the same again.
             random: fastrand::Rng::with_seed(u64::from(place)),
             text_buffer: Vec::new(),
@@ -257,6 +260,7 @@ impl Stream {
         self.is_plain = !self.rules.sealed
             && !self.rules.counter
             && self.rules.transform.is_none()
+            && self.rules.republish.is_none()
             && !self.config.allow_batched
             && self.recovery.is_none();
     }
@@ -276,7 +280,7 @@ impl Stream {
                 return;
             }
         }
-        if !self.parked.is_empty() {
+        if !self.parked.is_empty() && !self.is_republishing(turn) {
             self.resume_parked(turn);
         }
         if !self.gets.is_empty() {
@@ -298,7 +302,7 @@ impl Stream {
     /// refusals of what never will be.
     #[inline]
     pub fn release(&mut self, turn: &mut Turn<'_>) {
-        if !self.flow_answers.is_empty() {
+        if !self.flow_answers.is_empty() && !self.is_republishing(turn) {
             self.send_flow_answers(turn);
         }
         let Stream { acks, account, congested, .. } = self;
@@ -329,6 +333,7 @@ impl Stream {
             || self.sweep_from.is_some()
             || self.recovery.is_some()
             || !self.parked.is_empty()
+            || (!self.republished_to.is_empty() && !self.flow_answers.is_empty())
             || !self.gets.is_empty()
             || !self.congested.is_empty()
     }

@@ -44,7 +44,9 @@ impl Stream {
     ) {
         let (mark, to) = (self.last_mark, to.into());
         self.flow_answers.waiting.push_back(FlowAnswer { mark, to, consumer_seq, stream_seq });
-        self.send_flow_answers(turn);
+        if !self.is_republishing(turn) {
+            self.send_flow_answers(turn);
+        }
     }
 
     /// Sends the answers whose turn has come.

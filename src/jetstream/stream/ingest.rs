@@ -67,7 +67,7 @@ impl Stream {
         if self.is_flooded() {
             return self.refuse_flood(message.reply, turn);
         }
-        if !self.parked.is_empty() || self.recovery.is_some() {
+        if !self.parked.is_empty() || self.recovery.is_some() || self.is_republishing(turn) {
             return self.parked.push_back(OwnedPublication::of(message));
         }
         let asked = Asked::read(message.headers);
@@ -304,7 +304,7 @@ impl Stream {
     fn is_flooded(&self) -> bool {
         let max = &self.bounds.ingest;
         self.acks.len() + self.parked.len() >= max.messages_max
-            || self.acks.owed_bytes() >= max.bytes_max
+            || self.acks.owed_bytes() + self.parked.bytes() >= max.bytes_max
     }
 
     /// Tells a publisher that it publishes faster than the stream can store.
@@ -328,7 +328,7 @@ impl Stream {
             self.publish(&message.borrow(), turn);
             if !self.parked.is_empty() {
                 // It waits again: it stands in `self.parked` alone, the rest behind it.
-                self.parked.append(&mut parked);
+                self.parked.append(parked);
                 break;
             }
         }

@@ -3,6 +3,8 @@
 //! Before it stands the service's letter, after it `ingest.rs`. Headers are looked at only when
 //! there are any, in one pass. Source: spec/jetstream.md §5, §6, §7.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 /// A message that came on one of the stream's subjects. Borrows everything.
@@ -42,6 +44,10 @@ impl OwnedPublication {
         }
     }
 
+    fn bytes(&self) -> u64 {
+        (self.headers.len() + self.payload.len()) as u64
+    }
+
     pub(super) fn borrow(&self) -> Publication<'_> {
         Publication {
             subject: &self.subject,
@@ -50,6 +56,45 @@ impl OwnedPublication {
             payload: &self.payload,
             shared: Some(&self.payload),
         }
+    }
+}
+
+/// Publications that wait, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    waiting: VecDeque<OwnedPublication>,
+    bytes: u64,
+}
+
+impl Parked {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Bytes of headers and payloads.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn push_back(&mut self, message: OwnedPublication) {
+        self.bytes += message.bytes();
+        self.waiting.push_back(message);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<OwnedPublication> {
+        let message = self.waiting.pop_front()?;
+        self.bytes -= message.bytes();
+        Some(message)
+    }
+
+    /// Takes over what waits in another, behind what waits here.
+    pub(super) fn append(&mut self, mut others: Parked) {
+        self.bytes += others.bytes;
+        self.waiting.append(&mut others.waiting);
     }
 }
 

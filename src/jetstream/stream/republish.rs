@@ -1,11 +1,16 @@
 //! What is stored is published again under another subject.
 //! Source: spec/jetstream.md §12 republish.
+//!
+//! Where the ring to a core that listens is full, the stream takes no further message before there
+//! is room: what is published waits in it, within the bounds of ingest, and what origins send is
+//! not answered. So a flood of republished messages never drops what others send to that core.
 
 use protocol::MessageParts;
 use storage::Seq;
 
 use super::store::Entry;
 use super::{Stream, Turn, header_block};
+use crate::outlet::is_held_back;
 
 /// Publishes a stored message again, if the stream's rule takes its subject. `before` is the
 /// subject's last sequence before it.
@@ -37,5 +42,14 @@ pub(super) fn send(
     }
     header_block::end(&mut block);
     let message = MessageParts { subject: &to, reply: None, headers: Some(&block), payload };
-    turn.outlet.publish(stream.account, &message);
+    let way = turn.outlet.publish(stream.account, &message);
+    stream.republished_to = stream.republished_to.union(way.congested());
+}
+
+impl Stream {
+    /// Whether what was republished last waits for room in a ring.
+    #[inline]
+    pub(super) fn is_republishing(&mut self, turn: &Turn<'_>) -> bool {
+        is_held_back(&mut self.republished_to, turn.outlet)
+    }
 }

@@ -171,6 +171,39 @@ fn what_is_stored_is_published_again() {
 }
 
 #[test]
+fn a_stream_that_republishes_waits_for_a_full_ring() {
+    let mut rig = Rig::new(r#""storage":"memory","republish":{"src":">","dest":"r.>"}"#);
+    rig.out.congested.insert(base::ShardId(1));
+    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "2"), "", "what found the ring full went, this waits");
+    assert_eq!(rig.publish("s.a", "X: y", "3"), "");
+    assert_eq!(rig.stored(), ["1 s.a 1"]);
+    rig.pass(SECOND);
+    assert_eq!(rig.stored().len(), 1);
+    assert!(rig.stream.has_work(), "room in a ring announces itself by no event");
+    rig.out.congested = ShardSet::EMPTY;
+    rig.pass(1);
+    assert!(!rig.stream.has_work());
+    let again = rig.out.sent.iter().filter(|sent| sent.subject == "r.s.a");
+    assert_eq!(again.map(|sent| &*sent.payload).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(rig.publish("s.a", "", "4"), r#"{"stream":"S", "seq":4}"#);
+}
+
+#[test]
+fn what_waits_to_be_republished_is_bounded() {
+    let mut rig = Rig::new(r#""republish":{"src":">","dest":"r.>"}"#);
+    rig.out.congested.insert(base::ShardId(1));
+    rig.publish("s.a", "", "1");
+    let payload = "x".repeat(1 << 20);
+    let mut taken = 0;
+    while rig.publish("s.a", "", &payload).is_empty() {
+        taken += 1;
+    }
+    assert_eq!(taken, config::limits::JS_INGEST_BYTES_MAX >> 20);
+    assert!(rig.refused("s.a", "", &payload).starts_with("10167 "));
+}
+
+#[test]
 fn request_info_is_not_stored() {
     let mut rig = Rig::new("");
     rig.publish("s.a", "Nats-Request-Info: {}\nX: y", "one");
