@@ -7,10 +7,11 @@
 //! |---|---|
 //! | `set.rs` | all consumers of one stream: the door for the service and for the stream |
 //! | `engine.rs` | one consumer: its parts, its timers, its end |
-//! | `delivery.rs` | messages to those who take them |
+//! | `delivery.rs`, `budget.rs` | messages to those who take them, and how many a turn |
 //! | `acks.rs`, `ack.rs` | acknowledgements: what they do, how they are written |
 //! | `pulls.rs`, `request.rs`, `waiting.rs` | pull requests: handled, read, queued |
 //! | `push.rs` | push consumers: interest, heartbeats, flow control |
+//! | `lead.rs` | how far a consumer is ahead of who receives |
 //! | `pins.rs` | priority groups with a pinned client |
 //! | `pace.rs` | replay with the original pauses, rate limit |
 //! | `cursor.rs` | where a consumer stands, and what is still to come |
@@ -27,6 +28,7 @@ mod ack;
 mod acks;
 mod advisory;
 mod backup;
+mod budget;
 mod config;
 mod create;
 mod cursor;
@@ -34,6 +36,7 @@ mod delivery;
 mod engine;
 mod info;
 pub(crate) mod kept;
+mod lead;
 pub mod levels;
 mod pace;
 mod pending;
@@ -53,6 +56,7 @@ mod waiting;
 
 pub use advisory::{Event, Sequences};
 pub use backup::ConsumerBackup;
+pub use budget::{Budget, Company};
 pub use config::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, ReplayPolicy};
 pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};

@@ -173,8 +173,10 @@ pub enum Note {
         token: u64,
         /// Names the question.
         number: u64,
-        /// Whether they do not.
-        deep: bool,
+        /// How many listen there.
+        all: u32,
+        /// How many of them do not keep up.
+        lagging: u32,
     },
     /// To the registry: these streams of a core are there, since their accounts were let in.
     Adopted {

@@ -56,6 +56,15 @@ impl Purpose {
     ];
 }
 
+impl Purpose {
+    /// Whether it is a request of the API that streams and consumers answer themselves.
+    #[inline]
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        matches!(self, Purpose::PullRequest | Purpose::DirectGet)
+    }
+}
+
 impl Token {
     /// The highest index.
     pub const INDEX_MAX: u32 = (1 << 24) - 1;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use base::snapshot::StreamQuery;
 use base::{AccountId, Level, Log, ServiceId, ShardId};
-use config::Options;
+use config::{Options, limits};
 use ring::InterestSeq;
 use shard::{Letter, Service, ServiceTurn, Shard, StreamPage};
 use storage::{Mark, Storage};
@@ -23,6 +23,7 @@ use storage::{Mark, Storage};
 use crate::ErrorCode;
 use crate::advisory;
 use crate::api::kind::Asked;
+use crate::consumer::Company;
 use crate::desk::Desk;
 use crate::meta::Meta;
 use crate::meta::registry::ServerBounds;
@@ -87,6 +88,8 @@ pub struct JetStream {
     /// What is said once it is safe and every core knows of it.
     unseen: Vec<(Due, Unseen)>,
     stage: Stage,
+    /// Until when the core counts as one that delivers other messages too, monotonic nanoseconds.
+    others_until_ns: u64,
     /// Where the registry listens for requests.
     listening: HashMap<AccountId, Listening>,
 }
@@ -127,6 +130,7 @@ impl JetStream {
             meta,
             unseen: Vec::new(),
             stage: Stage::Starting,
+            others_until_ns: 0,
             listening: HashMap::new(),
         };
         service.admit_all(shard);
@@ -169,6 +173,9 @@ impl JetStream {
     fn read(&mut self, letter: &Letter<'_>, turn: &mut ServiceTurn<'_>) {
         let token = Token(letter.token);
         if token.purpose() != Purpose::Service {
+            if token.purpose().is_asked() && asks_elsewhere(letter, turn.shard) {
+                return;
+            }
             let out = &mut post!(self, turn.shard);
             return self.streams.read(token, letter, turn.now, out);
         }
@@ -202,9 +209,7 @@ impl JetStream {
 
     /// A request of the API, on the registry's core.
     fn read_request(&mut self, letter: &Letter<'_>, turn: &mut ServiceTurn<'_>) {
-        let account = turn.shard.directory().accounts().get(letter.account);
-        // An account may have the API of another; then that one answers.
-        if account.asks_elsewhere(letter.publish.subject()) {
+        if asks_elsewhere(letter, turn.shard) {
             return;
         }
         let desk = &mut desk!(self, turn.shard, turn.now);
@@ -259,6 +264,17 @@ impl JetStream {
         }
     }
 
+    /// Whether the core delivers other messages too, now or a moment ago.
+    fn company(&mut self, turn: &ServiceTurn<'_>) -> Company {
+        if turn.shard.has_delivered() {
+            self.others_until_ns = turn.now.mono_ns + limits::JS_OTHERS_STAY.as_nanos() as u64;
+        }
+        match turn.now.mono_ns < self.others_until_ns {
+            true => Company::Others,
+            false => Company::Alone,
+        }
+    }
+
     /// The first turn: listens for notes, and says which streams there are from before.
     fn start(&mut self, turn: &mut ServiceTurn<'_>) {
         self.stage = Stage::Serving;
@@ -296,6 +312,14 @@ impl Queue {
     }
 }
 
+/// Whether another account answers: one may have the API of another, and with it what streams and
+/// consumers answer themselves.
+#[inline]
+fn asks_elsewhere(letter: &Letter<'_>, shard: &Shard) -> bool {
+    let account = shard.directory().accounts().get(letter.account);
+    account.asks_elsewhere(letter.publish.subject())
+}
+
 /// A letter as a request of the API.
 fn question(letter: &Letter<'_>) -> Question {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -320,7 +344,8 @@ impl Service for JetStream {
         if self.stage == Stage::Starting {
             self.start(turn);
         }
-        self.streams.begin_turn();
+        let company = self.company(turn);
+        self.streams.begin_turn(company);
         self.adopt(turn);
         self.read_letters(turn);
         self.streams.turn(turn.now, &mut desk!(self, turn.shard, turn.now));

@@ -14,8 +14,8 @@ use crate::shard::Shard;
 pub struct Audience {
     /// Whether there is anybody.
     pub presence: Presence,
-    /// The worst of the connections here.
-    pub backlog: Backlog,
+    /// Those on this shard.
+    pub here: Listeners,
     /// The other shards where somebody listens.
     pub elsewhere: ShardSet,
     /// Bytes that may be sent there before those shards are asked how much waits: less than a
@@ -32,13 +32,13 @@ pub enum Presence {
     Somebody,
 }
 
-/// How much waits for a connection to take it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Backlog {
-    /// Little.
-    Shallow,
-    /// So much that whoever sends unasked should wait.
-    Deep,
+/// Those who listen on one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// How many there are.
+    pub all: u32,
+    /// For how many so much waits that whoever sends should wait too.
+    pub lagging: u32,
 }
 
 impl Shard {
@@ -47,7 +47,8 @@ impl Shard {
         let mut all = self.audience_in(account, subject);
         self.visit_beyond(account, subject, |shard, account, subject| {
             let there = shard.audience_in(account, subject);
-            all.backlog = all.backlog.max(there.backlog);
+            all.here.all += there.here.all;
+            all.here.lagging += there.here.lagging;
             all.elsewhere = all.elsewhere.union(there.elsewhere);
             if there.presence == Presence::Somebody {
                 all.presence = Presence::Somebody;
@@ -62,28 +63,28 @@ impl Shard {
         let remotes = plan.queues.iter().flat_map(|group| &group.remotes);
         remotes.for_each(|remote| elsewhere.insert(remote.shard));
         let members = plan.queues.iter().flat_map(|group| &group.locals);
-        let locals = plan.locals.iter().chain(members);
-        let backlog = locals.map(|&key| self.backlog_of(key)).max().unwrap_or(Backlog::Shallow);
+        let mut here = Listeners::default();
+        for &key in plan.locals.iter().chain(members) {
+            here.all += 1;
+            here.lagging += u32::from(self.is_lagging(key));
+        }
         let presence = if plan.is_empty() { Presence::Nobody } else { Presence::Somebody };
         let lead_bytes = (self.settings.pending_max as u64 / 8).min(limits::PUSH_LEAD_BYTES);
-        Audience { presence, backlog, elsewhere, lead_bytes }
+        Audience { presence, here, elsewhere, lead_bytes }
     }
 
-    fn backlog_of(&self, key: SubKey) -> Backlog {
+    fn is_lagging(&self, key: SubKey) -> bool {
         let slot = self.subscriptions.get(key).map(|sub| sub.connection);
         let outbox = slot.and_then(|slot| self.outboxes.get(slot.index())?.as_ref());
-        outbox.map_or(Backlog::Shallow, Outbox::backlog)
+        outbox.is_some_and(Outbox::is_lagging)
     }
 }
 
 impl Outbox {
-    /// How much waits here.
-    fn backlog(&self) -> Backlog {
+    /// Whether much waits here.
+    fn is_lagging(&self) -> bool {
         let share = self.pending_max() / 100 * limits::PUSH_BACKLOG_PERCENT;
-        match self.pending_bytes() > share.min(limits::PUSH_BACKLOG_BYTES) {
-            true => Backlog::Deep,
-            false => Backlog::Shallow,
-        }
+        self.pending_bytes() > share.min(limits::PUSH_BACKLOG_BYTES)
     }
 }
 
@@ -96,15 +97,15 @@ mod tests {
     #[test]
     fn a_backlog_is_deep_above_its_share_or_its_bytes() {
         let mut small = Outbox::new(ClientId(1), 1000);
-        assert_eq!(small.backlog(), Backlog::Shallow);
+        assert!(!small.is_lagging());
         small.append(&[0; 250]);
-        assert_eq!(small.backlog(), Backlog::Shallow, "a quarter of what it may hold");
+        assert!(!small.is_lagging(), "a quarter of what it may hold");
         small.append(&[0; 1]);
-        assert_eq!(small.backlog(), Backlog::Deep);
+        assert!(small.is_lagging());
         let mut large = Outbox::new(ClientId(2), limits::PENDING_MAX);
         large.append(&vec![0; limits::PUSH_BACKLOG_BYTES]);
-        assert_eq!(large.backlog(), Backlog::Shallow);
+        assert!(!large.is_lagging());
         large.append(&[0; 1]);
-        assert_eq!(large.backlog(), Backlog::Deep);
+        assert!(large.is_lagging());
     }
 }

@@ -60,7 +60,7 @@ mod tracing;
 mod with_clients;
 
 pub use answers::AnswerService;
-pub use audience::{Audience, Backlog, Presence};
+pub use audience::{Audience, Listeners, Presence};
 pub use crossing::RequestInfo;
 pub use guard::Revoked;
 pub use message::Message;

@@ -214,6 +214,12 @@ impl Shard {
         self.dwell.arrived(arrival, self.tally.out_msgs, &self.counters);
     }
 
+    /// Whether a connection here was sent a message in this turn: before services have theirs,
+    /// one that did not come from a service here.
+    pub fn has_delivered(&self) -> bool {
+        self.tally.out_msgs > 0
+    }
+
     /// Opens a door for a connection.
     pub fn attach(&mut self, slot: ConnSlot, cid: ClientId) {
         if self.outboxes.len() <= slot.index() {

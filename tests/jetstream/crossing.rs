@@ -105,6 +105,46 @@ async fn n03_an_account_imports_the_api_of_another() {
 }
 
 #[tokio::test]
+async fn n03_who_imports_the_api_has_one_answer_also_with_streams_of_its_own() {
+    let user = "users: [{user: b, password: p}]";
+    let after = ACCOUNTS.replace(user, &format!("{user}, jetstream: enabled"));
+    let builder = Server::builder().cores(2);
+    let folder = builder.folder().join("js");
+    let config = |accounts: &str| format!("jetstream {{ store_dir: {folder:?} }}\n{accounts}");
+    // Before it imports the API of A, B makes the same stream and consumer as A has.
+    let before = after.split("imports:").next().expect("text").to_owned() + "} }";
+    let server = builder.config(&config(&before)).start();
+    for user in ["a", "b"] {
+        let client = login(&server, user).await;
+        let stream = r#"{"name":"S","subjects":["x"],"allow_direct":true}"#;
+        assert!(ask(&client, "STREAM.CREATE.S", stream).await["error"].is_null());
+        let body = r#"{"stream_name":"S","config":{"durable_name":"d","ack_policy":"none"}}"#;
+        assert!(ask(&client, "CONSUMER.DURABLE.CREATE.S.d", body).await["error"].is_null());
+        client.request("x", user.into()).await.expect("stored");
+    }
+    std::fs::write(server.folder().join("server.conf"), config(&after)).expect("written");
+    server.signal(harness::Signal::HUP);
+    server.wait_for_log("Reloaded server configuration");
+    let b = login(&server, "b").await;
+    for (subject, body) in [
+        ("$JS.API.CONSUMER.MSG.NEXT.S.d", "1"),
+        ("$JS.API.DIRECT.GET.S", r#"{"seq":1}"#),
+        ("$JS.API.DIRECT.GET.S.x", ""),
+    ] {
+        let inbox = b.new_inbox();
+        let mut messages = b.subscribe(inbox.clone()).await.expect("subscribed");
+        b.publish_with_reply(subject, inbox.clone(), body.into()).await.expect("sent");
+        let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("in time");
+        assert_eq!(next.expect("a message").payload, "a", "{subject}: of A");
+        // What comes behind a round trip through both accounts comes behind all answers.
+        ask(&b, "STREAM.INFO.S", "").await;
+        b.publish(inbox, "end".into()).await.expect("sent");
+        let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("in time");
+        assert_eq!(next.expect("a message").payload, "end", "{subject}: one answer");
+    }
+}
+
+#[tokio::test]
 async fn d05_streams_copy_from_another_account() {
     let server = start(COPYING, "");
     let (a, b) = (login(&server, "a").await, login(&server, "b").await);

@@ -19,12 +19,6 @@ use crate::decimal;
 use crate::outlet::{Way, is_held_back};
 use crate::wire_time::WireTime;
 
-/// Messages that one consumer delivers in a turn at most: some tens of microseconds, so that
-/// others on this core hardly notice.
-const MESSAGES_PER_TURN: usize = 256;
-/// Bytes likewise, so that a turn stays short with large messages.
-const BYTES_PER_TURN: u64 = 256 << 10;
-
 /// What became of one attempt to deliver.
 enum Step {
     /// A message of so many bytes went out.
@@ -58,26 +52,27 @@ enum Receiver {
 }
 
 impl Consumer {
-    /// Delivers what can be delivered, up to a turn's worth.
+    /// Delivers what can be delivered, as far as the turn's budget goes.
     pub(crate) fn deliver(&mut self, home: &Home, desk: &mut Desk<'_>) -> Outcome {
         if is_held_back(&mut self.congested, desk.outlet) {
             return Outcome::Busy;
         }
         if self.cursor.pending > 0 || self.pending.queued() > 0 {
+            if desk.budget.is_spent() {
+                return Outcome::Busy;
+            }
             self.listen(home, desk);
         }
-        let mut bytes = 0;
-        for _ in 0..MESSAGES_PER_TURN {
+        loop {
             match self.deliver_next(home, desk) {
-                Step::Sent(size) => bytes += size,
-                Step::Again => {}
+                Step::Sent(size) => desk.budget.take(size),
+                Step::Again => desk.budget.take(0),
                 Step::Stop => return Outcome::Idle,
             }
-            if bytes > BYTES_PER_TURN || !self.congested.is_empty() {
-                break;
+            if desk.budget.is_spent() || !self.congested.is_empty() {
+                return Outcome::Busy;
             }
         }
-        Outcome::Busy
     }
 
     fn deliver_next(&mut self, home: &Home, desk: &mut Desk<'_>) -> Step {
@@ -279,8 +274,12 @@ impl Consumer {
                 if request.heartbeat_ns > 0 {
                     request.beat_at_ns = now_ns + request.heartbeat_ns;
                 }
+                let asks = request.lead.sent(size, now_ns);
                 let spent = request.left == 0 || request.bytes_left == Some(0);
                 if !spent {
+                    if asks {
+                        waiting.ask_backlog(at, home.account, self.waiter, desk.outlet);
+                    }
                     waiting.served(at);
                 } else if let Some(request) = waiting.remove(at)
                     && request.bytes_left.is_some_and(|left| left > 0)

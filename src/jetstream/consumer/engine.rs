@@ -12,6 +12,7 @@ use storage::{Filter, Mark, Seq, Storage, StreamId, Waiter};
 
 use super::acks::ACK_PREFIX;
 use super::advisory::Event;
+use super::budget::Budget;
 use super::config::{AckPolicy, ConsumerConfig, PriorityPolicy, ReplayPolicy};
 use super::cursor::Cursor;
 use super::levels;
@@ -56,6 +57,8 @@ pub struct Desk<'a> {
     pub storage: &'a mut Storage,
     /// The way out.
     pub outlet: &'a mut dyn Outlet,
+    /// What all consumers of the core may deliver in this turn.
+    pub budget: &'a mut Budget,
     /// The time.
     pub now: Now,
 }
@@ -306,6 +309,7 @@ impl Consumer {
         }
         self.keep_pins(home, desk);
         self.keep_company(home, desk);
+        self.look_after_laggards(home, desk);
         let outcome = match self.paused_until_ns {
             Some(_) => Outcome::Idle,
             None => self.deliver(home, desk),
@@ -320,7 +324,7 @@ impl Consumer {
     /// When it wants to be asked again, monotonic nanoseconds.
     pub(crate) fn next_deadline_ns(&self) -> u64 {
         let receiving = match &self.reception {
-            Reception::Pull(waiting) => waiting.due_ns(),
+            Reception::Pull(waiting) => waiting.wanted_at_ns(),
             Reception::Push(push) => push.due_ns(),
         };
         let pins = self.groups.iter().map(Group::until_ns).min().unwrap_or(NEVER);

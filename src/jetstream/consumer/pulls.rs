@@ -2,6 +2,8 @@
 //!
 //! Source: spec/jetstream.md §8.
 
+use shard::Presence;
+
 use super::advisory::Event;
 use super::config::PriorityPolicy;
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
@@ -217,37 +219,46 @@ impl Consumer {
         }
     }
 
-    /// The place of the request that the next message is for; requests of those who left go.
+    /// The place of the request that the next message is for; requests of those who left go, and
+    /// those of receivers that lag are passed over.
     #[inline]
     pub(crate) fn next_request(&mut self, home: &Home, desk: &mut Desk<'_>) -> Option<usize> {
         let Reception::Pull(waiting) = &mut self.reception else { return None };
         let now_ns = desk.now.mono_ns;
         loop {
             let at = match self.config.priority_policy {
-                PriorityPolicy::None => waiting.first(|_| true)?,
+                PriorityPolicy::None => waiting.first(|request| request.lead.is_open())?,
                 PriorityPolicy::Prioritized => waiting.most_urgent()?,
                 PriorityPolicy::PinnedClient => waiting.first(|request| {
                     let group = self.groups.get(request.group);
-                    group.is_none_or(|group| group.admits(request.pin.as_deref()))
+                    request.lead.is_open()
+                        && group.is_none_or(|group| group.admits(request.pin.as_deref()))
                 })?,
                 // spec/jetstream.md §8: overflow serves a request only if pending >= min_pending
                 // or ack pending >= min_ack_pending.
                 PriorityPolicy::Overflow => waiting.first(|request| {
                     let (pending, acks) = (request.pending_min, request.ack_pending_min);
-                    (pending == 0 && acks == 0)
+                    let is_served = (pending == 0 && acks == 0)
                         || (pending > 0 && self.cursor.pending >= pending)
-                        || (acks > 0 && self.pending.len() as u64 >= acks)
+                        || (acks > 0 && self.pending.len() as u64 >= acks);
+                    is_served && request.lead.is_open()
                 })?,
             };
             let request = waiting.at(at);
             if request.heard_at_ns == now_ns {
                 return Some(at);
             }
-            if desk.outlet.has_interest(home.account, &request.reply) {
-                request.heard_at_ns = now_ns;
+            let audience = desk.outlet.audience(home.account, &request.reply);
+            if audience.presence == Presence::Nobody {
+                waiting.remove(at);
+                continue;
+            }
+            request.heard_at_ns = now_ns;
+            request.lead.heard(&audience);
+            if request.lead.is_open() {
                 return Some(at);
             }
-            waiting.remove(at);
+            waiting.note_lag(at, now_ns);
         }
     }
 }

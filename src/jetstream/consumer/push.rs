@@ -4,17 +4,15 @@
 //! window is out, the receiver is asked to answer; what it answers for is not under way any more,
 //! and the window doubles. With the window full the consumer is stalled, and heartbeats say so.
 //!
-//! Without flow control the receiver's connection bounds what is under way: a receiver that reads
-//! slower than the storage delivers is waited for, not cut off. What waits for a connection of
-//! this core is seen; other cores are asked after every [`limits::PUSH_LEAD_BYTES`].
+//! Without flow control the receiver's connection bounds what is under way: `lead.rs`.
 
-use base::{Now, ShardSet};
-use config::limits;
+use base::Now;
 use protocol::headers;
-use shard::{Audience, Backlog, Presence};
+use shard::{Audience, Listeners, Presence};
 
 use super::config::{AckPolicy, ConsumerConfig};
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
+use super::lead::{BEHIND_EVERY_NS, Lead, WaitsFor};
 use super::pending::NEVER;
 use super::status::Status;
 use crate::{Token, decimal};
@@ -27,8 +25,6 @@ const WINDOW_MAX: u64 = 32 << 20;
 const LISTENED_EVERY_NS: u64 = 1_000_000_000;
 /// How often it is asked whether somebody listens now.
 const UNHEARD_EVERY_NS: u64 = 100_000_000;
-/// How often it is asked whether a receiver has caught up.
-const BEHIND_EVERY_NS: u64 = 1_000_000;
 /// Random letters at the end of a flow-control subject.
 const FLOW_ID_LEN: usize = 4;
 
@@ -44,6 +40,8 @@ pub(crate) struct Push {
     flow: Option<Flow>,
     /// Without.
     lead: Lead,
+    /// How often other cores were asked.
+    questions: u64,
 }
 
 /// What has to be asked before more is sent.
@@ -53,32 +51,6 @@ pub(crate) enum Question {
     Flow,
     /// Other cores, whether the receivers there keep up.
     Backlog,
-}
-
-/// How far it is ahead of receivers on other cores.
-#[derive(Debug)]
-struct Lead {
-    /// What waits for receivers on this core.
-    here: Backlog,
-    /// Where others listen.
-    elsewhere: ShardSet,
-    /// Bytes after which those are asked.
-    bytes: u64,
-    /// Bytes sent since those cores last said that receivers keep up.
-    ahead: u64,
-    /// Names the question that was asked last.
-    number: u64,
-    asked: Option<AskedCores>,
-    /// When a receiver that lagged may be asked about again, monotonic nanoseconds.
-    again_ns: u64,
-}
-
-/// A question to other cores that not all have answered.
-#[derive(Debug)]
-struct AskedCores {
-    ahead: u64,
-    missing: usize,
-    worst: Backlog,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +84,8 @@ impl Push {
             heartbeat_ns,
             beat_at_ns: NEVER,
             flow: config.flow_control.then(Flow::new),
-            lead: Lead::new(),
+            lead: Lead::new(WaitsFor::Each),
+            questions: 0,
         }
     }
 
@@ -148,10 +121,9 @@ impl Push {
     }
 
     /// Other cores said whether those who listen there keep up.
-    pub(crate) fn backlog_told(&mut self, number: u64, backlog: Backlog, now_ns: u64) {
-        if self.lead.told(number, backlog) == Backlog::Deep {
-            self.lead.again_ns = now_ns + BEHIND_EVERY_NS;
-            self.ask_at_ns = self.ask_at_ns.min(self.lead.again_ns);
+    pub(crate) fn backlog_told(&mut self, number: u64, there: Listeners, now_ns: u64) {
+        if let Some(again_ns) = self.lead.told(number, there, now_ns) {
+            self.ask_at_ns = self.ask_at_ns.min(again_ns);
         }
     }
 
@@ -194,76 +166,6 @@ impl Push {
     }
 }
 
-impl Lead {
-    fn new() -> Lead {
-        let here = Backlog::Shallow;
-        let (elsewhere, bytes) = (ShardSet::EMPTY, limits::PUSH_LEAD_BYTES);
-        Lead { here, elsewhere, bytes, ahead: 0, number: 0, asked: None, again_ns: 0 }
-    }
-
-    #[inline]
-    fn is_open(&self) -> bool {
-        self.here == Backlog::Shallow && self.ahead < 2 * self.bytes
-    }
-
-    /// Whether a receiver is known to lag: to be asked about again soon.
-    fn is_behind(&self) -> bool {
-        self.here == Backlog::Deep || self.wants_question(u64::MAX)
-    }
-
-    /// Counts a message. Whether other cores are to be asked.
-    #[inline]
-    fn sent(&mut self, bytes: u64, now_ns: u64) -> bool {
-        if self.elsewhere.is_empty() {
-            return false;
-        }
-        self.ahead += bytes;
-        self.wants_question(now_ns)
-    }
-
-    fn wants_question(&self, now_ns: u64) -> bool {
-        self.asked.is_none() && self.ahead >= self.bytes && self.again_ns <= now_ns
-    }
-
-    fn heard(&mut self, audience: &Audience) {
-        (self.here, self.bytes) = (audience.backlog, audience.lead_bytes);
-        if audience.elsewhere == self.elsewhere {
-            return;
-        }
-        self.elsewhere = audience.elsewhere;
-        self.asked = None;
-        if self.elsewhere.is_empty() {
-            self.ahead = 0;
-        }
-    }
-
-    /// Notes that all cores where somebody listens are asked; the question's number.
-    fn ask(&mut self) -> u64 {
-        self.number += 1;
-        let missing = self.elsewhere.len();
-        self.asked = Some(AskedCores { ahead: self.ahead, missing, worst: Backlog::Shallow });
-        self.number
-    }
-
-    /// One core answered. Deep when all have and one of them lags: to be asked again.
-    fn told(&mut self, number: u64, backlog: Backlog) -> Backlog {
-        let Some(asked) = self.asked.as_mut().filter(|_| number == self.number) else {
-            return Backlog::Shallow;
-        };
-        asked.worst = asked.worst.max(backlog);
-        asked.missing -= 1;
-        if asked.missing > 0 {
-            return Backlog::Shallow;
-        }
-        let (worst, ahead) = (asked.worst, asked.ahead);
-        self.asked = None;
-        if worst == Backlog::Shallow {
-            self.ahead -= ahead;
-        }
-        worst
-    }
-}
-
 impl Flow {
     fn new() -> Flow {
         Flow { window: WINDOW_MIN, out: 0, asked: None }
@@ -290,8 +192,9 @@ impl Consumer {
     /// Asks the other cores whether the receivers there keep up.
     pub(crate) fn ask_backlog(&mut self, home: &Home, desk: &mut Desk<'_>) {
         let Reception::Push(push) = &mut self.reception else { return };
-        let (shards, number) = (push.lead.elsewhere, push.lead.ask());
-        let asker = (Token(self.waiter.0), number);
+        push.questions += 1;
+        let asker = (Token(self.waiter.0), push.questions);
+        let shards = push.lead.ask(push.questions);
         desk.outlet.ask_backlog(shards, home.account, &self.config.deliver_subject, asker);
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use smallvec::SmallVec;
 
 use super::config::{ConsumerConfig, PriorityPolicy};
+use super::lead::{Lead, WaitsFor};
 use super::pending::NEVER;
 use super::status::{Left, Status};
 use crate::request_json::{Strictness, decode};
@@ -66,6 +67,8 @@ pub(crate) struct Request {
     pub(crate) ack_pending_min: u64,
     /// When somebody was last seen to listen on `reply`.
     pub(crate) heard_at_ns: u64,
+    /// Whether they keep up.
+    pub(crate) lead: Lead,
 }
 
 /// What a request does when there is nothing.
@@ -130,6 +133,7 @@ impl Request {
             pending_min: body.min_pending.max(0) as u64,
             ack_pending_min: body.min_ack_pending.max(0) as u64,
             heard_at_ns: NEVER,
+            lead: Lead::new(WaitsFor::TheOnlyOne),
         })
     }
 

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use base::Now;
 use hashbrown::HashMap;
-use shard::Backlog;
+use shard::Listeners;
 use storage::Waiter;
 
 use super::advisory::Event;
@@ -54,6 +54,8 @@ pub struct Consumers {
     vacant: Vec<ConsumerPlace>,
     names: HashMap<Box<str>, ConsumerPlace, ahash::RandomState>,
     ready: Vec<ConsumerPlace>,
+    /// Those that came too late for the budget of the last turn: first in the next.
+    unserved: Vec<ConsumerPlace>,
     /// The ones that `turn` is working through.
     running: Vec<ConsumerPlace>,
     times: BinaryHeap<Reverse<(u64, ConsumerPlace)>>,
@@ -75,6 +77,7 @@ impl Consumers {
             vacant: Vec::new(),
             names: HashMap::default(),
             ready: Vec::new(),
+            unserved: Vec::new(),
             running: Vec::new(),
             times: BinaryHeap::new(),
             abandoned: Vec::new(),
@@ -278,10 +281,11 @@ impl Consumers {
     }
 
     /// The services of other cores said whether a consumer's receivers there keep up.
-    pub fn backlog_told(&mut self, place: ConsumerPlace, number: u64, backlog: Backlog, now: Now) {
+    pub fn backlog_told(&mut self, place: ConsumerPlace, number: u64, there: Listeners, now: Now) {
         let Ok((_, consumer)) = self.at(place) else { return };
-        if let Reception::Push(push) = &mut consumer.reception {
-            push.backlog_told(number, backlog, now.mono_ns);
+        match &mut consumer.reception {
+            Reception::Push(push) => push.backlog_told(number, there, now.mono_ns),
+            Reception::Pull(waiting) => waiting.backlog_told(number, there, now.mono_ns),
         }
         self.wake(place);
     }
@@ -381,7 +385,8 @@ impl Consumers {
                 self.wake(place);
             }
         }
-        std::mem::swap(&mut self.ready, &mut self.running);
+        std::mem::swap(&mut self.unserved, &mut self.running);
+        self.running.append(&mut self.ready);
         for at in 0..self.running.len() {
             self.run(self.running[at], desk);
         }
@@ -391,12 +396,14 @@ impl Consumers {
     fn run(&mut self, place: ConsumerPlace, desk: &mut Desk<'_>) {
         let Some(Some(slot)) = self.slots.get_mut(place.0 as usize) else { return };
         slot.ready = false;
+        let is_late = desk.budget.is_spent();
         let outcome = slot.consumer.turn(&self.home, desk);
         self.settled.append(&mut slot.consumer.settled);
         match outcome {
             Outcome::Busy => {
                 slot.ready = true;
-                self.ready.push(place);
+                let next = if is_late { &mut self.unserved } else { &mut self.ready };
+                next.push(place);
             }
             Outcome::Abandoned => self.abandoned.push(place),
             Outcome::Idle => self.schedule(place),
@@ -427,7 +434,7 @@ impl Consumers {
     pub fn has_work(&self) -> bool {
         let confirming =
             |&place: &ConsumerPlace| self.get(place).is_some_and(Consumer::is_confirming);
-        !self.ready.is_empty() || self.awaiting.iter().any(confirming)
+        !self.ready.is_empty() || !self.unserved.is_empty() || self.awaiting.iter().any(confirming)
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.

@@ -3,11 +3,12 @@
 
 use base::{AccountId, Now, ShardSet};
 use protocol::{MessageParts, headers};
-use shard::{Audience, Backlog, Presence};
+use shard::{Audience, Listeners, Presence};
 use storage::{Erase, Incoming, Kind, Place, Purge, Seq, Storage};
 
 use super::ConsumerInfo;
 use super::ack::Delivery;
+use super::budget::{Budget, Company};
 use super::config::ConsumerConfig;
 use super::create::{CreateRequest, Made};
 use super::engine::{Desk, Home, Persistence};
@@ -60,8 +61,8 @@ pub(super) struct Recorder {
     pub(super) deaf: Vec<String>,
     /// The shards whose rings are full.
     pub(super) congested: ShardSet,
-    /// How much waits for receivers here, and where others are.
-    pub(super) backlog: Option<Backlog>,
+    /// Whether the receivers here lag, and where they are if they are elsewhere.
+    pub(super) lagging: bool,
     pub(super) elsewhere: ShardSet,
     /// Numbers of the questions to other cores.
     pub(super) asked: Vec<u64>,
@@ -107,9 +108,10 @@ impl Outlet for Recorder {
             true => Presence::Somebody,
             false => Presence::Nobody,
         };
-        let backlog = self.backlog.unwrap_or(Backlog::Shallow);
+        let all = u32::from(presence == Presence::Somebody && self.elsewhere.is_empty());
+        let here = Listeners { all, lagging: all * u32::from(self.lagging) };
         let lead_bytes = config::limits::PUSH_LEAD_BYTES;
-        Audience { presence, backlog, elsewhere: self.elsewhere, lead_bytes }
+        Audience { presence, here, elsewhere: self.elsewhere, lead_bytes }
     }
 
     fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, (_, number): (Token, u64)) {
@@ -133,6 +135,8 @@ pub(super) struct Bench {
     pub(super) consumers: Consumers,
     pub(super) recorder: Recorder,
     pub(super) now: Now,
+    /// Whether the core delivers other messages too.
+    pub(super) company: Company,
     home: Home,
 }
 
@@ -160,13 +164,15 @@ impl Bench {
         let home = Home { account, stream, id, retention, domain: None };
         let consumers = Consumers::new(home.clone());
         let now = Now { mono_ns: SECOND, wall_ns: START_NS };
-        Bench { storage, consumers, recorder: Recorder::default(), now, home }
+        let (recorder, company) = (Recorder::default(), Company::Alone);
+        Bench { storage, consumers, recorder, now, company, home }
     }
 
-    /// Does something with the consumers.
+    /// Does something with the consumers, with a whole turn's budget.
     pub(super) fn with<T>(&mut self, act: impl FnOnce(&mut Consumers, &mut Desk<'_>) -> T) -> T {
-        let Bench { storage, consumers, recorder, now, .. } = self;
-        act(consumers, &mut Desk { storage, outlet: recorder, now: *now })
+        let Bench { storage, consumers, recorder, now, company, .. } = self;
+        let budget = &mut Budget::of(*company);
+        act(consumers, &mut Desk { storage, outlet: recorder, budget, now: *now })
     }
 
     /// Makes a consumer named `c`, or what the configuration says.

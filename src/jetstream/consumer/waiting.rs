@@ -16,6 +16,10 @@ pub(crate) struct Waiting {
     due_ns: u64,
     /// How many end when there is nothing more.
     hasty: usize,
+    /// When to look again at those whose receivers lag, monotonic nanoseconds.
+    pub(crate) lagging_at_ns: u64,
+    /// How often other cores were asked about receivers.
+    pub(crate) questions: u64,
 }
 
 /// Whether a request goes on waiting.
@@ -27,7 +31,8 @@ pub(crate) enum Keep {
 
 impl Default for Waiting {
     fn default() -> Self {
-        Waiting { queue: VecDeque::new(), due_ns: NEVER, hasty: 0 }
+        let queue = VecDeque::new();
+        Waiting { queue, due_ns: NEVER, hasty: 0, lagging_at_ns: NEVER, questions: 0 }
     }
 }
 
@@ -48,6 +53,11 @@ impl Waiting {
         self.due_ns
     }
 
+    /// When something is to be done about one of them.
+    pub(crate) fn wanted_at_ns(&self) -> u64 {
+        self.due_ns.min(self.lagging_at_ns)
+    }
+
     /// Messages that all of them together still ask for.
     pub(crate) fn asked(&self) -> u64 {
         self.queue.iter().fold(0, |sum, request| sum.saturating_add(request.left))
@@ -65,10 +75,10 @@ impl Waiting {
         self.queue.iter().position(may)
     }
 
-    /// The place of the first of those with the lowest number.
+    /// The place of the first of those with the lowest number whose receivers keep up.
     pub(crate) fn most_urgent(&self) -> Option<usize> {
         // `min_by_key` gives the first of equals.
-        let numbered = self.queue.iter().enumerate();
+        let numbered = self.queue.iter().enumerate().filter(|(_, request)| request.lead.is_open());
         numbered.min_by_key(|(_, request)| request.priority).map(|(at, _)| at)
     }
 

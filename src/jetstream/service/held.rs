@@ -8,7 +8,7 @@ use crate::AccountLimits;
 use crate::advisory::{Action, Parties};
 use crate::api::stream_info::Facts;
 use crate::api::{consumer_create, stream_snapshot};
-use crate::consumer::{self, ConsumerPlace, Consumers, End};
+use crate::consumer::{self, Budget, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::kept::{self, KeptStream};
 use crate::service::streams::Counted;
@@ -31,6 +31,8 @@ pub(crate) struct Means<'a> {
     pub(crate) outlet: &'a mut dyn Outlet,
     /// What may still be stored.
     pub(crate) quota: &'a mut Quota,
+    /// What may still be delivered in this turn.
+    pub(crate) budget: &'a mut Budget,
     /// The time of this turn.
     pub(crate) now: Now,
     /// What the operator decided.
@@ -53,7 +55,12 @@ impl<'a> Means<'a> {
 
     /// As consumers want it.
     pub(crate) fn of_consumers(&mut self) -> consumer::Desk<'_> {
-        consumer::Desk { storage: self.storage, outlet: self.outlet, now: self.now }
+        consumer::Desk {
+            storage: self.storage,
+            outlet: self.outlet,
+            budget: self.budget,
+            now: self.now,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use base::{AccountId, Level, Now, ShardId};
 use runtime::Disk;
-use shard::{Backlog, Letter};
+use shard::{Letter, Listeners};
 use storage::log::Trouble;
 use storage::{Mark, Storage, Waiter};
 
@@ -26,7 +26,7 @@ use crate::api::answer::{Answer, Body};
 use crate::api::kind::{Asked, Kind};
 use crate::api::stream_info::{self, Facts, Made};
 use crate::api::{self};
-use crate::consumer::ConsumerPlace;
+use crate::consumer::{Budget, Company, ConsumerPlace};
 use crate::desk::Desk;
 use crate::members::Members;
 use crate::note::{Note, Question};
@@ -51,6 +51,8 @@ pub(crate) struct Streams {
     places: HashMap<(AccountId, String), u32>,
     /// Streams that want a turn.
     touched: Vec<u32>,
+    /// Those that came too late for the last turn's budget of deliveries: first in the next.
+    unserved: Vec<u32>,
     /// Streams that wait for the disk, and how far it was when they were last looked at.
     awaiting: Vec<u32>,
     released: Mark,
@@ -81,11 +83,12 @@ impl Streams {
     pub(crate) fn new(here: ShardId, settings: Rc<Settings>, storage: Storage) -> Streams {
         let members = Members::new(here, &settings);
         Streams {
-            ground: Ground { settings, storage, members },
+            ground: Ground { settings, storage, members, budget: Budget::of(Company::Alone) },
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
             touched: Vec::new(),
+            unserved: Vec::new(),
             awaiting: Vec::new(),
             released: Mark::default(),
             times: BinaryHeap::new(),
@@ -205,7 +208,9 @@ impl Streams {
                 self.touch(place);
             }
         }
-        for place in std::mem::take(&mut self.touched) {
+        let mut places = std::mem::take(&mut self.unserved);
+        places.append(&mut self.touched);
+        for place in places {
             self.run(place, now, desk.out);
         }
     }
@@ -258,6 +263,7 @@ impl Streams {
     fn run(&mut self, place: u32, now: Now, out: &mut dyn Outlet) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
         held.is_touched = false;
+        let is_late = self.ground.budget.is_spent();
         let means = &mut self.ground.means(held, now, out);
         let wants_more = held.turn(means);
         if let Some(ended) = api::stream_restore::lapse(held, now) {
@@ -271,6 +277,10 @@ impl Streams {
         if held.awaits_disk() && !held.is_awaiting {
             held.is_awaiting = true;
             self.awaiting.push(place);
+        }
+        if wants_more && is_late {
+            held.is_touched = true;
+            return self.unserved.push(place);
         }
         if wants_more {
             return self.touch(place);
@@ -313,7 +323,7 @@ impl Streams {
 
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
-        !self.touched.is_empty() || self.ground.storage.has_work()
+        !self.touched.is_empty() || !self.unserved.is_empty() || self.ground.storage.has_work()
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.
@@ -380,12 +390,11 @@ impl Streams {
             }
             Note::Backlog { asker, account, subject, token, number } => {
                 let audience = desk.out.audience(AccountId(account), subject.as_bytes());
-                let deep = audience.backlog == Backlog::Deep;
-                desk.send(ShardId(asker), &Note::Backlogged { token, number, deep });
+                let Listeners { all, lagging } = audience.here;
+                desk.send(ShardId(asker), &Note::Backlogged { token, number, all, lagging });
             }
-            Note::Backlogged { token, number, deep } => {
-                let backlog = if deep { Backlog::Deep } else { Backlog::Shallow };
-                self.backlog_told(Token(token), number, backlog, now);
+            Note::Backlogged { token, number, all, lagging } => {
+                self.backlog_told(Token(token), number, Listeners { all, lagging }, now);
             }
             Note::Audit(_)
             | Note::Done { .. }
@@ -398,9 +407,9 @@ impl Streams {
     }
 
     /// Another core says whether a consumer's receivers there keep up.
-    fn backlog_told(&mut self, token: Token, number: u64, backlog: Backlog, now: Now) {
+    fn backlog_told(&mut self, token: Token, number: u64, there: Listeners, now: Now) {
         if let Some(Some(held)) = self.held.get_mut(token.stream() as usize) {
-            held.consumers.backlog_told(ConsumerPlace(token.index()), number, backlog, now);
+            held.consumers.backlog_told(ConsumerPlace(token.index()), number, there, now);
         }
         self.touch(token.stream());
     }

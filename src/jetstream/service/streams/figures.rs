@@ -1,6 +1,7 @@
 //! What this core holds in figures: counted once a stream's turn, told once a core's turn.
 
 use super::Streams;
+use crate::consumer::{Budget, Company};
 use crate::ledger::Figure;
 use crate::meta::registry::ServerBounds;
 
@@ -36,8 +37,10 @@ impl Streams {
         self.ground.members.widen(bounds);
     }
 
-    /// Begins a turn: what may still be stored is judged by what all cores hold.
-    pub(crate) fn begin_turn(&mut self) {
+    /// Begins a turn: what may still be stored is judged by what all cores hold, what may be
+    /// delivered by whether the core has others to serve.
+    pub(crate) fn begin_turn(&mut self, company: Company) {
+        self.ground.budget = Budget::of(company);
         self.ground.members.begin_turn(self.ground.settings.ledger.server());
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use base::Now;
 use storage::Storage;
 
+use crate::consumer::Budget;
 use crate::members::{Allowance, Members};
 use crate::outlet::Outlet;
 use crate::service::held::{Held, Means};
@@ -16,6 +17,8 @@ pub(super) struct Ground {
     pub(super) settings: Rc<Settings>,
     pub(super) storage: Storage,
     pub(super) members: Members,
+    /// What their consumers may still deliver in this turn.
+    pub(super) budget: Budget,
 }
 
 impl Ground {
@@ -30,6 +33,7 @@ impl Ground {
         let kind = held.stream.config().storage;
         let Allowance { quota, limits, account } = self.members.allow(held.member, kind);
         let (storage, settings) = (&mut self.storage, &self.settings);
-        Means { storage, outlet, quota, now, settings, limits, account }
+        let budget = &mut self.budget;
+        Means { storage, outlet, quota, budget, now, settings, limits, account }
     }
 }

@@ -127,8 +127,8 @@ impl Streams {
         desk: &mut Desk<'_>,
     ) {
         let Some(Some(held)) = self.held.get_mut(place as usize) else { return };
-        let consumers =
-            &mut consumer::Desk { storage: &mut self.ground.storage, outlet: desk.out, now };
+        let (storage, budget) = (&mut self.ground.storage, &mut self.ground.budget);
+        let consumers = &mut consumer::Desk { storage, outlet: desk.out, budget, now };
         for lost in held.consumers.recover(values, place, consumers) {
             let stream = &held.stream.config().name;
             desk.log.say(Level::Error, format!("JetStream: stream {stream}: lost {lost:?}"));

@@ -73,8 +73,8 @@ impl Streams {
         let page: Vec<ConsumerPlace> = places.by_ref().take(room).collect();
         let next = places.next().map(|place| place.0);
         drop(places);
-        let storage = &mut self.ground.storage;
-        let desk = &mut consumer::Desk { storage, outlet, now };
+        let (storage, budget) = (&mut self.ground.storage, &mut self.ground.budget);
+        let desk = &mut consumer::Desk { storage, outlet, budget, now };
         for place in page {
             shown.consumers.extend(show_consumer(place, held, query, desk));
         }

@@ -2,10 +2,11 @@
 
 use base::{AccountId, ShardSet};
 use protocol::MessageParts;
-use shard::{Audience, Backlog, Presence};
+use shard::{Audience, Listeners, Presence};
 
 use super::super::Desk;
 use super::*;
+use crate::consumer::{Budget, Company};
 use crate::outlet::{Outlet, Token, Way};
 
 /// Counts what leaves and keeps nothing.
@@ -29,8 +30,8 @@ impl Outlet for Counting {
     }
 
     fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
-        let (presence, backlog) = (Presence::Somebody, Backlog::Shallow);
-        Audience { presence, backlog, elsewhere: ShardSet::EMPTY, lead_bytes: 1 }
+        let (presence, here) = (Presence::Somebody, Listeners { all: 1, lagging: 0 });
+        Audience { presence, here, elsewhere: ShardSet::EMPTY, lead_bytes: 1 }
     }
 
     fn ask_backlog(&mut self, _: ShardSet, _: AccountId, _: &str, _: (Token, u64)) {}
@@ -60,10 +61,12 @@ fn a_batch_allocates_nothing() {
         (1..=BATCH * BATCHES).map(|seq| format!("$JS.ACK.S.c.1.{seq}.{seq}.1.0")).collect();
     let Bench { storage, consumers, now, .. } = &mut bench;
     let mut batch = |number: u64| {
-        let desk = &mut Desk { storage, outlet: &mut outlet, now: *now };
+        let budget = &mut Budget::of(Company::Alone);
+        let desk = &mut Desk { storage, outlet: &mut outlet, budget, now: *now };
         consumers.pull(place, b"_INBOX.some.where", br#"{"batch":500}"#, None, desk);
         while consumers.has_work() {
             consumers.turn(desk);
+            *desk.budget = Budget::of(Company::Alone);
         }
         let from = (number * BATCH) as usize;
         for subject in &subjects[from..from + BATCH as usize] {

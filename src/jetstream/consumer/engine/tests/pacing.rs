@@ -3,9 +3,13 @@
 
 use base::{ShardId, ShardSet};
 use config::limits;
-use shard::Backlog;
+use shard::Listeners;
 
 use super::*;
+use crate::consumer::Company;
+
+const QUICK: Listeners = Listeners { all: 1, lagging: 0 };
+const SLOW: Listeners = Listeners { all: 1, lagging: 1 };
 
 fn one_shard() -> ShardSet {
     let mut shards = ShardSet::EMPTY;
@@ -72,15 +76,91 @@ fn a_slow_receiver_on_this_core_is_waited_for() {
     let mut bench = stored(600, 10);
     bench.consumer(unacknowledged());
     let mut sent = bench.step();
-    assert_eq!(sent.len(), 256, "one turn's worth");
-    bench.recorder.backlog = Some(Backlog::Deep);
+    assert_eq!(sent.len(), limits::JS_DELIVERIES_PER_TURN, "one turn's worth");
+    bench.recorder.lagging = true;
     assert_eq!(bench.turn(), []);
     assert_eq!(bench.wait(SECOND), []);
-    bench.recorder.backlog = None;
+    bench.recorder.lagging = false;
     for _ in 0..3 {
         sent.extend(bench.wait(MS));
     }
     assert_eq!(seqs(&sent), (1..=600).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_request_whose_receiver_lags_leaves_the_messages_to_others() {
+    let mut bench = stored(1000, 10);
+    let place = bench.consumer(pull());
+    bench.pull(place, "slow", "500");
+    bench.recorder.lagging = true;
+    assert_eq!(bench.turn(), [], "it is waited for");
+    bench.recorder.lagging = false;
+    bench.pull(place, "quick", "100");
+    let sent = bench.turn();
+    assert_eq!(sent.len(), 100);
+    assert!(sent.iter().all(|sent| sent.to == "quick"));
+    let late = bench.wait(MS);
+    assert_eq!(late.len(), 500, "looked at again after a moment");
+    assert!(late.iter().all(|sent| sent.to == "slow"));
+}
+
+#[test]
+fn receivers_of_a_request_on_other_cores_are_asked_after() {
+    let size = 64 << 10;
+    let lead = limits::PUSH_LEAD_BYTES / size as u64;
+    let mut bench = stored(6 * lead, size);
+    bench.recorder.elsewhere = one_shard();
+    let place = bench.consumer(pull());
+    bench.pull(place, "r", "1000");
+    assert_eq!(bench.turn().len() as u64, 2 * lead, "twice the lead and no more");
+    assert_eq!(bench.recorder.asked, [1]);
+    let now = bench.now;
+    bench.consumers.backlog_told(place, 1, SLOW, now);
+    assert_eq!(bench.turn(), []);
+    bench.wait(MS);
+    assert_eq!(bench.recorder.asked, [1, 2], "not at once");
+    bench.consumers.backlog_told(place, 2, QUICK, now);
+    assert!(!bench.turn().is_empty());
+}
+
+#[test]
+fn all_consumers_share_a_turns_budget_and_none_is_left_out() {
+    let mut bench = stored(200, 10);
+    bench.company = Company::Others;
+    for name in ["a", "b", "c"] {
+        let config = ConsumerConfig {
+            durable_name: name.to_owned(),
+            deliver_subject: name.to_owned(),
+            ..unacknowledged()
+        };
+        bench.consumer(config);
+    }
+    let mut sent: Vec<Sent> = Vec::new();
+    for turn in 1..=3 {
+        let step = bench.step();
+        assert_eq!(step.len(), limits::JS_DELIVERIES_BESIDE_OTHERS, "turn {turn}");
+        sent.extend(step);
+    }
+    let first_of = |name: &str| sent.iter().filter(|sent| sent.to == name).count();
+    for name in ["a", "b", "c"] {
+        assert_eq!(first_of(name), limits::JS_DELIVERIES_BESIDE_OTHERS, "each had its turn");
+    }
+    sent.extend(bench.turn());
+    for name in ["a", "b", "c"] {
+        let own: Vec<Sent> = sent.iter().filter(|sent| sent.to == name).cloned().collect();
+        assert_eq!(seqs(&own), (1..=200).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn large_messages_spend_the_budget_by_their_bytes() {
+    let mut bench = stored(100, 4096);
+    bench.company = Company::Others;
+    bench.consumer(unacknowledged());
+    let most = limits::JS_DELIVERED_BESIDE_OTHERS_BYTES as usize / 4096;
+    let sent = bench.step().len();
+    assert!((most - 1..=most).contains(&sent), "{sent} of {most}");
+    assert_eq!(sent + bench.turn().len(), 100);
 }
 
 #[test]
@@ -96,17 +176,17 @@ fn receivers_on_other_cores_are_asked_after() {
     assert_eq!(bench.recorder.asked, [1]);
     let now = bench.now;
     // An answer to another question says nothing.
-    bench.consumers.backlog_told(place, 7, Backlog::Shallow, now);
+    bench.consumers.backlog_told(place, 7, QUICK, now);
     assert_eq!(all(&mut bench), []);
-    bench.consumers.backlog_told(place, 1, Backlog::Deep, now);
+    bench.consumers.backlog_told(place, 1, SLOW, now);
     assert_eq!(all(&mut bench), []);
     assert_eq!(bench.recorder.asked, [1], "not at once");
     assert_eq!(bench.wait(MS), []);
     assert_eq!(bench.recorder.asked, [1, 2]);
-    bench.consumers.backlog_told(place, 2, Backlog::Shallow, now);
+    bench.consumers.backlog_told(place, 2, QUICK, now);
     sent.extend(all(&mut bench));
     assert_eq!(bench.recorder.asked, [1, 2, 3]);
-    bench.consumers.backlog_told(place, 3, Backlog::Shallow, now);
+    bench.consumers.backlog_told(place, 3, QUICK, now);
     sent.extend(all(&mut bench));
     assert_eq!(seqs(&sent), (1..=4 * lead).collect::<Vec<_>>());
 }
