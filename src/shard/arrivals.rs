@@ -135,6 +135,7 @@ impl Receive for Shard {
                 };
                 if !address.is_empty() {
                     message = message.addressed_to(address);
+                    self.tally.handed_out += 1;
                 }
                 if let Some(mark) = frame.trace {
                     self.begin_trace_part(mark);

@@ -59,6 +59,8 @@ pub(crate) struct Tally {
     pub in_bytes: u64,
     pub out_msgs: u64,
     pub out_bytes: u64,
+    /// What streams on other shards handed out to somebody here.
+    pub handed_out: u64,
 }
 
 /// The subscriptions of a connection that is gone, on their way out of the index.
@@ -214,10 +216,10 @@ impl Shard {
         self.dwell.arrived(arrival, self.tally.out_msgs, &self.counters);
     }
 
-    /// Whether a connection here was sent a message in this turn: before services have theirs,
-    /// one that did not come from a service here.
+    /// Whether a connection here was sent a message in this turn that no stream handed out; to be
+    /// asked before the services have their turn.
     pub fn has_delivered(&self) -> bool {
-        self.tally.out_msgs > 0
+        self.tally.out_msgs > self.tally.handed_out
     }
 
     /// Opens a door for a connection.

@@ -24,7 +24,6 @@ const NOT_HERE: &[(&str, &[u32])] = &[
     ("restores need no temporary storage", &[10072]),
     ("without JetStream nobody listens on the API: no responders", &[10076]),
     ("a request comes from an account that is there", &[10035]),
-    ("a limit is the default where none is set, and there are no tiers", &[10120]),
     ("refusals have codes of their own, and these stand for what is left", &[10049, 10050, 10053]),
     ("a legacy subject with a name in it is that of a named consumer", &[10019]),
     ("mapped subjects are mapped before a stream sees them", &[10092]),
@@ -40,7 +39,6 @@ const NOT_HERE: &[(&str, &[u32])] = &[
 const NO_CASE: &[(&str, &[u32])] = &[
     ("an answer that is no JSON would be our own mistake", &[10051]),
     ("a mirror passes over what it has; the store says this of a bug", &[10063]),
-    ("it takes a disk that is slower than 64 MiB behind, or 10,000 reads", &[10167]),
 ];
 
 fn root() -> &'static Path {

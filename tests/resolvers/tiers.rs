@@ -36,7 +36,7 @@ fn limits(disk: i64, streams: i64) -> JetStreamLimits {
 }
 
 fn create(user: &mut Raw, name: &str) -> Value {
-    let config = json!({ "name": name, "subjects": [name], "max_bytes": 100 });
+    let config = json!({ "name": name, "subjects": [name], "max_bytes": 100, "num_replicas": 1 });
     ask_json(user, &format!("$JS.API.STREAM.CREATE.{name}"), &config.to_string())
 }
 
