@@ -10,7 +10,7 @@ use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
 use crate::draft::Draft;
 use crate::known::key;
 use crate::limits;
-use crate::options::Flush;
+use crate::options::{Cipher, Flush};
 use crate::problem::ValueError;
 
 const fn built(
@@ -92,10 +92,29 @@ pub static JETSTREAM: &[Declaration] = &[
     )
     .or(&["sync"]),
     built("domain", "", "The name of this JetStream among others", Kind::Text(domain)),
-    not_built("encryption_key", Off::Never, "Encryption at rest").or(&["key", "ek"]),
-    not_built("prev_encryption_key", Off::Never, "The key before the last change")
-        .or(&["prev_key", "prev_ek"]),
-    not_built("cipher", Off::Never, "The cipher of encryption at rest"),
+    built(
+        "encryption_key",
+        "",
+        "The key that everything on disk is encrypted under; nothing is when unset",
+        Kind::Secret(|d, key| d.options.jetstream.encryption.key = key),
+    )
+    .or(&["key", "ek"]),
+    built(
+        "prev_encryption_key",
+        "",
+        "The key before it was changed, for the first start with another one",
+        Kind::Secret(|d, key| d.options.jetstream.encryption.previous = key),
+    )
+    .or(&["prev_key", "prev_ek"]),
+    built(
+        "cipher",
+        "chacha",
+        "How what is stored from now on is encrypted",
+        Kind::Choice(&["chacha", "chachapoly", "aes"], |d, word| {
+            let cipher = if word == "aes" { Cipher::Aes } else { Cipher::ChaCha };
+            d.options.jetstream.encryption.cipher = cipher;
+        }),
+    ),
     not_built("tpm", Off::Empty, "The encryption key in a TPM").with(Inside::Block(TPM)),
     built(
         "unique_tag",

@@ -186,6 +186,8 @@ pub struct JetStream {
     pub flush: Flush,
     /// The name of this JetStream among others.
     pub domain: Option<String>,
+    /// What file streams are encrypted with.
+    pub encryption: Encryption,
     /// API requests that may wait and change something.
     pub requests_max: usize,
     /// Those that may wait and only ask for information; as many if it is not said.
@@ -204,6 +206,27 @@ pub struct JetStream {
     pub ingest: Ingest,
     /// Bounds of atomic publishes.
     pub batches: Batches,
+}
+
+/// Encryption at rest: `encryption_key`, `prev_encryption_key` and `cipher`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encryption {
+    /// The key; empty where nothing is encrypted.
+    pub key: Secret,
+    /// The key before it was changed; empty for none.
+    pub previous: Secret,
+    /// How what comes is encrypted. What is there stays readable.
+    pub cipher: Cipher,
+}
+
+/// What encryption at rest seals with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cipher {
+    /// ChaCha20-Poly1305.
+    #[default]
+    ChaCha,
+    /// AES-256-GCM.
+    Aes,
 }
 
 /// What of one stream may wait to be stored. Above it publishes are refused.
@@ -277,6 +300,7 @@ impl Default for JetStream {
             file_max: None,
             flush: Flush::Always,
             domain: None,
+            encryption: Encryption::default(),
             requests_max: limits::API_REQUESTS_MAX,
             infos_max: None,
             ack_pending_max: None,

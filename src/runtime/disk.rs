@@ -188,6 +188,13 @@ pub trait Files {
     /// What the system says.
     fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Puts a file with these bytes where one of that name may be: whole or not at all, and safe
+    /// before it comes back.
+    ///
+    /// # Errors
+    /// What the system says; what was there is there still.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
     /// Makes a folder, with those above it, safe before it comes back.
     ///
     /// # Errors

@@ -349,6 +349,16 @@ impl Files for SimulatedDisk {
         Ok(())
     }
 
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state.borrow_mut();
+        if let Some(errno) = state.failing {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        let file = StoredFile { bytes: bytes.to_vec(), is_name_safe: true, ..Default::default() };
+        state.files.insert(path.to_path_buf(), file);
+        Ok(())
+    }
+
     fn make_folder(&self, _folder: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::disk::{FileEntry, Files};
@@ -55,6 +55,17 @@ impl Files for SystemFiles {
         file.sync_all()
     }
 
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = path.with_extension("unfinished");
+        let mut options = OpenOptions::new();
+        // Whose bytes must be replaced whole may hold secrets: for the owner only.
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    }
+
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         // The names of all folders above are safe too, whoever made them.
@@ -89,7 +100,6 @@ pub fn lock_folder(folder: &Path) -> io::Result<File> {
 /// What the kernel says of files in `folder`: asked of a file of no name.
 fn direct_io_alignment(folder: &Path) -> Option<usize> {
     use std::os::fd::AsRawFd as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
 
     let folder = Path::new(std::ffi::OsStr::from_bytes(folder.as_os_str().as_bytes()));
     let file = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(folder).ok()?;

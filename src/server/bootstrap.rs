@@ -24,6 +24,7 @@ use runtime::uring::ControlBell;
 use runtime::{SystemClock, Uring, executor};
 use security::{Desk, Directory, HandshakeDesk};
 use shard::Shard;
+use storage::Keys;
 use tokio::sync::mpsc;
 
 use crate::callouts::Callouts;
@@ -78,6 +79,7 @@ struct Common {
     from_cores: FromCores,
     observations: Observations,
     jetstream: Option<::jetstream::Settings>,
+    keys: Keys,
     ended: mpsc::UnboundedSender<CoreEnd>,
 }
 
@@ -184,10 +186,10 @@ async fn start(
             return fatal(&log, &format!("Can't start JetStream: {error}"));
         }
     }
-    let _locked = match &jetstream_settings {
+    let store = match &jetstream_settings {
         None => None,
-        Some(_) => match jetstream::lock_folder(&options.jetstream) {
-            Ok(lock) => Some(lock),
+        Some(_) => match jetstream::take_store(&options.jetstream) {
+            Ok(store) => Some(store),
             Err(error) => return fatal(&log, &format!("Can't start JetStream: {error}")),
         },
     };
@@ -233,6 +235,7 @@ async fn start(
         counters: standing.cores.iter().map(|_| Arc::default()).collect(),
         next_cid: Arc::new(AtomicU64::new(1)),
         jetstream: jetstream_settings,
+        keys: store.as_ref().map_or_else(Keys::default, |store| store.keys.clone()),
         ended: ended_sender,
     };
     let handles = match start_cores(&standing.cores, listener.into(), common) {
@@ -454,7 +457,8 @@ fn parts(
     let mut services = vec![listener];
     if let Some(jetstream) = &common.jetstream {
         let (options, jetstream) = (&common.options, jetstream.clone());
-        services.push(jetstream::service(&mut shard, options, jetstream, log)?);
+        let keys = common.keys.clone();
+        services.push(jetstream::service(&mut shard, options, jetstream, keys, log)?);
     }
     Ok(Parts {
         net,

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use base::{AccountId, Level, Log, ShardId};
 use config::Options;
-use config::options::{Flush, JetStream as Chosen};
+use config::options::{Cipher as ChosenCipher, Encryption, Flush, JetStream as Chosen};
 use jetstream::ledger::{Book, Figure};
 use jetstream::{ApiError, ErrorCode, JetStream, ServerBounds, Settings};
 use monitor::{JetStreamFigures, JetStreamLimits, JetStreamUse};
 use runtime::system_files::{self, SystemFiles};
 use shard::{Service, Shard};
 use storage::log::Sync as LogSync;
-use storage::{LogSettings, Storage};
+use storage::{Cipher, Keys, LogSettings, Storage, key_file};
 
 /// Share of memory and of the free disk that streams may take when the operator did not say, in
 /// percent (spec/cli-and-config.md §7.7).
@@ -98,6 +98,9 @@ pub fn say_start(log: &Log, options: &Options, settings: &Settings) {
     info(format!("  Store Directory: \"{}\"", chosen.folder().display()));
     if let Some(domain) = &chosen.domain {
         info(format!("  Domain:          {domain}"));
+    }
+    if !chosen.encryption.key.expose().is_empty() {
+        info(format!("  Encryption:      {}", cipher(&chosen.encryption)));
     }
     match chosen.flush {
         Flush::Always => info("  Sync:            always (an ack means durable)".to_owned()),
@@ -213,9 +216,11 @@ pub fn service(
     shard: &mut Shard,
     options: &Options,
     settings: Settings,
+    keys: Keys,
     log: &Log,
 ) -> std::io::Result<Box<dyn Service>> {
     let at = log_settings(&options.jetstream, shard.id(), settings.cores);
+    let at = LogSettings { keys, ..at };
     let folder = at.folder.clone();
     let failed = |error| std::io::Error::other(format!("Can't start JetStream: {error}"));
     let (storage, report) = Storage::open(at, &SystemFiles).map_err(failed)?;
@@ -248,14 +253,36 @@ fn log_settings(chosen: &Chosen, shard: ShardId, cores: usize) -> LogSettings {
     LogSettings::of(own, orphaned.collect(), u32::from(shard.0), sync)
 }
 
-/// Takes the storage folder for this process alone, for as long as the file lives.
+/// The storage folder, taken for this process alone for as long as this lives.
+pub struct Store {
+    _lock: File,
+    /// What is in it is encrypted with these, if it is.
+    pub keys: Keys,
+}
+
+/// Takes the storage folder. Nothing in it is touched before its key was found right.
 ///
 /// # Errors
-/// What the system says, or that another server has it.
-pub fn lock_folder(chosen: &Chosen) -> std::io::Result<File> {
+/// What the system says, that another server has it, or that its key is another one.
+pub fn take_store(chosen: &Chosen) -> Result<Store, Box<dyn std::error::Error>> {
     let folder = chosen.folder();
     std::fs::create_dir_all(&folder)?;
-    system_files::lock_folder(&folder)
+    let lock = system_files::lock_folder(&folder)?;
+    let Encryption { key, previous, .. } = &chosen.encryption;
+    let with = key_file::Chosen {
+        key: key.expose().as_bytes(),
+        previous: previous.expose().as_bytes(),
+        cipher: cipher(&chosen.encryption),
+    };
+    let keys = key_file::begin_run(&SystemFiles, &folder, &with)?;
+    Ok(Store { _lock: lock, keys })
+}
+
+fn cipher(chosen: &Encryption) -> Cipher {
+    match chosen.cipher {
+        ChosenCipher::ChaCha => Cipher::ChaCha,
+        ChosenCipher::Aes => Cipher::Aes,
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@
 //! | `compression.rs`, `dictionary.rs` | messages in fewer bytes, and what they share |
 //! | `restore.rs` | from the log to streams, at start |
 //! | `oracle.rs` | the naive twin of a stream, for the tests |
+//! | `keys.rs` | the keys of encryption at rest: texts sealed and opened |
+//! | `key_file.rs` | where they are kept, under the operator's key |
 //! | `survey.rs` | stored files looked at while no server has them |
 //! | `space.rs` | what each account stores |
 //! | `expiry.rs` | messages with a time to live |
@@ -56,6 +58,8 @@ mod dictionary;
 mod durable;
 mod expiry;
 mod filter;
+pub mod key_file;
+mod keys;
 pub mod log;
 mod message;
 mod names;
@@ -77,6 +81,7 @@ mod survey;
 mod terms;
 
 pub use filter::Filter;
+pub use keys::{Cipher, KeyNumber, Keys};
 pub use log::LogSettings;
 pub use message::{Incoming, Message, Read, Waiter};
 pub use seq::Seq;

@@ -29,6 +29,7 @@ mod pipeline;
 mod reads;
 mod record;
 mod recovery;
+mod sealed;
 mod segments;
 mod settings;
 mod space;
@@ -59,6 +60,7 @@ use crate::Mark;
 
 pub use self::damage::{Damage, OpenError, Report};
 pub use self::index::{Indexed, Removed};
+pub(crate) use self::layout::{u16_at, u32_at};
 pub use self::mend::{MendError, Mended, mend};
 pub use self::overlay::Overlay;
 pub use self::reads::LogRead;
@@ -68,7 +70,8 @@ pub use self::settings::{LogSettings, Sync};
 pub use self::survey::{BrokenMessage, SegmentState, SegmentSurvey};
 
 /// Which use of a segment file: a count that rises in the upper half, and a number drawn for the
-/// run in the lower, so that none is given twice.
+/// run in the lower, so that none is given twice. Where the log is encrypted the lowest eight bits
+/// are the log's number: no two logs give the same under one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -562,7 +565,7 @@ fn durability(sync: Sync) -> Durability {
 
 /// CRC-32C.
 #[inline]
-fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 

@@ -10,7 +10,7 @@ use crate::log::{
     Sync as LogSync,
 };
 use crate::streams::Movers;
-use crate::{Storage, StreamState, ValueKey};
+use crate::{Keys, Storage, StreamState, ValueKey};
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,20 +50,23 @@ pub struct StreamSurvey {
 }
 
 impl Survey {
-    /// Looks at the logs in these folders, as one: streams may lie in several of them.
+    /// Looks at the logs in these folders, as one: streams may lie in several of them. `keys` are
+    /// those of their store.
     ///
     /// # Errors
     /// [`OpenError`] when a folder cannot be read; damage is none: it is in the survey.
     pub fn of(
         files: &dyn Files,
         mut folders: Vec<PathBuf>,
+        keys: Keys,
         closely: Closely,
     ) -> Result<Survey, OpenError> {
         if folders.is_empty() {
             return Ok(Survey::default());
         }
         let overlay = Overlay::over(files);
-        let settings = LogSettings::of(folders.remove(0), folders, 0, LogSync::Always);
+        let own = folders.remove(0);
+        let settings = LogSettings { keys, ..LogSettings::of(own, folders, 0, LogSync::Always) };
         let (mut storage, report) = Storage::open(settings, &overlay)?;
         let found = storage.recovered();
         let mut survey =

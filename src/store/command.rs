@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use runtime::system_files::SystemFiles;
+use storage::key_file::{self, KeyError};
 use storage::{Closely, Survey};
 
 use crate::place::{Place, PlaceError};
@@ -16,6 +17,8 @@ use crate::table;
 const WRONG: u8 = 1;
 /// They could not be looked at.
 const REFUSED: u8 = 2;
+/// The environment's variable with the key of an encrypted store.
+const KEY_VARIABLE: &str = "COREWIRE_ENCRYPTION_KEY";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +33,9 @@ struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// A file with the key of an encrypted store; without it, COREWIRE_ENCRYPTION_KEY is the key
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,6 +57,17 @@ pub enum StoreError {
     /// A log cannot be opened.
     #[error(transparent)]
     Open(#[from] storage::log::OpenError),
+    /// The key of the store.
+    #[error("{0} (--key-file FILE, or COREWIRE_ENCRYPTION_KEY)")]
+    Key(#[from] KeyError),
+    /// The file with the key cannot be read.
+    #[error("{path}: {error}")]
+    KeyFile {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// A file cannot be kept aside.
     #[error("{path}: {error}")]
     Keep {
@@ -95,11 +112,29 @@ fn report(arguments: &Arguments) -> Result<Report, StoreError> {
         Action::Inspect => Closely::AsAtStart,
         Action::Verify | Action::Repair => Closely::EveryRecord,
     };
-    let look = || Survey::of(&SystemFiles, place.logs.clone(), closely);
+    let key = key(arguments)?;
+    let look = || -> Result<Survey, StoreError> {
+        let keys = key_file::look(&SystemFiles, &place.folder, &key)?;
+        Ok(Survey::of(&SystemFiles, place.logs.clone(), keys, closely)?)
+    };
     let survey = look()?;
     if arguments.action != Action::Repair {
         return Ok(Report::of(&place, &survey, Vec::new()));
     }
-    let steps = repair::repair(&place, &survey)?;
+    let steps = repair::repair(&place, &survey, &key)?;
     Ok(Report::of(&place, &look()?, steps))
+}
+
+/// The operator's key; no bytes where none is given.
+fn key(arguments: &Arguments) -> Result<Vec<u8>, StoreError> {
+    let Some(path) = &arguments.key_file else {
+        return Ok(std::env::var_os(KEY_VARIABLE).unwrap_or_default().into_encoded_bytes());
+    };
+    let mut key =
+        std::fs::read(path).map_err(|error| StoreError::KeyFile { path: path.clone(), error })?;
+    // A line end is the editor's.
+    while key.last().is_some_and(|byte| b"\r\n".contains(byte)) {
+        key.pop();
+    }
+    Ok(key)
 }

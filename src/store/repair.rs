@@ -5,7 +5,7 @@
 //! cut short                 ─▶ copied to damaged/, given its length back, cut by recovery
 //! header, index or messages ─▶ copied to damaged/, borders and index written anew
 //! never sealed              ─▶ cut and sealed by recovery, as a start does
-//! of another version        ─▶ left alone
+//! of another version, locked ─▶ left alone
 //! ```
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use runtime::disk::FileEntry;
 use runtime::system_files::SystemFiles;
 use serde::Serialize;
 use storage::log::{self, Damage, LogSettings, Sync};
-use storage::{Storage, Survey};
+use storage::{Cipher, Keys, Storage, Survey, key_file};
 
 use crate::command::StoreError;
 use crate::place::{ASIDE, Place};
@@ -37,7 +37,7 @@ pub struct Step {
 ///
 /// # Errors
 /// [`StoreError`]; what was done so far stands, and a second repair goes on from there.
-pub fn repair(place: &Place, survey: &Survey) -> Result<Vec<Step>, StoreError> {
+pub fn repair(place: &Place, survey: &Survey, key: &[u8]) -> Result<Vec<Step>, StoreError> {
     let mut steps = Vec::new();
     let mut mend = BTreeSet::new();
     for damage in &survey.damages {
@@ -45,6 +45,10 @@ pub fn repair(place: &Place, survey: &Survey) -> Result<Vec<Step>, StoreError> {
         match damage {
             Damage::Header { .. } | Damage::Unreadable { .. } => steps.push(set_aside(file)?),
             Damage::Short { missing_bytes, .. } => steps.push(lengthen(file, *missing_bytes)?),
+            Damage::Locked { .. } => {
+                let text = format!("{}: left alone, its key is not there", file.display());
+                steps.push(Step { file: file.to_path_buf(), kept: None, text });
+            }
             Damage::Version { .. } => {
                 let text = format!("{}: left alone, of another version", file.display());
                 steps.push(Step { file: file.to_path_buf(), kept: None, text });
@@ -58,11 +62,22 @@ pub fn repair(place: &Place, survey: &Survey) -> Result<Vec<Step>, StoreError> {
     for file in &mend {
         keep_copy(file)?;
     }
-    seal(place, survey, &mut steps)?;
+    seal(place, survey, key, &mut steps)?;
+    if mend.is_empty() {
+        return Ok(steps);
+    }
+    // What a start has sealed is sealed once more, and so under another key.
+    let keys = keys_of_a_run(place, key)?;
     for file in mend {
-        steps.push(mend_one(file)?);
+        steps.push(mend_one(file, &keys)?);
     }
     Ok(steps)
+}
+
+/// The keys to write with, as a start has them.
+fn keys_of_a_run(place: &Place, key: &[u8]) -> Result<Keys, StoreError> {
+    let chosen = key_file::Chosen { key, previous: &[], cipher: Cipher::default() };
+    Ok(key_file::begin_run(&SystemFiles, &place.folder, &chosen)?)
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
@@ -114,12 +129,19 @@ fn lengthen(file: &Path, missing_bytes: u64) -> Result<Step, StoreError> {
 }
 
 /// Does what a start does: cuts and seals what was not sealed.
-fn seal(place: &Place, survey: &Survey, steps: &mut Vec<Step>) -> Result<(), StoreError> {
+fn seal(
+    place: &Place,
+    survey: &Survey,
+    key: &[u8],
+    steps: &mut Vec<Step>,
+) -> Result<(), StoreError> {
     let mut folders = place.logs.clone();
     if folders.is_empty() {
         return Ok(());
     }
-    let settings = LogSettings::of(folders.remove(0), folders, 0, Sync::Always);
+    let keys = keys_of_a_run(place, key)?;
+    let own = folders.remove(0);
+    let settings = LogSettings { keys, ..LogSettings::of(own, folders, 0, Sync::Always) };
     Storage::open(settings, &SystemFiles)?;
     if survey.cut_bytes > 0 {
         let bytes = survey.cut_bytes;
@@ -129,9 +151,9 @@ fn seal(place: &Place, survey: &Survey, steps: &mut Vec<Step>) -> Result<(), Sto
     Ok(())
 }
 
-fn mend_one(file: PathBuf) -> Result<Step, StoreError> {
+fn mend_one(file: PathBuf, keys: &Keys) -> Result<Step, StoreError> {
     let len = fs::metadata(&file).map_err(failed(&file))?.len();
-    let text = match log::mend(&SystemFiles, &FileEntry { path: file.clone(), len }) {
+    let text = match log::mend(&SystemFiles, &FileEntry { path: file.clone(), len }, keys) {
         Ok(log::Mended { kept, dropped }) => format!(
             "{}: header and index were written anew, with {kept} messages; {dropped} are lost",
             file.display()

@@ -49,6 +49,8 @@ pub struct SegmentLine {
     pub state: &'static str,
     /// The version of its layout.
     pub version: u16,
+    /// Whether what stands in it is encrypted.
+    pub encrypted: bool,
     /// The file's length.
     pub file_bytes: u64,
     /// Messages that are needed.
@@ -85,7 +87,7 @@ pub struct StreamLine {
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DamageLine {
-    /// `header`, `version`, `short`, `index`, `record`, `message`, `unreadable`.
+    /// `header`, `version`, `locked`, `short`, `index`, `record`, `message`, `unreadable`.
     pub kind: &'static str,
     /// Which file.
     pub file: PathBuf,
@@ -133,9 +135,18 @@ impl SegmentLine {
             SegmentState::Sealed => "sealed",
         };
         let SegmentSurvey { version, file_bytes, live_messages, .. } = *segment;
-        let SegmentSurvey { live_bytes, other_bytes, .. } = *segment;
+        let SegmentSurvey { live_bytes, other_bytes, is_encrypted: encrypted, .. } = *segment;
         let file = name_of(&segment.file);
-        SegmentLine { file, state, version, file_bytes, live_messages, live_bytes, other_bytes }
+        SegmentLine {
+            file,
+            state,
+            version,
+            encrypted,
+            file_bytes,
+            live_messages,
+            live_bytes,
+            other_bytes,
+        }
     }
 }
 
@@ -181,6 +192,7 @@ impl DamageLine {
         let (kind, offset, bytes) = match damage {
             Damage::Header { .. } | Damage::HeaderRebuilt { .. } => ("header", Some(0), None),
             Damage::Version { .. } => ("version", None, None),
+            Damage::Locked { .. } => ("locked", None, None),
             Damage::Short { .. } => ("short", None, None),
             Damage::Index { .. } => ("index", None, None),
             Damage::Record { offset, len, .. } => ("record", Some(*offset), Some(*len)),

@@ -37,10 +37,11 @@ fn print_log(log: &LogLines, out: &mut String) {
     for segment in &log.segments {
         let _ = writeln!(
             out,
-            "  {}  {:<6}  version {}  {} bytes, {} of {} live messages, {} of others",
+            "  {}  {:<6}  version {}  {}{} bytes, {} of {} live messages, {} of others",
             segment.file,
             segment.state,
             segment.version,
+            if segment.encrypted { "encrypted  " } else { "" },
             segment.file_bytes,
             segment.live_bytes,
             segment.live_messages,

@@ -13,6 +13,7 @@ mod compression;
 mod consumers;
 mod crossing;
 mod disk;
+mod encryption;
 mod error_codes;
 mod kv;
 mod limits;

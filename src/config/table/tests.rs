@@ -11,6 +11,7 @@ use crate::ocsp_peer::{CacheKind, Faults, OCSP_CACHE, OCSP_PEER, OcspCache, Ocsp
 use crate::operator::Operators;
 use crate::options::User;
 use crate::options::{Advertise, Auth, Batches, Corewire, Flush, Ingest, JetStream, Options, Port};
+use crate::options::{Cipher, Encryption, Secret};
 use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
@@ -91,6 +92,7 @@ proxies { trusted: [{ key: OB64VL3KXSAMXEWZ2I42GTZTTWMMBAZSV7E2JWT5S2IA2TVQ63Z2U
 corewire { cores: "3,0-1", profile: throughput }
 jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
+  encryption_key: k, prev_encryption_key: o, cipher: AES
   request_queue_limit: 4, info_queue_limit: 27
   max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
   limits {
@@ -287,6 +289,11 @@ fn every_option_that_is_built_is_set() {
             file_max: Some(2 << 30),
             flush: Flush::Every(Duration::from_secs(3)),
             domain: Some("hub".into()),
+            encryption: Encryption {
+                key: Secret::new("k"),
+                previous: Secret::new("o"),
+                cipher: Cipher::Aes,
+            },
             requests_max: 4,
             infos_max: Some(27),
             ack_pending_max: Some(6),

@@ -18,7 +18,7 @@ use runtime::disk::{Completion, Disk, DiskError, DiskToken, Done, FileId, Openin
 use runtime::system_files::SystemFiles;
 use storage::log::Sync;
 use storage::{
-    Erase, Filter, Incoming, Kind, LogSettings, Place, Read, Refused, Seq, Storage, StreamId,
+    Erase, Filter, Incoming, Keys, Kind, LogSettings, Place, Read, Refused, Seq, Storage, StreamId,
     Waiter,
 };
 
@@ -51,6 +51,7 @@ fn settings(folder: &std::path::Path) -> LogSettings {
         cache_bytes: 16 << 20,
         behind_bytes_max: 64 << 20,
         compaction_bytes_per_s: 1 << 30,
+        keys: Keys::default(),
     }
 }
 

@@ -9,6 +9,9 @@
 //! The copy means nothing before it is sealed; once it is, its sources mean nothing. So a crash at
 //! any point leaves each message once. It is sealed only when all that made other messages
 //! needless is safe. Every step is bounded, and a budget of bytes a second holds it back.
+//!
+//! In a store that was encrypted later, segments in the clear are copied first, one by one, however
+//! much of them is needed.
 
 use buffer::{Block, BlockSlice};
 use config::limits;
@@ -19,10 +22,12 @@ use super::index::{Decoder, Index};
 use super::layout::{Header, SegmentUse};
 use super::reads::RecordRead;
 use super::record::{self, HEADER_BYTES, RecordKind};
+use super::sealed::Seal;
 use super::segments::{Segment, SegmentFile, Stage};
 use super::writer::Writer;
 use super::{AppendError, At, Epoch, Job, Key, Log, Owner, Removed, Slot, StreamNumber};
 use crate::Mark;
+use crate::keys::TAG_BYTES;
 
 /// What is being compacted.
 #[derive(Default)]
@@ -158,6 +163,9 @@ impl Log {
         if !std::mem::take(&mut self.compaction.look) {
             return;
         }
+        if let Some(source) = self.source_in_the_clear() {
+            return self.begin_compaction(vec![source]);
+        }
         let max = u64::from(self.settings.segment_bytes_max);
         let is_candidate = |(_, segment): &(Slot, &Segment)| {
             segment.stage == Stage::Sealed
@@ -187,6 +195,26 @@ impl Log {
         if freed < 2 * max {
             return;
         }
+        self.begin_compaction(sources);
+    }
+
+    /// A segment that must not stay as it is because the store is encrypted.
+    fn source_in_the_clear(&self) -> Option<Source> {
+        let is_one = |(_, segment): &(Slot, &Segment)| {
+            segment.stage == Stage::Sealed
+                && !segment.is_damaged
+                && !self.may_hold(segment.key)
+                && segment.replaces.is_empty()
+                && segment.erasures == 0
+        };
+        let is_needed = |(slot, segment): &(Slot, &Segment)| {
+            segment.live_messages > 0 || self.needs_controls_of(*slot)
+        };
+        let (slot, segment) = self.segments.iter().filter(is_one).find(is_needed)?;
+        Some(Source { slot, epoch: segment.epoch, index: Vec::new() })
+    }
+
+    fn begin_compaction(&mut self, sources: Vec<Source>) {
         for source in &sources {
             self.segments[source.slot].is_source = true;
         }
@@ -219,10 +247,12 @@ impl Log {
         let source = source.expect("one was being read");
         let segment = &self.segments[source.slot];
         let index = block.bytes().get(..segment.index_bytes as usize).unwrap_or_default();
-        if checksum(index) == segment.index_crc && Index::parse(index).is_some() {
-            source.index = index.to_vec();
-        } else {
-            self.give_up_on_damage();
+        let is_whole = checksum(index) == segment.index_crc;
+        let (keys, key, epoch) = (&self.settings.keys, segment.index_key, segment.epoch);
+        let plain = Seal { keys, key, epoch }.open_index(index.to_vec());
+        match plain.filter(|index| is_whole && Index::parse(index).is_some()) {
+            Some(index) => source.index = index,
+            None => self.give_up_on_damage(),
         }
     }
 
@@ -303,12 +333,19 @@ impl Log {
         let live: u64 = plan.moves.iter().map(|found| u64::from(found.length)).sum();
         let indexes: usize = plan.sources.iter().map(|source| source.index.len()).sum();
         let max = self.settings.segment_bytes_max as usize;
-        let needed = (live as usize + live as usize / 16 + 2 * indexes).min(max / 2);
+        let is_sealed_anew = plan.sources.iter().any(|s| !self.may_hold(self.segments[s.slot].key));
+        let needed = if is_sealed_anew {
+            // All of it, with what sealing adds to each record and each value, and to batches.
+            live as usize * 5 / 4 + plan.moves.len() * TAG_BYTES + 3 * indexes
+        } else {
+            (live as usize + live as usize / 16 + 2 * indexes).min(max / 2)
+        };
         let slot = self.next_segment(needed)?;
         let epoch = self.take_epoch();
         let segment = &mut self.segments[slot];
         segment.stage = Stage::Active;
         segment.epoch = epoch;
+        segment.key = self.settings.keys.newest();
         let header = Header {
             used: SegmentUse::Compacted,
             sector_bytes: segment.sector,
@@ -317,9 +354,10 @@ impl Log {
             run: self.run,
             first_batch: 1,
             log: self.settings.log,
+            key: segment.key,
         };
         let block = self.block(0);
-        let mut writer = Writer::new(slot, &header, block);
+        let mut writer = Writer::new(slot, &header, self.settings.keys.clone(), block);
         for source in &self.compaction.plan.sources {
             writer.put(HEADER_BYTES, |out| {
                 let (stream, epoch) = (StreamNumber(0), source.epoch.0);

@@ -4,7 +4,8 @@
 //! holds all that was acknowledged; a second recovery, and one after a recovery that was itself
 //! cut off, must find the same. The seed of a failure is printed; `CRASH_SEED=n` plays that one
 //! alone, `CRASH_POINTS=n` sets how many points are tried. Every run tries the same points and as
-//! many at random; `CRASH_BASE=n` begins at others instead.
+//! many at random; `CRASH_BASE=n` begins at others instead. Some logs are encrypted from the
+//! start, some from a crash on, some never.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -15,8 +16,8 @@ use runtime::simulated_disk::SimulatedDisk;
 use super::damage::Report;
 use super::model::{Op, Places, State, compressed, payload, read_all};
 use super::{Content, Key, KeyKind, Log, LogSettings, NewMessage, Removed, StreamNumber, Sync};
-use crate::Mark;
 use crate::compression::Codec;
+use crate::{Keys, Mark};
 
 /// Points tried in a test run.
 const POINTS: usize = 100_000;
@@ -38,6 +39,7 @@ pub fn settings(sync: Sync) -> LogSettings {
         cache_bytes: 64 << 10,
         behind_bytes_max: 64 << 10,
         compaction_bytes_per_s: 1 << 40,
+        keys: Keys::default(),
     }
 }
 
@@ -48,6 +50,8 @@ struct World {
     log: Log,
     places: Places,
     sync: Sync,
+    /// The number of this run, where the log is encrypted.
+    run: Option<u8>,
     /// What was there when the run began.
     start: State,
     ops: Vec<(Mark, Op)>,
@@ -58,9 +62,10 @@ struct World {
     points: usize,
 }
 
-fn open(disk: &SimulatedDisk, sync: Sync) -> (Log, Places, Report) {
+fn open(disk: &SimulatedDisk, sync: Sync, run: Option<u8>) -> (Log, Places, Report) {
     let mut places = Places::default();
-    let opened = Log::open(settings(sync), disk, &mut places);
+    let keys = run.map_or_else(Keys::default, Keys::of_run);
+    let opened = Log::open(LogSettings { keys, ..settings(sync) }, disk, &mut places);
     let (log, report) = opened.expect("a disk that works");
     (log, places, report)
 }
@@ -73,13 +78,15 @@ impl World {
             0 => Sync::Every { interval_ns: 50 },
             _ => Sync::Always,
         };
-        let (log, places, _) = open(&disk, sync);
+        let run = (rng.u8(..3) == 0).then_some(0);
+        let (log, places, _) = open(&disk, sync, run);
         World {
             rng,
             disk,
             log,
             places,
             sync,
+            run,
             start: State::default(),
             ops: Vec::new(),
             now: State::default(),
@@ -213,23 +220,33 @@ impl World {
         self.points += 1;
         let mut rng = self.rng.fork();
         let crashed = self.disk.crash(&mut || rng.bool());
+        let is_encrypted_now = self.run.is_none() && rng.u8(..8) == 0;
+        let mut run = if is_encrypted_now { Some(0) } else { self.run };
+        // No two runs have the same key.
+        let mut next = || {
+            run = run.map(|run| run + 1);
+            run
+        };
         if rng.u8(..8) == 0 {
             // Recovery is cut off by another crash, and begins again.
             crashed.set_writes_left(Some(rng.u32(1..3)));
-            let _ = Log::open(settings(self.sync), &crashed, &mut Places::default());
+            let keys = next().map_or_else(Keys::default, Keys::of_run);
+            let settings = LogSettings { keys, ..settings(self.sync) };
+            let _ = Log::open(settings, &crashed, &mut Places::default());
             crashed.set_writes_left(None);
         }
-        let found = look(&crashed, self.sync);
+        let found = look(&crashed, self.sync, next());
         self.check(&found);
         if rng.u8(..4) == 0 {
             let before = crashed.contents();
-            let again = look(&crashed, self.sync);
+            let again = look(&crashed, self.sync, next());
             assert_eq!(again, found, "a second recovery finds what the first left");
             assert!(crashed.contents() == before, "a second recovery changes nothing");
         }
         if rng.u8(..200) == 0 {
             // Life goes on from here.
-            (self.log, self.places, _) = open(&crashed, self.sync);
+            self.run = next();
+            (self.log, self.places, _) = open(&crashed, self.sync, self.run);
             self.disk = crashed;
             (self.start, self.now, self.ops) = (found.clone(), found, Vec::new());
         }
@@ -281,8 +298,8 @@ fn differences(expected: &State, found: &State) -> String {
 }
 
 /// What a recovery of this disk finds. What is done beyond it is done to a copy.
-fn look(disk: &SimulatedDisk, sync: Sync) -> State {
-    let (mut log, mut places, report) = open(disk, sync);
+fn look(disk: &SimulatedDisk, sync: Sync, run: Option<u8>) -> State {
+    let (mut log, mut places, report) = open(disk, sync, run);
     assert_eq!(report.damages, [], "a crash damages nothing");
     read_all(&mut log, &mut disk.crash(&mut || false), &mut places)
 }

@@ -25,6 +25,11 @@ pub enum Damage {
         /// Its version.
         version: u16,
     },
+    /// A file is encrypted under a key that is not there; nothing in it is used.
+    Locked {
+        /// Which file.
+        file: PathBuf,
+    },
     /// A file is shorter than it was made; what is left of it is used.
     Short {
         /// Which file.
@@ -63,6 +68,7 @@ impl Damage {
             Damage::Header { file }
             | Damage::HeaderRebuilt { file }
             | Damage::Version { file, .. }
+            | Damage::Locked { file }
             | Damage::Short { file, .. }
             | Damage::Index { file }
             | Damage::Record { file, .. }
@@ -85,6 +91,9 @@ impl std::fmt::Display for Damage {
                 "{}: layout version {version}; this server knows {VERSION}",
                 file.display()
             ),
+            Damage::Locked { file } => {
+                write!(f, "{}: encrypted under a key that is not there", file.display())
+            }
             Damage::Short { file, missing_bytes } => {
                 let file = file.display();
                 write!(f, "{file}: the last {missing_bytes} bytes are missing; the rest is used")
@@ -118,9 +127,29 @@ pub struct Report {
     pub messages: u64,
 }
 
+impl Report {
+    /// Whether everything can be read that is encrypted.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`], with the first file that cannot.
+    pub fn locked(&self) -> Result<(), OpenError> {
+        for damage in &self.damages {
+            if let Damage::Locked { file } = damage {
+                return Err(OpenError::Locked { path: file.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why a log cannot be opened at all.
 #[derive(Debug)]
 pub enum OpenError {
+    /// A segment is encrypted under a key that is not there.
+    Locked {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The folder cannot be made or listed, or a segment cannot be sealed.
     System {
         /// What was tried on.
@@ -132,8 +161,15 @@ pub enum OpenError {
 
 impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let OpenError::System { path, error } = self;
-        write!(f, "{}: {error}", path.display())
+        match self {
+            OpenError::Locked { path } => write!(
+                f,
+                "{}: encrypted under a key that the store's key file does not have; bring that \
+                 file back from a backup",
+                path.display()
+            ),
+            OpenError::System { path, error } => write!(f, "{}: {error}", path.display()),
+        }
     }
 }
 

@@ -72,9 +72,10 @@ impl Log {
     /// The message at `at` was removed, and its bytes shall be overwritten. Its segment stays
     /// until that is done.
     pub fn erase(&mut self, stream: StreamNumber, sequence: u64, at: At, record_bytes: u32) {
-        self.segments[at.slot()].erasures += 1;
-        let at = Some(at);
-        let erasure = Erasure { stream, sequence, at, length: record_bytes, told: None };
+        let segment = &mut self.segments[at.slot()];
+        segment.erasures += 1;
+        let length = record_bytes + segment.key.tag_bytes() as u32;
+        let erasure = Erasure { stream, sequence, at: Some(at), length, told: None };
         self.erasures.waiting.push_back(erasure);
     }
 
@@ -228,11 +229,11 @@ impl Log {
     /// Takes the record of the first erasure back; whether that was appended.
     fn take_back(&mut self) -> bool {
         let Some(front) = self.erasures.waiting.front() else { return false };
-        let key = Key { stream: front.stream, kind: KeyKind::ERASING, key: front.sequence };
         if self.promised > 0 {
             // What the owner promised comes first: its marks count on that.
             return false;
         }
+        let key = Key { stream: front.stream, kind: KeyKind::ERASING, key: front.sequence };
         // A stream that is gone took the record with it. A copy has the same one.
         let is_again = self
             .erasures

@@ -11,8 +11,10 @@ use runtime::disk::FileEntry;
 use super::damage::{Damage, Report};
 use super::index::Index;
 use super::layout::{BorderError, Footer, Header, SegmentUse};
-use super::record::{BATCH_BYTES, HEADER_BYTES, Head, Record, RecordKind};
+use super::record::{BATCH_BYTES, Batch, HEADER_BYTES, Head, Record, RecordKind};
+use super::sealed::Seal;
 use super::{Epoch, checksum, tail};
+use crate::keys::{KeyNumber, Keys};
 
 /// Shortest file that can be a segment: a header, a footer and something between.
 const FILE_BYTES_MIN: u64 = 3 * 512;
@@ -40,7 +42,12 @@ pub fn number_of(path: &Path) -> u64 {
 }
 
 /// Reads what a file says of itself. `None` when nothing in it can be used; the report says why.
-pub fn look_at(files: &dyn Files, entry: &FileEntry, report: &mut Report) -> Option<FoundSegment> {
+pub fn look_at(
+    files: &dyn Files,
+    entry: &FileEntry,
+    keys: &Keys,
+    report: &mut Report,
+) -> Option<FoundSegment> {
     let file = || entry.path.clone();
     if entry.len < FILE_BYTES_MIN || entry.len > u64::from(u32::MAX) {
         report.damages.push(Damage::Header { file: entry.path.clone() });
@@ -85,6 +92,10 @@ pub fn look_at(files: &dyn Files, entry: &FileEntry, report: &mut Report) -> Opt
             }
         },
     };
+    if header.used != SegmentUse::Free && !keys.has(header.key) {
+        report.damages.push(Damage::Locked { file: file() });
+        return None;
+    }
     if is_broken && header.used != SegmentUse::Free {
         report.damages.push(Damage::Index { file: file() });
     }
@@ -101,7 +112,7 @@ pub fn look_at(files: &dyn Files, entry: &FileEntry, report: &mut Report) -> Opt
     if header.used != SegmentUse::Free
         && let Some(footer) = &segment.footer
     {
-        match read_index(files, &entry.path, footer) {
+        match read_index(files, &entry.path, footer, keys) {
             Some(index) => {
                 let parsed = Index::parse(&index).expect("it was parsed just now");
                 for (offset, len) in parsed.damaged() {
@@ -113,7 +124,7 @@ pub fn look_at(files: &dyn Files, entry: &FileEntry, report: &mut Report) -> Opt
             }
             None => {
                 report.damages.push(Damage::Index { file: file() });
-                rebuild(files, &mut segment, report);
+                rebuild(files, &mut segment, keys, report);
             }
         }
     }
@@ -129,6 +140,7 @@ fn spare_of(entry: &FileEntry) -> FoundSegment {
         run: 0,
         first_batch: 0,
         log: 0,
+        key: KeyNumber::NONE,
     };
     let path = Rc::from(entry.path.as_path());
     let (index, is_damaged, is_short) = (Vec::new(), false, false);
@@ -160,7 +172,7 @@ fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>)
         let mut bytes = [0; BATCH_BYTES];
         files.read_at(&entry.path, u64::from(sector_bytes), &mut bytes).ok()?;
         let claimed = Record::trusted(&bytes).and_then(|record| record.batch());
-        let Some((epoch, _)) = claimed else { continue };
+        let Some(Batch { epoch, key, .. }) = claimed else { continue };
         let is_whole = Record::verified(&bytes, epoch, sector_bytes).is_some();
         let sealed_or_free = footer.is_some_and(|footer| footer.epoch == epoch);
         if is_whole && (sealed_or_free || footer.is_none_or(|footer| footer.is_free)) {
@@ -177,25 +189,37 @@ fn rebuilt_header(files: &dyn Files, entry: &FileEntry, footer: Option<&Footer>)
             let file_bytes = entry.len;
             let first_batch = Record::trusted(&bytes).map_or(0, |r| r.head.sequence);
             let (run, log) = (0, 0);
-            return Some(Header { used, sector_bytes, epoch, file_bytes, run, first_batch, log });
+            return Some(Header {
+                used,
+                sector_bytes,
+                epoch,
+                file_bytes,
+                run,
+                first_batch,
+                log,
+                key,
+            });
         }
     }
     None
 }
 
 /// A sealed segment's index; `None` if it is damaged.
-pub fn read_index(files: &dyn Files, path: &Path, footer: &Footer) -> Option<Vec<u8>> {
+pub fn read_index(files: &dyn Files, path: &Path, footer: &Footer, keys: &Keys) -> Option<Vec<u8>> {
     let mut index = vec![0; footer.index_bytes as usize];
     let read = files.read_at(path, u64::from(footer.index_at), &mut index).ok()?;
-    let is_whole = read == index.len() && checksum(&index) == footer.index_crc;
-    (is_whole && Index::parse(&index).is_some()).then_some(index)
+    if read != index.len() || checksum(&index) != footer.index_crc {
+        return None;
+    }
+    let index = Seal { keys, key: footer.key, epoch: footer.epoch }.open_index(index)?;
+    Index::parse(&index).is_some().then_some(index)
 }
 
 /// Rebuilds the index of a sealed segment from its data.
-fn rebuild(files: &dyn Files, segment: &mut FoundSegment, report: &mut Report) {
+fn rebuild(files: &dyn Files, segment: &mut FoundSegment, keys: &Keys, report: &mut Report) {
     segment.is_damaged = true;
     let upto = segment.footer.as_ref().map(|footer| footer.data_end);
-    match tail::scan(files, &segment.path, &segment.header, upto) {
+    match tail::scan(files, &segment.path, &segment.header, keys, upto) {
         Ok(scan) => segment.index = scan.rebuilt(&segment.path, report).encode(),
         Err(error) => {
             let (file, error) = (segment.path.to_path_buf(), error.to_string());

@@ -6,20 +6,23 @@
 //!
 //! header  0 magic "CWSEG" 0 0 0 │ 8 version u16 │ 10 state u8 │ 11 log₂ sector u8 │ 12 crc u32
 //!        16 epoch u64 │ 24 file_bytes u64 │ 32 run u64 │ 40 first_batch u64 │ 48 log u32
-//!        52 zero … 64
+//!        52 key u32 │ 56 zero … 64
 //! footer  0 magic "CWEND" 0 0 0 │ 8 version u16 │ 10 free u8 │ 11 zero u8 │ 12 crc u32
 //!        16 epoch u64 │ 24 data_end u32 │ 28 index_at u32 │ 32 index_bytes u32
-//!        36 index_crc u32 │ 40 last_batch u64 │ 48 zero … 64
+//!        36 index_crc u32 │ 40 last_batch u64 │ 48 key u32 │ 52 zero … 64
 //! ```
+//! `key` says under which key records, or the index, are sealed (see `sealed.rs`); 0 for none.
+//!
 //! A segment is *sealed* when its footer bears its header's epoch. An epoch is given once, so
 //! nothing that an earlier use left in a file can be taken for its present contents. A segment is
 //! *free* when its header says so, or its footer does under the header's epoch: both are written,
 //! footer first, so that damage to either revives nothing.
 
+use crate::keys::KeyNumber;
 use crate::log::{Epoch, checksum};
 
-/// The layout's version. Files of version 1 are read as well: nothing in them is compressed. A file
-/// of another one is refused by name.
+/// The layout's version. Files of version 1 are read as well: nothing in them is compressed or
+/// encrypted. A file of another one is refused by name.
 pub const VERSION: u16 = 2;
 
 /// The oldest version that is read.
@@ -62,6 +65,8 @@ pub struct Header {
     pub first_batch: u64,
     /// Whose log it is: the core's number.
     pub log: u32,
+    /// What the records are sealed under.
+    pub key: KeyNumber,
 }
 
 /// The end of a sealed segment file.
@@ -81,6 +86,8 @@ pub struct Footer {
     pub index_crc: u32,
     /// The number of the last batch.
     pub last_batch: u64,
+    /// What the index is sealed under.
+    pub key: KeyNumber,
 }
 
 /// Why a header or footer cannot be used.
@@ -107,6 +114,7 @@ impl Header {
         out[32..40].copy_from_slice(&self.run.to_le_bytes());
         out[40..48].copy_from_slice(&self.first_batch.to_le_bytes());
         out[48..52].copy_from_slice(&self.log.to_le_bytes());
+        out[52..56].copy_from_slice(&self.key.0.to_le_bytes());
         sign(&mut out);
         out
     }
@@ -132,6 +140,7 @@ impl Header {
             run: u64_at(fields, 32),
             first_batch: u64_at(fields, 40),
             log: u32_at(fields, 48),
+            key: KeyNumber(u32_at(fields, 52)),
         })
     }
 }
@@ -149,15 +158,23 @@ impl Footer {
         out[32..36].copy_from_slice(&self.index_bytes.to_le_bytes());
         out[36..40].copy_from_slice(&self.index_crc.to_le_bytes());
         out[40..48].copy_from_slice(&self.last_batch.to_le_bytes());
+        out[48..52].copy_from_slice(&self.key.0.to_le_bytes());
         sign(&mut out);
         out
     }
 
     /// The footer of a free segment.
     pub fn free(epoch: Epoch) -> Footer {
-        let (index_at, index_bytes, index_crc) = (0, 0, 0);
-        let (data_end, last_batch) = (0, 0);
-        Footer { is_free: true, epoch, data_end, index_at, index_bytes, index_crc, last_batch }
+        Footer {
+            is_free: true,
+            epoch,
+            data_end: 0,
+            index_at: 0,
+            index_bytes: 0,
+            index_crc: 0,
+            last_batch: 0,
+            key: KeyNumber::NONE,
+        }
     }
 
     /// Reads a footer from the last sector of a file.
@@ -174,6 +191,7 @@ impl Footer {
             index_bytes: u32_at(fields, 32),
             index_crc: u32_at(fields, 36),
             last_batch: u64_at(fields, 40),
+            key: KeyNumber(u32_at(fields, 48)),
         })
     }
 }
@@ -208,13 +226,13 @@ pub fn version_of(bytes: &[u8]) -> Option<u16> {
 
 /// The number at `at`.
 #[inline]
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
 }
 
 /// The number at `at`.
 #[inline]
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
@@ -242,6 +260,7 @@ mod tests {
             run: 3,
             first_batch: 1 << 33,
             log: 5,
+            key: KeyNumber(6),
         }
     }
 
@@ -255,6 +274,7 @@ mod tests {
             index_bytes: 99,
             index_crc: 12,
             last_batch: 1 << 40,
+            key: KeyNumber(6),
         };
         assert_eq!(Header::decode(&header().encode()), Ok(header()));
         assert_eq!(Footer::decode(&footer.encode()), Ok(footer));

@@ -10,11 +10,13 @@ use runtime::disk::FileEntry;
 use super::damage::Report;
 use super::found::{FoundSegment, look_at};
 use super::index::{Index, IndexBuilder};
-use super::layout::Footer;
+use super::layout::{Footer, Header};
 use super::record::{Record, RecordKind};
+use super::sealed::Seal;
 use super::segments::{reached_of, reached_value};
-use super::writer::{Ending, whole_sectors};
+use super::writer::{Ending, EndingPlace, whole_sectors};
 use super::{Key, KeyKind, Map, StreamNumber, tail};
+use crate::Keys;
 
 /// Why a segment was left as it is.
 #[derive(Debug)]
@@ -54,31 +56,29 @@ pub struct Mended {
     pub dropped: u64,
 }
 
-/// Mends the sealed segment in `file`.
+/// Mends the sealed segment in `file`. The newest of the keys must not have been used for it.
 ///
 /// # Errors
 /// [`MendError`]; when it is not the system's, nothing was written.
-pub fn mend(files: &dyn Files, entry: &FileEntry) -> Result<Mended, MendError> {
-    let found = look_at(files, entry, &mut Report::default()).ok_or(MendError::Hopeless)?;
+pub fn mend(files: &dyn Files, entry: &FileEntry, keys: &Keys) -> Result<Mended, MendError> {
+    let found = look_at(files, entry, keys, &mut Report::default()).ok_or(MendError::Hopeless)?;
     let footer = found.footer.ok_or(MendError::Hopeless)?;
     let mut bytes = vec![0; footer.data_end as usize];
     let read = files.read_at(&entry.path, 0, &mut bytes)?;
     bytes.truncate(read);
-    let (index, mended) = if was_rebuilt(files, &entry.path, &footer) {
+    let (index, mended) = if was_rebuilt(files, &entry.path, &footer, keys) {
         // Its index was lost: what the data tells is all there is.
-        let scan = tail::scan(files, &entry.path, &found.header, Some(footer.data_end))?;
+        let scan = tail::scan(files, &entry.path, &found.header, keys, Some(footer.data_end))?;
         let index = scan.whole();
         let kept = index.messages();
         (index, Mended { kept, dropped: 0 })
     } else {
-        readable(&found, &bytes).ok_or(MendError::Hopeless)?
+        readable(&found, &bytes, keys).ok_or(MendError::Hopeless)?
     };
-    let (epoch, sector) = (found.header.epoch, found.header.sector_bytes);
-    let (data_end, last) = (footer.data_end, footer.last_batch);
-    let file_bytes = found.header.file_bytes as u32;
-    let ending = Ending::within(&index, epoch, data_end, last, sector, file_bytes);
+    let place = EndingPlace::of(&found.header, footer.data_end);
+    let ending = Ending::within(index.encode(), &place, keys, footer.last_batch);
     let ending = ending.ok_or(MendError::NoRoom)?;
-    let header = whole_sectors(&found.header.encode(), sector as usize);
+    let header = whole_sectors(&found.header.encode(), found.header.sector_bytes as usize);
     let parts = [
         (ending.footer.index_at, &ending.index),
         (ending.footer_at, &ending.footer_sector),
@@ -90,13 +90,15 @@ pub fn mend(files: &dyn Files, entry: &FileEntry) -> Result<Mended, MendError> {
     Ok(mended)
 }
 
-fn was_rebuilt(files: &dyn Files, path: &Path, footer: &Footer) -> bool {
-    super::found::read_index(files, path, footer).is_none()
+fn was_rebuilt(files: &dyn Files, path: &Path, footer: &Footer, keys: &Keys) -> bool {
+    super::found::read_index(files, path, footer, keys).is_none()
 }
 
 /// The index without what cannot be read. How far its streams had come is kept.
-fn readable(found: &FoundSegment, bytes: &[u8]) -> Option<(IndexBuilder, Mended)> {
+fn readable(found: &FoundSegment, bytes: &[u8], keys: &Keys) -> Option<(IndexBuilder, Mended)> {
     let index = Index::parse(&found.index)?;
+    let Header { epoch, key, .. } = found.header;
+    let (seal, mut plain) = (Seal { keys, key, epoch }, Vec::new());
     let mut out = IndexBuilder::default();
     let mut mended = Mended { kept: 0, dropped: 0 };
     let mut reached: Map<StreamNumber, (u64, u64)> = Map::default();
@@ -106,8 +108,8 @@ fn readable(found: &FoundSegment, bytes: &[u8]) -> Option<(IndexBuilder, Mended)
     for stream in index.streams() {
         for known in stream.messages() {
             let record = bytes.get(known.offset as usize..);
-            let record =
-                record.and_then(|bytes| Record::verified(bytes, found.header.epoch, known.offset));
+            let record = record.and_then(|bytes| Record::verified(bytes, epoch, known.offset));
+            let record = record.and_then(|record| seal.open(record, known.offset, &mut plain));
             match record.and_then(|record| record.message()) {
                 Some(message) if message.sequence == known.sequence => {
                     mended.kept += 1;

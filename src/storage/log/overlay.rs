@@ -49,6 +49,11 @@ impl Files for Overlay<'_> {
         Ok(())
     }
 
+    /// Nothing of what recovery writes is a file of its own.
+    fn replace(&self, _path: &Path, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn make_folder(&self, _folder: &Path) -> io::Result<()> {
         Ok(())
     }

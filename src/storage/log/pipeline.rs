@@ -135,6 +135,7 @@ impl Log {
         }
         segment.sector = self.sector;
         segment.epoch = epoch;
+        segment.key = self.settings.keys.newest();
         let header = Header {
             used: SegmentUse::Log,
             sector_bytes: segment.sector,
@@ -143,9 +144,10 @@ impl Log {
             run: self.run,
             first_batch: self.pipeline.last_number + 1,
             log: self.settings.log,
+            key: segment.key,
         };
         let block = self.block(block_bytes + header.sector_bytes as usize);
-        self.writer = Some(Writer::new(slot, &header, block));
+        self.writer = Some(Writer::new(slot, &header, self.settings.keys.clone(), block));
         // A spare that was found at start is not open yet.
         self.open_file(slot);
     }

@@ -23,9 +23,11 @@ use runtime::disk::{Completion, DiskError, Done, Operation};
 use super::damage::Damage;
 use super::parts::{Part, Parts, holds_record};
 use super::record::{NewMessage, Record};
-use super::segments::{SegmentFile, Stage};
+use super::sealed::Seal;
+use super::segments::{Segment, SegmentFile, Stage};
 use super::{At, Job, Log, Slot, Trouble};
 use crate::Waiter;
+use crate::keys::KeyNumber;
 
 /// What a read of the log gives.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub struct Reads {
     /// Memory for the next pieces.
     free: VecDeque<Block>,
     free_bytes: usize,
+    /// The record that was read last, if it had to be opened.
+    plain: Vec<u8>,
     /// Kept for the next turn, so that no turn allocates.
     pub completions: Vec<Completion>,
 }
@@ -157,8 +161,27 @@ impl Log {
                 return RecordRead::Damaged;
             }
         }
+        if !self.settings.keys.is_empty() && self.segments[slot].key != KeyNumber::NONE {
+            return self.open_record(found, at);
+        }
         let bytes = self.bytes_of(found, slot, offset).unwrap_or_default();
         Record::trusted(bytes).map_or(RecordRead::Damaged, RecordRead::Ready)
+    }
+
+    /// A record of a segment that is encrypted.
+    fn open_record(&mut self, found: Found, at: At) -> RecordRead<'_> {
+        let (slot, offset) = (at.slot(), at.offset());
+        let mut plain = std::mem::take(&mut self.reads.plain);
+        let Segment { key, epoch, .. } = self.segments[slot];
+        let seal = Seal { keys: &self.settings.keys, key, epoch };
+        let record = self.bytes_of(found, slot, offset).and_then(Record::trusted);
+        let is_opened = record.is_some_and(|record| seal.open_into(record, offset, &mut plain));
+        self.reads.plain = plain;
+        if !is_opened {
+            self.say_damaged(at);
+            return RecordRead::Damaged;
+        }
+        Record::trusted(&self.reads.plain).map_or(RecordRead::Damaged, RecordRead::Ready)
     }
 
     /// The next waiter whose read can succeed now.
@@ -259,7 +282,7 @@ impl Log {
         }
         let (slot, offset) = (at.slot(), at.offset());
         let segment = &self.segments[slot];
-        let sector = segment.sector;
+        let (sector, length) = (segment.sector, length + segment.key.tag_bytes() as u32);
         let covers = |p: &&mut Pending| {
             p.slot == slot && p.start <= offset && offset + length <= p.start + p.len
         };

@@ -5,7 +5,7 @@
 //! 16 sequence u64 │ 24 time u64 │ 32 body … length
 //!
 //! kind        sequence      time            body
-//! Batch       its number    safe batches    epoch u64 │ bytes u32 │ zero u32
+//! Batch       its number    safe batches    epoch u64 │ bytes u32 │ key u32
 //! Pad         0             0               anything: to the end of the batch
 //! Message     its number    when stored     [due u64] [headers u32] [plain u32] subject content
 //! Remove      first         last            -
@@ -19,10 +19,12 @@
 //! ```
 //! `length` counts the header and the body. The checksum covers all but itself (of a `Pad` and of
 //! what is erased the header only) and is bound to the epoch and the place, so that a record that
-//! an earlier use left behind, or that stands where it was not written, is none.
+//! an earlier use left behind, or that stands where it was not written, is none. Where a segment
+//! is encrypted, bodies are sealed: see `sealed.rs`.
 
 use config::limits;
 
+use crate::keys::KeyNumber;
 use crate::log::layout::{u16_at, u32_at, u64_at};
 use crate::log::{Epoch, StreamNumber, checksum};
 
@@ -232,7 +234,7 @@ impl NewMessage<'_> {
         HEADER_BYTES + due + headers + self.subject.len()
     }
 
-    /// Fills `out`, which has room for just the record. The checksum comes last: `seal`.
+    /// Fills `out`, which has room for just the record. The checksum comes last: `sign`.
     #[inline]
     pub fn write(&self, out: &mut [u8]) {
         let mut flags = 0;
@@ -325,28 +327,30 @@ pub fn write_bare(
 }
 
 /// Fills `out` with a batch record.
-pub fn write_batch(number: u64, safe: u64, epoch: Epoch, bytes: u32, out: &mut [u8]) {
+pub fn write_batch(number: u64, safe: u64, batch: Batch, out: &mut [u8]) {
     write_bare(RecordKind::Batch, StreamNumber(0), number, safe, &mut out[..BATCH_BYTES]);
-    out[HEADER_BYTES..HEADER_BYTES + 8].copy_from_slice(&epoch.0.to_le_bytes());
-    out[HEADER_BYTES + 8..HEADER_BYTES + 12].copy_from_slice(&bytes.to_le_bytes());
-    out[HEADER_BYTES + 12..BATCH_BYTES].fill(0);
+    out[HEADER_BYTES..HEADER_BYTES + 8].copy_from_slice(&batch.epoch.0.to_le_bytes());
+    out[HEADER_BYTES + 8..HEADER_BYTES + 12].copy_from_slice(&batch.bytes.to_le_bytes());
+    out[HEADER_BYTES + 12..BATCH_BYTES].copy_from_slice(&batch.key.0.to_le_bytes());
 }
 
 /// Puts a record of the same length in the place of a message that stands at `offset`.
 pub fn erase(out: &mut [u8], stream: StreamNumber, sequence: u64, epoch: Epoch, offset: u32) {
     out.fill(0);
     write_bare(RecordKind::Erased, stream, sequence, 0, out);
-    seal(out, epoch, offset);
+    sign_free(out, epoch, offset);
 }
 
 /// Puts the checksum into a record that is otherwise complete and will stand at `offset`.
 #[inline]
-pub fn seal(record: &mut [u8], epoch: Epoch, offset: u32) {
-    let is_free =
-        [RecordKind::Pad, RecordKind::Erased].iter().any(|&kind| record[12] == kind as u8);
-    let covered = if is_free { HEADER_BYTES } else { record.len() };
-    let crc = checksum(&record[4..covered]) ^ bound_to(epoch, offset);
+pub fn sign(record: &mut [u8], epoch: Epoch, offset: u32) {
+    let crc = checksum(&record[4..]) ^ bound_to(epoch, offset);
     record[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// [`sign`] for a record whose body may be anything: a pad, or one that is erased.
+pub fn sign_free(record: &mut [u8], epoch: Epoch, offset: u32) {
+    sign(&mut record[..HEADER_BYTES], epoch, offset);
 }
 
 /// What a record's checksum is mixed with: as good as never the same in two epochs or places.
@@ -354,6 +358,17 @@ pub fn seal(record: &mut [u8], epoch: Epoch, offset: u32) {
 fn bound_to(epoch: Epoch, offset: u32) -> u32 {
     let epoch = epoch.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (epoch >> 32) as u32 ^ offset.wrapping_mul(0x85EB_CA6B)
+}
+
+/// What a batch says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// That of its segment.
+    pub epoch: Epoch,
+    /// Its length, with its pad.
+    pub bytes: u32,
+    /// That of its segment.
+    pub key: KeyNumber,
 }
 
 /// A whole record, verified or from memory.
@@ -446,12 +461,13 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// A batch's epoch and length; `None` if it is none.
-    pub fn batch(&self) -> Option<(Epoch, u32)> {
+    /// What a batch says of itself; `None` if it is none.
+    pub fn batch(&self) -> Option<Batch> {
         if self.head.kind != RecordKind::Batch || self.body.len() < BATCH_BYTES - HEADER_BYTES {
             return None;
         }
-        Some((Epoch(u64_at(self.body, 0)), u32_at(self.body, 8)))
+        let (epoch, bytes) = (Epoch(u64_at(self.body, 0)), u32_at(self.body, 8));
+        Some(Batch { epoch, bytes, key: KeyNumber(u32_at(self.body, 12)) })
     }
 }
 

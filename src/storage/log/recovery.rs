@@ -81,7 +81,7 @@ impl Log {
             for entry in entries {
                 report.files += 1;
                 next_file = next_file.max(number_of(&entry.path) + 1);
-                match look_at(files, &entry, &mut report) {
+                match look_at(files, &entry, &settings.keys, &mut report) {
                     Some(segment) if segment.header.used == SegmentUse::Free => {
                         spares.push(segment);
                     }
@@ -89,8 +89,10 @@ impl Log {
                     None => {}
                 }
             }
+            // Nothing is written where something cannot be read for want of a key.
+            report.locked()?;
             here.sort_by_key(|segment| segment.header.epoch);
-            tail::finish(files, &mut here, &mut report)?;
+            tail::finish(files, &mut here, &settings.keys, &mut report)?;
             drop_unfinished(&mut here, &mut needless, &mut report);
             found.append(&mut here);
         }
@@ -120,6 +122,12 @@ impl Log {
         next_file: u64,
         last_number: u64,
     ) -> Log {
+        let drawn = RandomState::new().hash_one(run) as u32;
+        // Under one key no two logs give the same epoch.
+        let nonce = match settings.keys.is_empty() {
+            true => drawn,
+            false => drawn << 8 | settings.log & 0xFF,
+        };
         Log {
             settings,
             sector,
@@ -131,7 +139,7 @@ impl Log {
             zeroing: None,
             next_file,
             last_epoch: 0,
-            nonce: RandomState::new().hash_one(run) as u32,
+            nonce,
             writer: None,
             pipeline: Pipeline::after(last_number),
             appended: Mark::default(),
@@ -173,8 +181,10 @@ impl Log {
             // One that is not ours, or does not fit, holds nothing and goes.
             let is_ours = segment.path.parent() == Some(self.settings.folder.as_path());
             let is_whole = segment.file_bytes.is_multiple_of(buffer::BLOCK_ALIGN as u32);
-            if is_ours && is_whole && segment.file_bytes <= self.settings.segment_bytes_max {
-                segment.stage = Stage::Spare;
+            let (key, is_short) =
+                (segment.key, segment.file_bytes <= self.settings.segment_bytes_max);
+            if is_ours && is_whole && is_short && self.may_hold(key) {
+                self.segments[slot].stage = Stage::Spare;
                 self.spares.push_back(slot);
             }
         }
@@ -199,10 +209,10 @@ impl Log {
     }
 
     fn add_found(&mut self, found: &FoundSegment) -> Slot {
-        let Header { file_bytes, sector_bytes, epoch, .. } = found.header;
+        let Header { file_bytes, sector_bytes, epoch, key, .. } = found.header;
         let path = Rc::clone(&found.path);
         let mut segment = Segment::new(path, file_bytes as u32, sector_bytes, Stage::Sealed);
-        segment.epoch = epoch;
+        (segment.epoch, segment.key) = (epoch, key);
         segment.is_damaged = found.is_damaged;
         if let Some(footer) = &found.footer {
             segment.note_ending(footer);

@@ -9,6 +9,7 @@ use runtime::disk::FileId;
 use super::index::Removed;
 use super::layout::Footer;
 use super::{Epoch, Key, Map, SharedPath, Slot, StreamNumber};
+use crate::keys::KeyNumber;
 
 /// Where a segment stands in its life; see `log.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +51,14 @@ pub struct Segment {
     pub file_bytes: u32,
     pub sector: u32,
     pub epoch: Epoch,
+    /// What its records are sealed under; of a free file, what its last ones were.
+    pub key: KeyNumber,
     pub stage: Stage,
     /// Where the index lies once the segment is sealed.
     pub index_at: u32,
     pub index_bytes: u32,
     pub index_crc: u32,
+    pub index_key: KeyNumber,
     /// Streams that have messages or removals here.
     pub streams: Map<StreamNumber, InSegment>,
     /// Keys that have a value here.
@@ -101,10 +105,12 @@ impl Segment {
             file_bytes,
             sector,
             epoch: Epoch(0),
+            key: KeyNumber::NONE,
             stage,
             index_at: 0,
             index_bytes: 0,
             index_crc: 0,
+            index_key: KeyNumber::NONE,
             streams: Map::default(),
             keys: HashSet::default(),
             gone: Vec::new(),
@@ -183,7 +189,7 @@ impl Segment {
     /// Remembers where the index lies.
     pub fn note_ending(&mut self, footer: &Footer) {
         (self.index_at, self.index_bytes) = (footer.index_at, footer.index_bytes);
-        self.index_crc = footer.index_crc;
+        (self.index_crc, self.index_key) = (footer.index_crc, footer.key);
     }
 
     /// A key has a value here; whether it had none.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use config::limits;
 
+use crate::Keys;
+
 /// When what is appended is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -41,6 +43,8 @@ pub struct LogSettings {
     pub behind_bytes_max: usize,
     /// What compaction reads and writes a second at most, bytes.
     pub compaction_bytes_per_s: u64,
+    /// What the log is encrypted with, if it is.
+    pub keys: Keys,
 }
 
 impl LogSettings {
@@ -59,6 +63,7 @@ impl LogSettings {
             cache_bytes: limits::JS_READ_CACHE_BYTES,
             behind_bytes_max: limits::JS_BEHIND_BYTES_MAX,
             compaction_bytes_per_s: limits::JS_COMPACTION_BYTES_PER_S,
+            keys: Keys::default(),
         }
     }
 }

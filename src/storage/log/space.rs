@@ -20,6 +20,7 @@ use super::layout::{Footer, Header, SegmentUse};
 use super::segments::{Segment, SegmentFile, Stage};
 use super::writer::whole_sectors;
 use super::{AppendError, Job, Key, KeyKind, Log, Slot, StreamNumber, Trouble};
+use crate::keys::KeyNumber;
 
 /// Ends the name of a segment file that is being made.
 pub const UNFINISHED: &str = "new";
@@ -62,7 +63,8 @@ impl Log {
     pub(super) fn next_segment(&mut self, bytes: usize) -> Result<Slot, AppendError> {
         // Header, footer and the index of one record come on top.
         let needed = bytes + 6 * self.sector as usize;
-        if needed > self.settings.segment_bytes_max as usize {
+        // What is sealed anew becomes longer, but never twice as long.
+        if needed > 2 * self.settings.segment_bytes_max as usize {
             return Err(AppendError::TooLarge);
         }
         let fits = |slot: &Slot| self.segments[*slot].file_bytes as usize >= needed;
@@ -106,6 +108,7 @@ impl Log {
         let grown = u64::from(settings.segment_bytes_min)
             << (used * limits::JS_SEGMENT_GROWTH_SHIFT).min(32);
         let wanted = grown.max(bytes_min as u64 * 2).min(u64::from(settings.segment_bytes_max));
+        let wanted = wanted.max(bytes_min as u64);
         let file_bytes = (wanted as u32).next_multiple_of(buffer::BLOCK_ALIGN as u32);
         let path = Rc::from(Path::new(""));
         let slot = self.segments.add(Segment::new(path, file_bytes, self.sector, Stage::Preparing));
@@ -366,6 +369,7 @@ impl Log {
             run: self.run,
             first_batch: 0,
             log: self.settings.log,
+            key: segment.key,
         };
         let bytes = whole_sectors(&header.encode(), segment.sector as usize);
         self.write_ending(Job::Release { slot }, slot, 0, bytes);
@@ -405,6 +409,7 @@ impl Log {
         let is_wanted = is_ours
             && segment.sector == self.sector
             && segment.file_bytes <= self.settings.segment_bytes_max
+            && self.may_hold(segment.key)
             && self.spares.len() < limits::JS_SEGMENTS_SPARE_MAX
             && self
                 .spares
@@ -427,6 +432,12 @@ impl Log {
         self.ask(Job::Forget, Operation::FlushFolder { path });
         // There may be space again.
         self.retry_at_ns = self.retry_at_ns.min(self.now.mono_ns);
+    }
+
+    /// Whether a free file may stay whose last records were under this key: in an encrypted store
+    /// nothing stays that stands in the clear.
+    pub(super) fn may_hold(&self, key: KeyNumber) -> bool {
+        key != KeyNumber::NONE || self.settings.keys.is_empty()
     }
 
     /// The last read of a released segment has ended.

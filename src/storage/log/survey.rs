@@ -10,10 +10,12 @@ use runtime::disk::FileEntry;
 use super::damage::{Damage, Report};
 use super::found::{FoundSegment, look_at, read_footer};
 use super::index::Index;
-use super::layout::{BORDER_BYTES, VERSION, version_of};
+use super::layout::{BORDER_BYTES, Header, VERSION, version_of};
 use super::record::{NewMessage, Record};
+use super::sealed::Seal;
 use super::segments::Stage;
 use super::{At, Log, Owner, Slot, StreamNumber};
+use crate::keys::{KeyNumber, Keys};
 
 /// What a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct SegmentSurvey {
     pub state: SegmentState,
     /// The version of its layout.
     pub version: u16,
+    /// Whether what stands in it is encrypted.
+    pub is_encrypted: bool,
     /// The file's length.
     pub file_bytes: u64,
     /// Messages that are needed.
@@ -90,7 +94,8 @@ impl Log {
             .iter()
             .map(|(_, segment)| {
                 let entry = entry_of(&segment.path, segment.file_bytes);
-                let found = look_at(opened, &entry, &mut Report::default());
+                let keys = &self.settings.keys;
+                let found = look_at(opened, &entry, keys, &mut Report::default());
                 let is_sealed = matches!(read_footer(now, &entry), Ok((Some(_), _)));
                 let state = match (segment.stage, is_sealed) {
                     (Stage::Spare, _) => SegmentState::Free,
@@ -102,6 +107,7 @@ impl Log {
                     file: segment.path.to_path_buf(),
                     state,
                     version: version_in(opened, &segment.path),
+                    is_encrypted: segment.key != KeyNumber::NONE,
                     file_bytes: u64::from(segment.file_bytes),
                     live_messages: u64::from(segment.live_messages),
                     live_bytes: segment.live_bytes,
@@ -121,7 +127,8 @@ impl Log {
                 continue;
             }
             let entry = entry_of(&segment.path, segment.file_bytes);
-            if let Err(error) = read_segment(files, slot, &entry, owner, &mut reading) {
+            let keys = &self.settings.keys;
+            if let Err(error) = read_segment(files, (slot, &entry), keys, owner, &mut reading) {
                 let (file, error) = (entry.path, error.to_string());
                 reading.damages.push(Damage::Unreadable { file, error });
             }
@@ -150,8 +157,8 @@ fn data_bytes(found: Option<FoundSegment>) -> u64 {
 
 fn read_segment(
     files: &dyn Files,
-    slot: Slot,
-    entry: &FileEntry,
+    (slot, entry): (Slot, &FileEntry),
+    keys: &Keys,
     owner: &dyn Owner,
     reading: &mut Reading,
 ) -> io::Result<()> {
@@ -159,16 +166,18 @@ fn read_segment(
     let read = files.read_at(&entry.path, 0, &mut bytes)?;
     bytes.truncate(read);
     // What is wrong with its borders was said when the log was opened.
-    let Some(found) = look_at(files, entry, &mut Report::default()) else { return Ok(()) };
+    let Some(found) = look_at(files, entry, keys, &mut Report::default()) else { return Ok(()) };
     let Some(index) = Index::parse(&found.index) else { return Ok(()) };
+    let Header { epoch, key, .. } = found.header;
+    let (seal, mut plain) = (Seal { keys, key, epoch }, Vec::new());
     for stream in index.streams() {
         for message in stream.messages() {
             if !owner.is_live(stream.number, message.sequence, At::new(slot, message.offset)) {
                 continue;
             }
             let record = bytes.get(message.offset as usize..);
-            let record = record
-                .and_then(|bytes| Record::verified(bytes, found.header.epoch, message.offset));
+            let record = record.and_then(|bytes| Record::verified(bytes, epoch, message.offset));
+            let record = record.and_then(|record| seal.open(record, message.offset, &mut plain));
             let is_it = |record: &Record<'_>| {
                 record.head.stream == stream.number && record.head.sequence == message.sequence
             };

@@ -19,13 +19,16 @@ use super::damage::{Damage, OpenError, Report};
 use super::found::FoundSegment;
 use super::index::{Index, IndexBuilder};
 use super::layout::{Footer, Header, SegmentUse};
-use super::record::{BATCH_BYTES, Head, Record, RecordKind};
-use super::writer::{Ending, whole_sectors};
+use super::record::{BATCH_BYTES, Batch, Head, Record, RecordKind};
+use super::sealed::Seal;
+use super::writer::{Ending, EndingPlace, whole_sectors};
+use crate::keys::Keys;
 
 /// The data of a segment, taken apart.
 pub struct Scan {
     bytes: Vec<u8>,
     header: Header,
+    keys: Keys,
     batches: Vec<FoundBatch>,
 }
 
@@ -49,12 +52,13 @@ pub fn scan(
     files: &dyn Files,
     path: &Path,
     header: &Header,
+    keys: &Keys,
     upto: Option<u32>,
 ) -> io::Result<Scan> {
     let mut bytes = vec![0; upto.map_or(header.file_bytes, u64::from) as usize];
     let read = files.read_at(path, 0, &mut bytes)?;
     bytes.truncate(read);
-    let mut scan = Scan { bytes, header: *header, batches: Vec::new() };
+    let mut scan = Scan { bytes, header: *header, keys: keys.clone(), batches: Vec::new() };
     let sector = header.sector_bytes as usize;
     let mut at = sector;
     while at + BATCH_BYTES <= scan.bytes.len() {
@@ -77,11 +81,11 @@ impl Scan {
 
     fn batch_at(&self, start: usize) -> Option<FoundBatch> {
         let record = self.record_at(start)?;
-        let (epoch, length) = record.batch()?;
-        if epoch != self.header.epoch {
+        let Batch { epoch, bytes, key } = record.batch()?;
+        if (epoch, key) != (self.header.epoch, self.header.key) {
             return None;
         }
-        let end = (start + length as usize).min(self.bytes.len());
+        let end = (start + bytes as usize).min(self.bytes.len());
         let (records, broken) = self.records_between(start + BATCH_BYTES, end);
         Some(FoundBatch {
             number: record.head.sequence,
@@ -131,11 +135,22 @@ impl Scan {
         let mut index = IndexBuilder::default();
         let first = self.header.sector_bytes as usize;
         let (records, _) = self.records_between(first, self.bytes.len());
+        let mut plain = Vec::new();
         for at in records {
-            let record = Record::trusted(&self.bytes[at as usize..]).expect("verified before");
-            index.add_record(&record, at);
+            let _ = self.add(at, &mut plain, &mut index);
         }
         index
+    }
+
+    /// Adds a whole record to an index. The error is its length, where it cannot be opened.
+    fn add(&self, at: u32, plain: &mut Vec<u8>, index: &mut IndexBuilder) -> Result<(), u32> {
+        let record = Record::trusted(&self.bytes[at as usize..]).expect("verified before");
+        let Header { epoch, key, .. } = self.header;
+        let seal = Seal { keys: &self.keys, key, epoch };
+        let length = record.head.length;
+        let record = seal.open(record, at, plain).ok_or(length)?;
+        index.add_record(&record, at);
+        Ok(())
     }
 
     /// The index over all whole records; what is broken is named.
@@ -155,11 +170,12 @@ impl Scan {
         report: &mut Report,
     ) -> IndexBuilder {
         let mut index = IndexBuilder::default();
-        let mut damaged = Vec::new();
+        let (mut damaged, mut forged, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         let mut add = |records: &[u32]| {
             for &at in records.iter().filter(|&&at| at < before) {
-                let record = Record::trusted(&self.bytes[at as usize..]).expect("verified before");
-                index.add_record(&record, at);
+                if let Err(length) = self.add(at, &mut plain, &mut index) {
+                    forged.push((at, length));
+                }
             }
         };
         let mut end = self.header.sector_bytes;
@@ -181,6 +197,7 @@ impl Scan {
             add(&records);
             damaged.extend(broken);
         }
+        damaged.append(&mut forged);
         for (offset, len) in damaged {
             index.add_damaged(offset, len);
             let file = path.to_path_buf();
@@ -233,6 +250,7 @@ impl Row {
 pub fn finish(
     files: &dyn Files,
     here: &mut [FoundSegment],
+    keys: &Keys,
     report: &mut Report,
 ) -> Result<(), OpenError> {
     // A segment is begun when all before it is safe.
@@ -245,7 +263,7 @@ pub fn finish(
         if segment.footer.is_some() {
             continue;
         }
-        match scan(files, &segment.path, &segment.header, None) {
+        match scan(files, &segment.path, &segment.header, keys, None) {
             Ok(scan) if segment.header.used == SegmentUse::Compacted => {
                 segment.index = scan.rebuilt(&segment.path, &mut Report::default()).encode();
             }
@@ -269,7 +287,7 @@ pub fn finish(
         let kept = scan.batches[..batches].last().map_or(scan.header.sector_bytes, |b| b.end);
         let cut_from = kept.min(before);
         report.cut_bytes += u64::from(landed.saturating_sub(cut_from));
-        seal(files, segment, &index, kept, row.last)?;
+        seal(files, segment, keys, &index, (kept, row.last))?;
     }
     Ok(())
 }
@@ -277,16 +295,18 @@ pub fn finish(
 fn seal(
     files: &dyn Files,
     segment: &mut FoundSegment,
+    keys: &Keys,
     index: &IndexBuilder,
-    data_end: u32,
-    last_batch: u64,
+    (data_end, last_batch): (u32, u64),
 ) -> Result<(), OpenError> {
-    let Header { epoch, sector_bytes, file_bytes, .. } = segment.header;
-    let file_bytes = file_bytes as u32;
-    let ending = Ending::within(index, epoch, data_end, last_batch, sector_bytes, file_bytes);
-    let Some(ending) = ending.filter(|_| !segment.is_short) else {
+    let place = EndingPlace::of(&segment.header, data_end);
+    segment.index = index.encode();
+    let ending = match segment.is_short {
+        true => None,
+        false => Ending::within(segment.index.clone(), &place, keys, last_batch),
+    };
+    let Some(ending) = ending else {
         // No room, with so much that is damaged: it is read again at every start.
-        segment.index = index.encode();
         segment.is_damaged = true;
         return Ok(());
     };
@@ -296,7 +316,6 @@ fn seal(
         write(files, segment, u64::from(offset), bytes)?;
     }
     segment.footer = Some(ending.footer);
-    segment.index = ending.index[..ending.footer.index_bytes as usize].to_vec();
     segment.is_damaged |= Index::parse(&segment.index).is_some_and(|i| i.damaged().count() > 0);
     Ok(())
 }

@@ -12,14 +12,16 @@ use crate::Waiter;
 use crate::compression::Codec;
 
 const STREAM: StreamNumber = StreamNumber(3 << 24 | 1);
+/// Long enough not to come about by chance.
+pub const SUBJECT: &[u8] = b"orders.europe.new";
 
 /// A log with one stream, on a disk that does at once what it is asked.
-struct Rig {
-    disk: SimulatedDisk,
-    log: Log,
-    places: Places,
-    last: u64,
-    now_ns: u64,
+pub struct Rig {
+    pub disk: SimulatedDisk,
+    pub log: Log,
+    pub places: Places,
+    pub last: u64,
+    pub now_ns: u64,
 }
 
 impl Rig {
@@ -28,10 +30,14 @@ impl Rig {
     }
 
     fn over(disk: SimulatedDisk, sync: Sync) -> (Rig, Report) {
+        Rig::with(disk, settings(sync)).expect("it opens")
+    }
+
+    pub fn with(disk: SimulatedDisk, settings: LogSettings) -> Result<(Rig, Report), OpenError> {
         let mut places = Places::default();
-        let (log, report) = Log::open(settings(sync), &disk, &mut places).expect("it opens");
+        let (log, report) = Log::open(settings, &disk, &mut places)?;
         let last = places.last.get(&STREAM).copied().unwrap_or(0);
-        (Rig { disk, log, places, last, now_ns: 0 }, report)
+        Ok((Rig { disk, log, places, last, now_ns: 0 }, report))
     }
 
     fn append(&mut self, len: usize) -> Result<Mark, AppendError> {
@@ -47,7 +53,7 @@ impl Rig {
             sequence: self.last + 1,
             time_ns: 5,
             due_ns: 0,
-            subject: b"a.b",
+            subject: SUBJECT,
             content,
         };
         let (at, mark) = self.log.append(&message)?;
@@ -61,20 +67,20 @@ impl Rig {
         self.turn_at(self.now_ns + 1_000_000);
     }
 
-    fn turn_at(&mut self, mono_ns: u64) {
+    pub fn turn_at(&mut self, mono_ns: u64) {
         self.now_ns = mono_ns;
         let now = Now { mono_ns, wall_ns: mono_ns };
         self.log.turn(&mut self.disk, now, &mut self.places);
         self.disk.complete_all();
     }
 
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         for _ in 0..20 {
             self.turn();
         }
     }
 
-    fn fill(&mut self, messages: u64) {
+    pub fn fill(&mut self, messages: u64) {
         for _ in 0..messages {
             self.append(100).expect("there is room");
             self.turn();
@@ -82,7 +88,7 @@ impl Rig {
         self.settle();
     }
 
-    fn remove(&mut self, first: u64, last: u64) -> Mark {
+    pub fn remove(&mut self, first: u64, last: u64) -> Mark {
         let stream = STREAM;
         let mark = self.log.remove(Removed { stream, first, last }).expect("removals are taken");
         for sequence in first..=last {
@@ -98,15 +104,20 @@ impl Rig {
     }
 
     /// The number of messages that can be read.
-    fn readable(&mut self) -> usize {
+    pub fn readable(&mut self) -> usize {
         self.state().streams.get(&STREAM).map_or(0, |stream| stream.messages.len())
+    }
+
+    /// Ends in order.
+    pub fn finish(&mut self) {
+        self.log.finish();
+        self.settle();
+        assert!(self.log.is_at_rest());
     }
 
     /// Ends in order, and begins again on the same disk.
     fn restart(mut self) -> (Rig, Report) {
-        self.log.finish();
-        self.settle();
-        assert!(self.log.is_at_rest());
+        self.finish();
         Rig::over(self.disk, Sync::Always)
     }
 }
@@ -246,7 +257,7 @@ fn no_segment_is_begun_before_all_of_the_one_before_is_safe() {
 }
 
 /// Whether the payload of a message stands anywhere on disk.
-fn is_on_disk(disk: &SimulatedDisk, sequence: u64) -> bool {
+pub fn is_on_disk(disk: &SimulatedDisk, sequence: u64) -> bool {
     let secret = payload(sequence, 100);
     let holds = |bytes: &Vec<u8>| bytes.windows(secret.len()).any(|window| window == secret);
     disk.contents().values().any(holds)
@@ -285,7 +296,7 @@ fn what_is_erased_is_overwritten_and_its_neighbours_are_not() {
     }
 }
 
-fn key(key: u64) -> Key {
+pub fn key(key: u64) -> Key {
     Key { stream: STREAM, kind: KeyKind::CONSUMER_STATE, key }
 }
 
@@ -368,20 +379,26 @@ fn damage(disk: &SimulatedDisk, rng: &mut Rng) -> (PathBuf, &'static str, usize)
 
 #[test]
 fn damage_is_named_and_everything_else_is_served() {
+    try_damage(|| settings(Sync::Always));
+}
+
+/// Damages a log that is kept so, in many ways. Each call gives the settings of another run.
+pub fn try_damage(mut settings: impl FnMut() -> LogSettings) {
     let seed = std::env::var("DAMAGE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = seed.map_or(0..600u64, |seed| seed..seed + 1);
-    let mut rig = Rig::new();
+    let (mut rig, _) = Rig::with(SimulatedDisk::default(), settings()).expect("it opens");
     rig.log.put(key(7), Some(b"state")).unwrap();
     rig.fill(250);
     rig.remove(20, 30);
-    let (mut rig, _) = rig.restart();
+    rig.finish();
+    let (mut rig, _) = Rig::with(rig.disk, settings()).expect("it opens");
     let whole = rig.state();
     let messages = whole.streams[&STREAM].messages.len();
     for seed in seeds {
         let mut rng = Rng::with_seed(seed);
         let disk = rig.disk.crash(&mut || false);
         let (file, what, hurt) = damage(&disk, &mut rng);
-        let (mut found, report) = Rig::over(disk, Sync::Always);
+        let (mut found, report) = Rig::with(disk, settings()).expect("it opens");
         let state = found.state();
         let at = format!("DAMAGE_SEED={seed}: {what} in {}", file.display());
         let read = &state.streams.get(&STREAM).cloned().unwrap_or_default().messages;

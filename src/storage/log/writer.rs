@@ -11,14 +11,20 @@ use buffer::{Block, BlockSlice};
 
 use super::index::IndexBuilder;
 use super::layout::{Footer, Header};
-use super::record::{self, BATCH_BYTES, HEADER_BYTES, RecordKind};
+use super::record::{self, BATCH_BYTES, Batch, HEADER_BYTES, RecordKind};
+use super::sealed::{seal_index, seal_record};
 use super::{Epoch, Slot, StreamNumber, checksum};
+use crate::keys::{KeyNumber, Keys, TAG_BYTES};
 
 /// The segment being filled.
 pub struct Writer {
     pub slot: Slot,
     pub index: IndexBuilder,
     epoch: Epoch,
+    /// What records are sealed under, and by how much that makes them longer.
+    keys: Keys,
+    key: KeyNumber,
+    tag_bytes: usize,
     sector: u32,
     file_bytes: u32,
     /// Where the block begins in the file.
@@ -37,8 +43,8 @@ pub struct Closed {
 }
 
 impl Writer {
-    /// A writer for an empty segment.
-    pub fn new(slot: Slot, header: &Header, mut block: Block) -> Writer {
+    /// A writer for an empty segment, whose key is that of this run.
+    pub fn new(slot: Slot, header: &Header, keys: Keys, mut block: Block) -> Writer {
         let sector = header.sector_bytes;
         let first = block.claim(sector as usize);
         first.fill(0);
@@ -48,6 +54,9 @@ impl Writer {
             slot,
             index: IndexBuilder::default(),
             epoch: header.epoch,
+            keys,
+            key: header.key,
+            tag_bytes: header.key.tag_bytes(),
             sector,
             file_bytes: header.file_bytes as u32,
             base: 0,
@@ -60,22 +69,23 @@ impl Writer {
     #[inline]
     pub fn fits_block(&self, length: usize) -> bool {
         let start = if self.batch.is_some() { 0 } else { BATCH_BYTES };
-        start + length + HEADER_BYTES <= self.block.room()
+        start + length + self.tag_bytes + HEADER_BYTES <= self.block.room()
     }
 
     /// Whether a record fits the segment, with what will be said of it in the index.
     #[inline]
     pub fn fits_segment(&self, length: usize, subject: usize) -> bool {
         let sector = self.sector as usize;
+        let length = length + self.tag_bytes;
         let data = self.position() as usize + BATCH_BYTES + length + HEADER_BYTES + sector;
-        let growth = IndexBuilder::growth_max(subject);
+        let growth = IndexBuilder::growth_max(subject) + self.tag_bytes;
         let index = (self.index.encoded_bytes() + growth).next_multiple_of(sector);
         data.next_multiple_of(sector) + index + sector <= self.file_bytes as usize
     }
 
     /// Bytes that a block must have for such a record.
     pub fn block_bytes(length: usize) -> usize {
-        BATCH_BYTES + length + HEADER_BYTES
+        BATCH_BYTES + length + TAG_BYTES + HEADER_BYTES
     }
 
     /// The end of what was put.
@@ -104,9 +114,12 @@ impl Writer {
             self.block.claim(BATCH_BYTES);
         }
         let offset = self.position();
-        let out = self.block.claim(length);
-        write(out);
-        record::seal(out, self.epoch, offset);
+        let out = self.block.claim(length + self.tag_bytes);
+        write(&mut out[..length]);
+        if self.tag_bytes > 0 {
+            seal_record(&self.keys, self.epoch, offset, out);
+        }
+        record::sign(out, self.epoch, offset);
         offset
     }
 
@@ -117,8 +130,9 @@ impl Writer {
         let (from, frozen) = (self.base + start as u32, self.block.frozen());
         let bytes = (self.block.len() - start) as u32;
         let batch = &mut self.block.unfrozen_mut()[start - frozen..][..BATCH_BYTES];
-        record::write_batch(number, safe, self.epoch, bytes, batch);
-        record::seal(batch, self.epoch, from);
+        let about = Batch { epoch: self.epoch, bytes, key: self.key };
+        record::write_batch(number, safe, about, batch);
+        record::sign(batch, self.epoch, from);
         let offset = self.base + frozen as u32;
         Some(Closed { offset, bytes: self.block.freeze() })
     }
@@ -138,7 +152,7 @@ impl Writer {
         let out = self.block.claim(gap);
         out[HEADER_BYTES..].fill(0);
         record::write_bare(RecordKind::Pad, StreamNumber(0), 0, 0, out);
-        record::seal(out, self.epoch, offset);
+        record::sign_free(out, self.epoch, offset);
     }
 
     /// Goes on in another block; the one so far and where it began. No batch is open.
@@ -158,8 +172,10 @@ impl Writer {
     /// What seals the segment: index and footer.
     pub fn ending(&self, last_batch: u64) -> Ending {
         debug_assert!(self.batch.is_none(), "everything is written before the end");
-        let (data_end, file_bytes) = (self.position(), self.file_bytes);
-        Ending::new(&self.index, self.epoch, data_end, last_batch, self.sector, file_bytes)
+        let Writer { epoch, key, sector, file_bytes, .. } = *self;
+        let place = EndingPlace { epoch, key, data_end: self.position(), sector, file_bytes };
+        let ending = Ending::within(self.index.encode(), &place, &self.keys, last_batch);
+        ending.expect("room for the index was kept")
     }
 }
 
@@ -172,41 +188,51 @@ pub struct Ending {
     pub footer_sector: BlockSlice,
 }
 
-impl Ending {
-    /// The end of a segment whose data ends at `data_end`.
-    pub fn new(
-        index: &IndexBuilder,
-        epoch: Epoch,
-        data_end: u32,
-        last_batch: u64,
-        sector: u32,
-        file_bytes: u32,
-    ) -> Ending {
-        Ending::within(index, epoch, data_end, last_batch, sector, file_bytes)
-            .expect("room for the index was kept")
-    }
+/// Where a segment ends.
+pub struct EndingPlace {
+    pub epoch: Epoch,
+    /// What its records are sealed under; then its index is, too.
+    pub key: KeyNumber,
+    pub data_end: u32,
+    pub sector: u32,
+    pub file_bytes: u32,
+}
 
-    /// The same where room may be missing: `None` then.
+impl EndingPlace {
+    /// Where a segment with this header ends, whose data ends at `data_end`.
+    pub fn of(header: &Header, data_end: u32) -> EndingPlace {
+        let Header { epoch, key, sector_bytes: sector, file_bytes, .. } = *header;
+        EndingPlace { epoch, key, data_end, sector, file_bytes: file_bytes as u32 }
+    }
+}
+
+impl Ending {
+    /// The end of a segment with this index; `None` where room is missing for it.
     pub fn within(
-        index: &IndexBuilder,
-        epoch: Epoch,
-        data_end: u32,
+        mut index: Vec<u8>,
+        place: &EndingPlace,
+        keys: &Keys,
         last_batch: u64,
-        sector: u32,
-        file_bytes: u32,
     ) -> Option<Ending> {
-        let index = index.encode();
-        let room = (index.len() as u32).next_multiple_of(sector);
+        let EndingPlace { epoch, data_end, sector, file_bytes, .. } = *place;
+        let index_bytes = index.len() + place.key.tag_bytes();
+        let room = (index_bytes as u32).next_multiple_of(sector);
         let footer_at = file_bytes.checked_sub(sector)?;
         let index_at = footer_at.checked_sub(room).filter(|&at| at >= data_end)?;
+        let mut key = KeyNumber::NONE;
+        if place.key != KeyNumber::NONE {
+            key = keys.newest();
+            seal_index(keys, epoch, &mut index);
+        }
         let footer = Footer {
             is_free: false,
             epoch,
             data_end,
             index_at,
-            index_bytes: index.len() as u32,
+            index_bytes: index_bytes as u32,
             index_crc: checksum(&index),
             last_batch,
+            key,
         };
         let index = whole_sectors(&index, room as usize);
         let footer_sector = whole_sectors(&footer.encode(), sector as usize);

@@ -134,6 +134,7 @@ fn settings() -> LogSettings {
         cache_bytes: 128 << 10,
         behind_bytes_max: 64 << 20,
         compaction_bytes_per_s: 1 << 30,
+        keys: crate::Keys::default(),
     }
 }
 

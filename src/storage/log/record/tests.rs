@@ -18,7 +18,7 @@ fn message() -> NewMessage<'static> {
 fn written(message: &NewMessage<'_>, offset: u32) -> Vec<u8> {
     let mut out = vec![0xAA; message.record_bytes()];
     message.write(&mut out);
-    seal(&mut out, EPOCH, offset);
+    sign(&mut out, EPOCH, offset);
     out
 }
 
@@ -69,7 +69,7 @@ fn keyed_values_and_their_end_come_back() {
         let keyed = NewKeyed { stream, key_kind: 4, key: 8, order: 15, value };
         let mut bytes = vec![0; keyed.record_bytes()];
         keyed.write(&mut bytes);
-        seal(&mut bytes, EPOCH, 0);
+        sign(&mut bytes, EPOCH, 0);
         let back = Record::verified(&bytes, EPOCH, 0).and_then(|r| r.keyed()).unwrap();
         assert_eq!((back.key_kind, back.key, back.order, back.value), (4, 8, 15, value));
     }
@@ -79,14 +79,15 @@ fn keyed_values_and_their_end_come_back() {
 fn a_pad_covers_what_it_does_not_look_at() {
     let mut bytes = vec![0; 100];
     write_bare(RecordKind::Pad, StreamNumber(0), 0, 0, &mut bytes);
-    seal(&mut bytes, EPOCH, 8);
+    sign_free(&mut bytes, EPOCH, 8);
     bytes[99] = 1;
     let pad = Record::verified(&bytes, EPOCH, 8).unwrap();
     assert_eq!((pad.head.kind, pad.head.length), (RecordKind::Pad, 100));
     let mut batch = [0; BATCH_BYTES];
-    write_batch(5, 4, EPOCH, 4096, &mut batch);
-    seal(&mut batch, EPOCH, 8);
+    let about = Batch { epoch: EPOCH, bytes: 4096, key: KeyNumber(3) };
+    write_batch(5, 4, about, &mut batch);
+    sign(&mut batch, EPOCH, 8);
     let back = Record::verified(&batch, EPOCH, 8).unwrap();
     assert_eq!((back.head.sequence, back.head.time), (5, 4));
-    assert_eq!(back.batch(), Some((EPOCH, 4096)));
+    assert_eq!(back.batch(), Some(about));
 }
