@@ -8,14 +8,18 @@
 //! |---|---|
 //! | `ids.rs` | newtypes for shards, connections, accounts, subscriptions, queue groups |
 //! | `shard_set.rs` | a set of shards in one word |
+//! | `client_info.rs` | a client as others are told of it: one shape for all of them |
 //! | `counters.rs` | the one list of per-core counters, and of durations |
 //! | `histogram.rs` | durations in log-linear buckets, single writer |
+//! | `decimal.rs` | numbers written and read in decimal |
 //! | `log.rs` | levels, log lines and the handle by which a shard logs without blocking |
 //! | `time.rs` | the two clocks as one value, read once a turn |
 //! | `observed.rs` | what a core saw and the control thread words: times of services, traces |
 //! | `snapshot.rs` | immutable pictures of a shard and its connections, for monitoring |
 
+mod client_info;
 pub mod counters;
+pub mod decimal;
 pub mod histogram;
 pub mod ids;
 pub mod log;
@@ -24,6 +28,7 @@ pub mod shard_set;
 pub mod snapshot;
 pub mod time;
 
+pub use client_info::ClientInfo;
 pub use counters::{Counter, Counters, Timing};
 pub use histogram::Distribution;
 pub use ids::{AccountId, ClientId, ConnSlot, QueueId, ServiceId, ShardId, SubKey};

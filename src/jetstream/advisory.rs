@@ -3,7 +3,7 @@
 //!
 //! Source: spec/jetstream.md §16.
 
-use base::AccountId;
+use base::{AccountId, ClientInfo};
 use protocol::MessageParts;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -127,10 +127,8 @@ pub fn consumer_action<O: Outlet + ?Sized>(
 }
 
 /// Who asked, where the connection is gone.
-#[derive(Serialize)]
-struct Client<'a> {
-    acc: &'a str,
-    server: &'a str,
+fn of_account<'a>(acc: &'a str, server: &'a str) -> ClientInfo<'a> {
+    ClientInfo { acc, server, ..ClientInfo::default() }
 }
 
 /// A backup of a stream, or a stream made of one.
@@ -145,7 +143,7 @@ struct Backup<'a, S> {
     end: Option<WireTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
-    client: Client<'a>,
+    client: ClientInfo<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +153,7 @@ struct Backup<'a, S> {
 impl<'a, S> Backup<'a, S> {
     fn of(stream: &'a str, parties: Parties<'a>) -> Backup<'a, S> {
         let Parties { server, account, domain } = parties;
-        let client = Client { acc: account, server };
+        let client = of_account(account, server);
         Backup {
             stream,
             state: None,
@@ -277,7 +275,7 @@ pub fn api_audit<O: Outlet + ?Sized>(
             say(out, id, place, kind, wall_ns, &fields);
         }
         None => {
-            let client = Client { acc: account, server };
+            let client = of_account(account, server);
             let fields = ApiAudit { server, client, subject, request, response, domain };
             say(out, id, place, kind, wall_ns, &fields);
         }

@@ -14,7 +14,6 @@
 //! |---|---|
 //! | `error.rs` | every error code of the API with its description, declared once |
 //! | `request_json.rs` | request bodies: JSON into a typed request, strictly or leniently |
-//! | `decimal.rs` | numbers in decimal |
 //! | `varint.rs` | numbers as backups write them |
 //! | `wire_time.rs` | points in time as JetStream writes them |
 //! | `stream_config.rs`, `stream_config/` | the stream configuration: fields, defaults, rules |
@@ -35,7 +34,6 @@
 pub mod advisory;
 pub mod api;
 pub mod consumer;
-mod decimal;
 mod desk;
 pub mod error;
 pub mod kept_value;

@@ -10,10 +10,9 @@
 
 use std::time::Duration;
 
+use base::decimal;
 use config::duration;
 use serde::Deserialize;
-
-use crate::decimal;
 
 /// Tokens of the first form.
 const TOKENS: usize = 9;

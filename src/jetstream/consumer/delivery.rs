@@ -4,7 +4,7 @@
 //! Per message: the next sequence, one read, the reply subject written into a kept buffer, one
 //! call of the outlet, one entry among the pending. Nothing is allocated.
 
-use base::Now;
+use base::{Now, decimal};
 use protocol::MessageParts;
 use storage::{Message, Read, Seq};
 
@@ -15,7 +15,6 @@ use super::pending::NEVER;
 use super::push::Question;
 use super::status::Status;
 use crate::Outlet;
-use crate::decimal;
 use crate::outlet::{Way, is_held_back};
 use crate::wire_time::WireTime;
 

@@ -6,7 +6,7 @@
 //!
 //! Without flow control the receiver's connection bounds what is under way: `lead.rs`.
 
-use base::Now;
+use base::{Now, decimal};
 use protocol::headers;
 use shard::{Audience, Listeners, Presence};
 
@@ -15,7 +15,7 @@ use super::engine::{Consumer, Desk, Home, Reception, headers_only};
 use super::lead::{BEHIND_EVERY_NS, Lead, WaitsFor};
 use super::pending::NEVER;
 use super::status::Status;
-use crate::{Token, decimal};
+use crate::Token;
 
 /// Bytes that may be under way at first.
 const WINDOW_MIN: u64 = 256 << 10;

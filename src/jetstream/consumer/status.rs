@@ -2,7 +2,7 @@
 //!
 //! Source: spec/jetstream.md §8. Each is a header block without payload.
 
-use crate::decimal;
+use base::decimal;
 
 /// Why something other than a message is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

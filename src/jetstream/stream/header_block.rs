@@ -3,8 +3,10 @@
 //! Used where the stream itself makes a message: republish, sources, schedules, counters, direct
 //! gets, markers. Blocks are written into a buffer that the caller keeps.
 
+use base::decimal;
+
 use super::publication::header_lines;
-use crate::{WireTime, decimal};
+use crate::WireTime;
 
 const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
 

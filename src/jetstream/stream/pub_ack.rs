@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 
+use base::decimal;
 use storage::Mark;
 
 use crate::ApiError;
-use crate::decimal;
 use crate::outlet::Way;
 
 /// What an acknowledgement says beyond stream and sequence.

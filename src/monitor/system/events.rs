@@ -1,8 +1,8 @@
 //! What is told without being asked: connections that come and go, figures of accounts and of the
 //! server, and its end (spec/monitoring.md §14).
 
-use base::AccountId;
 use base::snapshot::{ACCOUNT_AUTH_ERROR, ConnectionEvent, ConnectionSnapshot, Happening};
+use base::{AccountId, ClientInfo};
 use serde::Serialize;
 
 use super::envelope::{ServerInfo, json};
@@ -33,51 +33,27 @@ pub(super) struct Typed<'a> {
     server: ServerInfo<'a>,
 }
 
-/// ClientInfo. Issuer, tags and JWTs come with users that have them.
-#[derive(Serialize)]
-pub(super) struct ClientInfo<'a> {
-    start: String,
-    host: String,
-    id: u64,
-    acc: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    user: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    lang: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    ver: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rtt: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop: Option<String>,
-    kind: &'static str,
-    client_type: &'static str,
+/// A connection with its round trip.
+pub(super) fn with_distance(connection: &ConnectionSnapshot) -> ClientInfo<'_> {
+    ClientInfo { rtt: connection.rtt_ns, ..client_info(connection, None) }
 }
 
-impl<'a> ClientInfo<'a> {
-    /// The same with the round trip.
-    pub(super) fn with_distance(connection: &'a ConnectionSnapshot) -> ClientInfo<'a> {
-        ClientInfo { rtt: connection.rtt_ns, ..ClientInfo::of(connection, None) }
-    }
-
-    fn of(connection: &'a ConnectionSnapshot, stop_ns: Option<u64>) -> ClientInfo<'a> {
-        ClientInfo {
-            start: rfc3339(connection.start_ns),
-            host: connection.peer.ip().to_canonical().to_string(),
-            id: connection.cid.0,
-            acc: &connection.account,
-            user: &connection.authorized_user,
-            name: &connection.name,
-            lang: &connection.lang,
-            ver: &connection.version,
-            // Seen of nats-server 2.9.10: the round trip stands at the end only.
-            rtt: connection.rtt_ns.filter(|_| stop_ns.is_some()),
-            stop: stop_ns.map(rfc3339),
-            kind: "Client",
-            client_type: "nats",
-        }
+fn client_info(connection: &ConnectionSnapshot, stop_ns: Option<u64>) -> ClientInfo<'_> {
+    ClientInfo {
+        start: Some(rfc3339(connection.start_ns)),
+        host: Some(connection.peer.ip().to_canonical().to_string()),
+        id: Some(connection.cid.0),
+        acc: &connection.account,
+        user: &connection.authorized_user,
+        name: &connection.name,
+        lang: &connection.lang,
+        ver: &connection.version,
+        // Seen of nats-server 2.9.10: the round trip stands at the end only.
+        rtt: connection.rtt_ns.filter(|_| stop_ns.is_some()),
+        server: "",
+        stop: stop_ns.map(rfc3339),
+        kind: "Client",
+        client_type: "nats",
     }
 }
 
@@ -132,7 +108,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         match event.what {
             Happening::Connected => {
                 let typed = self.typed(&facts, "client_connect", event.at_ns);
-                let client = ClientInfo::of(connection, None);
+                let client = client_info(connection, None);
                 let body = json(&ConnectEvent { typed, client });
                 told(format!("$SYS.ACCOUNT.{account}.CONNECT"), body)
             }
@@ -168,7 +144,7 @@ impl<S: Source + Operator> SystemDesk<S> {
         let traffic = |msgs, bytes| DataStats::of(Traffic { msgs, bytes });
         json(&DisconnectEvent {
             typed: self.typed(facts, "client_disconnect", event.at_ns),
-            client: ClientInfo::of(connection, Some(event.at_ns)),
+            client: client_info(connection, Some(event.at_ns)),
             sent: traffic(connection.in_msgs, connection.in_bytes),
             received: traffic(connection.out_msgs, connection.out_bytes),
             reason,

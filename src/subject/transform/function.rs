@@ -1,6 +1,7 @@
 //! The functions of a transform's destination: how they are written, what they make of a
 //! subject. spec/security.md §6, Subject mapping
 
+use base::decimal;
 use smallvec::SmallVec;
 
 use super::{TransformError, TransformUse};
@@ -194,9 +195,9 @@ impl Function {
                     true => fnv1a([subject].into_iter()),
                     false => fnv1a(places.iter().map(|place| tokens[*place])),
                 };
-                write_number(hash % buckets, out);
+                decimal::push(out, u64::from(hash % buckets));
             }
-            Function::Random(buckets) => write_number(random.u32(0..*buckets), out),
+            Function::Random(buckets) => decimal::push(out, u64::from(random.u32(0..*buckets))),
             Function::Split { place, separator } => split(tokens[*place], separator, out),
             Function::SplitFromLeft { place, at } => {
                 let token = tokens[*place];
@@ -273,18 +274,4 @@ fn fnv1a<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> u32 {
     tokens
         .flatten()
         .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-fn write_number(mut number: u32, out: &mut Vec<u8>) {
-    let mut digits = [0; 10];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }

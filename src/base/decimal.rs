@@ -1,9 +1,9 @@
-//! Hot path: numbers in decimal, for reply subjects, headers and acknowledgements: `write!` costs
-//! several times as much.
+//! Hot path: numbers in decimal, for subjects, headers and acknowledgements: `write!` costs several
+//! times as much.
 
 /// Appends a number.
 #[inline]
-pub(crate) fn push(out: &mut Vec<u8>, mut number: u64) {
+pub fn push(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -19,7 +19,7 @@ pub(crate) fn push(out: &mut Vec<u8>, mut number: u64) {
 
 /// Reads a number of digits only. `None` when it is none or does not fit.
 #[inline]
-pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
+pub fn parse(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
