@@ -2,18 +2,14 @@
 //! its acknowledgement, a get is a direct get by subject, a watch an ordered consumer over the last
 //! message of each key.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use crate::cores::Placement;
 use crate::error::BenchError;
-use crate::js_api::{Api, Storage};
+use crate::js_api::Api;
 use crate::js_consume::{ConsumePlan, Manner, Source};
-use crate::js_publish::{JsPublishPlan, StreamSet};
+use crate::js_publish::{AnsweredFlags, JsPublishPlan, StreamSet};
 use crate::measure::Sample;
 use crate::plans::positive;
 use crate::progress::Progress;
-use crate::publish::Amount;
 use crate::quantity;
 use crate::request::{Reply, RequestPlan};
 use crate::server::Server;
@@ -81,27 +77,11 @@ pub struct JsKvFlags {
     /// Keys, used in a fixed disorder
     #[arg(long, default_value = "10k", value_parser = quantity::count)]
     keys: u64,
-    /// Bytes of a value
-    #[arg(long, default_value = "128", value_parser = quantity::bytes)]
-    size: usize,
-    /// Puts or gets in all [default: as many as fit into --duration]
-    #[arg(long, value_parser = quantity::count, conflicts_with = "duration")]
-    msgs: Option<u64>,
-    /// How long to put or get
-    #[arg(long, default_value = "2s", value_parser = quantity::duration)]
-    duration: Duration,
-    /// Done before the measured window
-    #[arg(long, default_value = "300ms", value_parser = quantity::duration)]
-    warmup: Duration,
-    /// Puts or gets of each connection that wait for their answer; 1 is one at a time
-    #[arg(long, default_value_t = 1000)]
-    window: usize,
+    #[command(flatten)]
+    answered: AnsweredFlags,
     /// Connections
     #[arg(long, default_value_t = 1)]
     conns: usize,
-    /// Where the bucket keeps its values
-    #[arg(long, value_enum, default_value_t = Storage::File)]
-    storage: Storage,
 }
 
 impl JsKvFlags {
@@ -111,26 +91,14 @@ impl JsKvFlags {
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let keys = positive("--keys", self.keys as usize)? as u64;
-        let set = StreamSet::bucket(keys, self.storage);
-        let size = self.size;
+        let AnsweredFlags { size, window, storage, .. } = self.answered;
+        let set = StreamSet::bucket(keys, storage);
         let title = format!(
-            "js-kv {:?}, {} keys, {:?}, window {}, {size} B",
+            "js-kv {:?}, {} keys, {storage:?}, window {window}, {size} B",
             self.operation,
-            quantity::show_count(keys as f64),
-            self.storage,
-            self.window
+            quantity::show_count(keys as f64)
         );
-        let puts = RequestPlan {
-            requesters: positive("--conns", self.conns)?,
-            responders: 0,
-            in_flight: positive("--window", self.window)?,
-            amount: self.msgs.map_or(Amount::Time(self.duration), Amount::Messages),
-            warmup: Amount::Time(self.warmup),
-            size,
-            subjects: Arc::clone(&set.subjects),
-            reply: Reply::PubAck,
-            logins: [None, None],
-        };
+        let puts = self.answered.requests(positive("--conns", self.conns)?, &set.subjects)?;
         let work = match self.operation {
             Operation::Put => Work::JsPublish(JsPublishPlan { set, requests: puts }),
             Operation::Get => {

@@ -197,24 +197,58 @@ impl JsPublishPlan {
     }
 }
 
+/// Flags of all that asks for one answer each: publishes, puts, gets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AnsweredFlags {
+    /// Bytes of a message, or of a value
+    #[arg(long, default_value = "128", value_parser = quantity::bytes)]
+    pub size: usize,
+    /// Publishes, puts or gets in all [default: as many as fit into --duration]
+    #[arg(long, value_parser = quantity::count, conflicts_with = "duration")]
+    msgs: Option<u64>,
+    /// How long to go on
+    #[arg(long, default_value = "2s", value_parser = quantity::duration)]
+    duration: Duration,
+    /// Done before the measured window
+    #[arg(long, default_value = "300ms", value_parser = quantity::duration)]
+    warmup: Duration,
+    /// Those of each connection that wait for their answer; 1 is one at a time
+    #[arg(long, default_value_t = 1000)]
+    pub window: usize,
+    /// Where the streams keep their messages
+    #[arg(long, value_enum, default_value_t = Storage::File)]
+    pub storage: Storage,
+}
+
+impl AnsweredFlags {
+    /// What `requesters` connections ask for, over the subjects in turn.
+    ///
+    /// # Errors
+    /// A window of nothing.
+    pub fn requests(
+        &self,
+        requesters: usize,
+        subjects: &Arc<[String]>,
+    ) -> Result<RequestPlan, BenchError> {
+        Ok(RequestPlan {
+            requesters,
+            responders: 0,
+            in_flight: positive("--window", self.window)?,
+            amount: self.msgs.map_or(Amount::Time(self.duration), Amount::Messages),
+            warmup: Amount::Time(self.warmup),
+            size: self.size,
+            subjects: Arc::clone(subjects),
+            reply: Reply::PubAck,
+            logins: [None, None],
+        })
+    }
+}
+
 /// Flags of the `js-pub` mode.
 #[derive(Debug, Clone, clap::Args)]
 pub struct JsPubFlags {
-    /// Payload size
-    #[arg(long, default_value = "128", value_parser = quantity::bytes)]
-    size: usize,
-    /// Messages of all publishers together [default: as many as fit into --duration]
-    #[arg(long, value_parser = quantity::count, conflicts_with = "duration")]
-    msgs: Option<u64>,
-    /// How long to publish
-    #[arg(long, default_value = "2s", value_parser = quantity::duration)]
-    duration: Duration,
-    /// Published before the measured window
-    #[arg(long, default_value = "300ms", value_parser = quantity::duration)]
-    warmup: Duration,
-    /// Publishes of each connection that wait for their acknowledgement; 1 is one at a time
-    #[arg(long, default_value_t = 1000)]
-    window: usize,
+    #[command(flatten)]
+    answered: AnsweredFlags,
     /// Publishing connections
     #[arg(long, default_value_t = 1)]
     pubs: usize,
@@ -224,9 +258,6 @@ pub struct JsPubFlags {
     /// Subjects of each stream
     #[arg(long, default_value = "1", value_parser = quantity::count)]
     subjects: u64,
-    /// Where the streams keep their messages
-    #[arg(long, value_enum, default_value_t = Storage::File)]
-    storage: Storage,
 }
 
 impl JsPubFlags {
@@ -237,21 +268,13 @@ impl JsPubFlags {
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let streams = positive("--streams", self.streams)?;
         let subjects = positive("--subjects", self.subjects as usize)? as u64;
-        let set = StreamSet::plain(streams, subjects, self.storage);
-        let requests = RequestPlan {
-            requesters: positive("--pubs", self.pubs)?,
-            responders: 0,
-            in_flight: positive("--window", self.window)?,
-            amount: self.msgs.map_or(Amount::Time(self.duration), Amount::Messages),
-            warmup: Amount::Time(self.warmup),
-            size: self.size,
-            subjects: Arc::clone(&set.subjects),
-            reply: Reply::PubAck,
-            logins: [None, None],
-        };
+        let AnsweredFlags { size, window, storage, .. } = self.answered;
+        let set = StreamSet::plain(streams, subjects, storage);
+        let requests = self.answered.requests(positive("--pubs", self.pubs)?, &set.subjects)?;
         let title = format!(
-            "js-pub, {} → {streams} stream(s) of {subjects} subject(s), {:?}, window {}, {} B",
-            self.pubs, self.storage, self.window, self.size
+            "js-pub, {} → {streams} stream(s) of {subjects} subject(s), {storage:?}, \
+             window {window}, {size} B",
+            self.pubs
         );
         Ok((title, Work::JsPublish(JsPublishPlan { set, requests })))
     }

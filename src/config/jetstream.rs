@@ -134,7 +134,7 @@ pub static JETSTREAM: &[Declaration] = &[
         "Messages of one stream that wait to be stored; publishes above it are refused",
         limit(|d, n| {
             let place = &mut d.options.jetstream.ingest.messages_max;
-            *place = or_default(n, limits::JS_INGEST_MESSAGES_MAX);
+            *place = positive(n).unwrap_or(limits::JS_INGEST_MESSAGES_MAX);
         }),
     ),
     built(
@@ -150,13 +150,16 @@ pub static JETSTREAM: &[Declaration] = &[
         "request_queue_limit",
         "10000",
         "API requests that may wait and change something; all of them are dropped above it",
-        limit(|d, n| d.options.jetstream.requests_max = or_default(n, limits::API_REQUESTS_MAX)),
+        limit(|d, n| {
+            let place = &mut d.options.jetstream.requests_max;
+            *place = positive(n).unwrap_or(limits::API_REQUESTS_MAX);
+        }),
     ),
     built(
         "info_queue_limit",
         "request_queue_limit",
         "API requests that may wait and only ask for information; all of them are dropped above it",
-        limit(|d, n| d.options.jetstream.infos_max = usize::try_from(n).ok().filter(|n| *n > 0)),
+        limit(|d, n| d.options.jetstream.infos_max = positive(n)),
     ),
     not_built("meta_compact", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_size", Off::Zero, "When a cluster's catalogue is compacted"),
@@ -171,23 +174,19 @@ pub static LIMITS: &[Declaration] = &[
         "max_ack_pending",
         "",
         "The most max_ack_pending of a consumer",
-        limit(|d, n| {
-            d.options.jetstream.ack_pending_max = u32::try_from(n).ok().filter(|n| *n > 0)
-        }),
+        limit(|d, n| d.options.jetstream.ack_pending_max = positive(n)),
     ),
     built(
         "max_ha_assets",
         "",
         "Replicated streams and consumers on this server at most",
-        limit(|d, n| d.options.jetstream.ha_assets_max = u32::try_from(n).ok().filter(|n| *n > 0)),
+        limit(|d, n| d.options.jetstream.ha_assets_max = positive(n)),
     ),
     built(
         "max_request_batch",
         "",
         "Messages that one pull request may ask for",
-        limit(|d, n| {
-            d.options.jetstream.request_batch_max = u32::try_from(n).ok().filter(|n| *n > 0);
-        }),
+        limit(|d, n| d.options.jetstream.request_batch_max = positive(n)),
     ),
     built(
         "duplicate_window",
@@ -212,7 +211,7 @@ pub static BATCH: &[Declaration] = &[
         "Atomic publishes under way in one stream",
         limit(|d, n| {
             let place = &mut d.options.jetstream.batches.per_stream_max;
-            *place = or_default(n, limits::JS_BATCHES_PER_STREAM_MAX);
+            *place = positive(n).unwrap_or(limits::JS_BATCHES_PER_STREAM_MAX);
         }),
     ),
     built(
@@ -221,7 +220,7 @@ pub static BATCH: &[Declaration] = &[
         "Atomic publishes under way on the whole server",
         limit(|d, n| {
             let place = &mut d.options.jetstream.batches.total_max;
-            *place = or_default(n, limits::JS_BATCHES_MAX);
+            *place = positive(n).unwrap_or(limits::JS_BATCHES_MAX);
         }),
     ),
     built(
@@ -229,9 +228,8 @@ pub static BATCH: &[Declaration] = &[
         "1000",
         "Messages in one atomic publish",
         limit(|d, n| {
-            let max = u64::try_from(n).ok().filter(|n| *n > 0);
             let place = &mut d.options.jetstream.batches.messages_max;
-            *place = max.unwrap_or(limits::JS_BATCH_MESSAGES_MAX);
+            *place = positive(n).unwrap_or(limits::JS_BATCH_MESSAGES_MAX);
         }),
     ),
     built(
@@ -257,9 +255,7 @@ const TPM: &[Known] = &[
     key(&["cipher"]),
 ];
 
-fn or_default(number: i64, default: usize) -> usize {
-    match usize::try_from(number) {
-        Ok(0) | Err(_) => default,
-        Ok(number) => number,
-    }
+/// A number above zero; any other is none.
+fn positive<N: TryFrom<i64> + Default + PartialOrd>(number: i64) -> Option<N> {
+    N::try_from(number).ok().filter(|number| *number > N::default())
 }
