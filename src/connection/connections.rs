@@ -1,5 +1,6 @@
 //! A core's connections: opening, what the network tells of them, closing, and letting go.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,14 +117,25 @@ impl Connections {
 
     /// The slots of all open connections, in ascending order.
     pub fn open_slots(&self) -> impl Iterator<Item = ConnSlot> + '_ {
-        let all = self.slots.iter().enumerate();
-        all.filter(|(_, place)| {
-            matches!(
-                place.as_ref().map(|connection| connection.state),
-                Some(State::Open | State::Paused(_))
-            )
-        })
-        .map(|(index, _)| ConnSlot(index as u32))
+        self.open_slots_in(0..self.places())
+    }
+
+    /// The same of those at these places only.
+    pub fn open_slots_in(&self, places: Range<usize>) -> impl Iterator<Item = ConnSlot> + '_ {
+        let last = places.end.min(self.slots.len());
+        (places.start..last)
+            .filter(|&index| {
+                matches!(
+                    self.slots[index].as_ref().map(|connection| connection.state),
+                    Some(State::Open | State::Paused(_))
+                )
+            })
+            .map(|index| ConnSlot(index as u32))
+    }
+
+    /// How many places there are for connections, taken or not.
+    pub fn places(&self) -> usize {
+        self.slots.len()
     }
 
     /// Opens a connection over `socket`; `None` if the other end is gone already.

@@ -58,7 +58,9 @@ impl Request {
 }
 
 pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
-    scene.json(&statz(scene, request).await)
+    let statz = statz(scene, request).await;
+    let rows = statz.account_statz.len();
+    scene.worded(statz, rows).await
 }
 
 /// The same, or nothing where no account is in it: servers with nothing to say stay silent.
@@ -67,7 +69,10 @@ pub(crate) async fn answer_if_any<S: Source>(
     request: &Request,
 ) -> Option<Reply> {
     let statz = statz(scene, request).await;
-    (!statz.account_statz.is_empty()).then(|| scene.json(&statz))
+    match statz.account_statz.len() {
+        0 => None,
+        rows => Some(scene.worded(statz, rows).await),
+    }
 }
 
 async fn statz<S: Source>(scene: &Scene<'_, S>, request: &Request) -> AccountStatz {

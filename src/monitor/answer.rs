@@ -12,16 +12,22 @@ use crate::process::Process;
 use crate::reply::{Layout, Reply};
 use crate::source::{AccountFacts, Source};
 use crate::text::now_ns;
+use crate::wording::Wording;
 use crate::{
     accountz, accstatz, connz, console, explain, expvars, healthz, ipqueuesz, jsz, metrics, root,
     stacksz, subsz, switched_off, varz,
 };
+
+/// Connections, subscriptions, streams or accounts that are worded by the control thread: some
+/// 100 µs.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Where requests are answered: everything that outlives one. Control thread only.
 pub struct Desk<S> {
     source: Rc<S>,
     requests: RequestCounts,
     process: Process,
+    wording: Wording,
     base_path: String,
 }
 
@@ -30,6 +36,8 @@ pub(crate) struct Scene<'a, S> {
     pub(crate) source: &'a S,
     pub(crate) requests: &'a RequestCounts,
     pub(crate) process: &'a Process,
+    /// Where long answers are worded.
+    pub(crate) wording: &'a Wording,
     /// How JSON is laid out.
     pub(crate) layout: Layout,
     /// The moment of the request, nanoseconds since the Unix epoch.
@@ -40,6 +48,20 @@ impl<S: Source> Scene<'_, S> {
     /// JSON, laid out as the asker expects it.
     pub(crate) fn json(&self, value: &impl Serialize) -> Reply {
         Reply::json(self.layout, value)
+    }
+
+    /// The same of something with so many rows: where they are many, worded where it is in nobody's
+    /// way.
+    pub(crate) async fn worded(
+        &self,
+        value: impl Serialize + Send + Sync + 'static,
+        rows: usize,
+    ) -> Reply {
+        let layout = self.layout;
+        match rows <= ROWS_AT_ONCE {
+            true => Reply::json(layout, &value),
+            false => self.wording.word(move || Reply::json(layout, &value)).await,
+        }
     }
 
     /// An account that exists.
@@ -55,12 +77,13 @@ impl<S: Source> Scene<'_, S> {
 }
 
 impl<S: Source> Desk<S> {
-    /// A desk that nobody has asked anything.
-    pub fn new(source: Rc<S>) -> Desk<S> {
+    /// A desk that nobody has asked anything. Long answers are worded by `wording`.
+    pub fn new(source: Rc<S>, wording: Wording) -> Desk<S> {
         let facts = source.facts();
         Desk {
             requests: RequestCounts::default(),
             process: Process::new(facts.start_ns),
+            wording,
             base_path: format!("/{}", facts.http_base_path.trim_matches('/')),
             source,
         }
@@ -109,6 +132,7 @@ impl<S: Source> Desk<S> {
             source: &*self.source,
             requests: &self.requests,
             process: &self.process,
+            wording: &self.wording,
             layout,
             now_ns: now_ns(),
         }

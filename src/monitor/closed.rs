@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base::snapshot::ClosedSnapshot;
 
@@ -17,7 +18,7 @@ const SLOW: [&str; 2] = ["Slow Consumer (Pending Bytes)", "Slow Consumer (Write 
 /// The last `max_closed_clients` connections that ended, oldest first. Control thread only.
 #[derive(Debug)]
 pub struct ClosedRing {
-    closed: VecDeque<Rc<ClosedSnapshot>>,
+    closed: VecDeque<Arc<ClosedSnapshot>>,
     closed_max: usize,
     /// Entries at the front whose lists were dropped. `0 <= unlisted <= closed.len()`.
     unlisted: usize,
@@ -47,7 +48,7 @@ impl ClosedRing {
         }
         self.forget_down_to(self.closed_max - 1);
         self.listed += closed.connection.subscriptions_list.len();
-        self.closed.push_back(Rc::new(closed));
+        self.closed.push_back(Arc::new(closed));
         self.drop_oldest_lists();
     }
 
@@ -67,7 +68,7 @@ impl ClosedRing {
     }
 
     /// All of them, oldest first. Cheap: the entries are shared.
-    pub fn all(&self) -> Vec<Rc<ClosedSnapshot>> {
+    pub fn all(&self) -> Vec<Arc<ClosedSnapshot>> {
         self.closed.iter().cloned().collect()
     }
 
@@ -87,7 +88,7 @@ impl ClosedRing {
     fn drop_oldest_lists(&mut self) {
         while self.listed > CLOSED_SUBSCRIPTIONS_MAX {
             let Some(entry) = self.closed.get_mut(self.unlisted) else { return };
-            let list = &mut Rc::make_mut(entry).connection.subscriptions_list;
+            let list = &mut Arc::make_mut(entry).connection.subscriptions_list;
             self.listed -= list.len();
             *list = Vec::new();
             self.unlisted += 1;
@@ -121,7 +122,7 @@ mod tests {
     }
 
     fn shape(ring: &ClosedRing) -> Vec<(u64, usize)> {
-        let entry = |closed: &Rc<ClosedSnapshot>| {
+        let entry = |closed: &Arc<ClosedSnapshot>| {
             (closed.connection.cid.0, closed.connection.subscriptions_list.len())
         };
         ring.all().iter().map(entry).collect()

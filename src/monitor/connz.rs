@@ -1,18 +1,19 @@
 //! `/connz`: who is connected, or was (spec/monitoring.md §4).
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use base::ClientId;
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::answer::Scene;
 use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
-use crate::source::{ServerFacts, Source, SubscriptionQuery};
+use crate::source::{Source, SubscriptionQuery};
 use crate::subsz::{SubDetail, is_zero};
-use crate::text::{rfc3339, rtt, uptime};
+use crate::text::{Moment, RoundTrip, Uptime};
 use crate::varz::is_false;
 
 mod order;
@@ -26,11 +27,10 @@ pub(crate) async fn answer<S: Source>(
     scene: &Scene<'_, S>,
     request: &Request,
 ) -> Result<Reply, BadRequest> {
-    let facts = scene.source.facts();
-    let paging = request.paging;
+    let (paging, now_ns) = (request.paging, scene.now_ns);
     if request.account.as_deref().is_some_and(|name| scene.account(name).is_none()) {
         // spec/monitoring.md §4: an unknown account returns an empty object, not an error.
-        return Ok(scene.json(&Connz::empty(paging, scene.now_ns)));
+        return Ok(scene.json(&Connz::empty(paging, now_ns)));
     }
     let open = match request.state {
         State::Open | State::All => scene.source.connections().await,
@@ -47,7 +47,7 @@ pub(crate) async fn answer<S: Source>(
         let listening = holders_of(scene.source, filter, request.account.as_deref()).await;
         rows.retain(|row| row.listens(filter, &listening));
     }
-    order::sort(&mut rows, request.sort, scene.now_ns);
+    order::sort(&mut rows, request.sort, now_ns);
     // One connection that is asked for by its id stands on the first page.
     let offset = if request.cid.is_some() { 0 } else { paging.offset };
     let page: Vec<Row<'_>> = rows.into_iter().skip(offset).take(paging.limit).collect();
@@ -55,9 +55,11 @@ pub(crate) async fn answer<S: Source>(
         Lists::None => HashMap::new(),
         Lists::Subjects | Lists::Details => lists_of(scene.source, &page).await,
     };
-    let connections: Vec<ConnInfo<'_>> =
-        page.iter().map(|row| ConnInfo::of(row, request, row.list(&lists), scene.now_ns)).collect();
-    Ok(scene.json(&Connz::of(&facts, paging, total, connections, scene.now_ns)))
+    let page: Vec<Place> = page.into_iter().map(|row| row.place).collect();
+    let rows = page.len() + lists.values().map(Vec::len).sum::<usize>();
+    let (server_id, request) = (scene.source.facts().server_id.clone(), request.clone());
+    let listing = Listing { server_id, now_ns, request, total, open, closed, page, lists };
+    Ok(scene.worded(listing, rows).await)
 }
 
 /// Which connections are looked at.
@@ -104,6 +106,7 @@ pub(crate) struct Options {
 }
 
 /// What is asked for, checked.
+#[derive(Clone)]
 pub(crate) struct Request {
     sort: Sort,
     names: Names,
@@ -221,14 +224,22 @@ fn state(text: &str) -> Result<State, BadRequest> {
 /// One connection in the answer.
 #[derive(Clone, Copy)]
 struct Row<'a> {
+    place: Place,
     connection: &'a ConnectionSnapshot,
     /// How it ended, when it did.
     end: Option<&'a ClosedSnapshot>,
 }
 
+/// Where a connection stands in what was gathered.
+#[derive(Clone, Copy)]
+enum Place {
+    Open(usize),
+    Closed(usize),
+}
+
 type ListsByCid = HashMap<ClientId, Vec<SubscriptionSnapshot>>;
 
-impl Row<'_> {
+impl<'a> Row<'a> {
     /// Whether a subscription of its overlaps with `filter`.
     fn listens(&self, filter: &str, listening: &HashSet<ClientId>) -> bool {
         let overlaps =
@@ -246,7 +257,7 @@ impl Row<'_> {
         self.end.map_or(now_ns, |closed| closed.stop_ns)
     }
 
-    fn list<'l>(&'l self, lists: &'l ListsByCid) -> &'l [SubscriptionSnapshot] {
+    fn list(&self, lists: &'a ListsByCid) -> &'a [SubscriptionSnapshot] {
         match self.end {
             Some(closed) => &closed.connection.subscriptions_list,
             None => lists.get(&self.connection.cid).map_or(&[], Vec::as_slice),
@@ -256,16 +267,28 @@ impl Row<'_> {
 
 fn rows<'a>(
     open: &'a [ConnectionSnapshot],
-    closed: &'a [Rc<ClosedSnapshot>],
+    closed: &'a [Arc<ClosedSnapshot>],
     account: Option<&str>,
 ) -> Vec<Row<'a>> {
-    let open = open.iter().map(|connection| Row { connection, end: None });
-    let closed = closed
-        .iter()
-        .map(|closed| Row { connection: &closed.connection, end: Some(closed.as_ref()) });
-    open.chain(closed)
+    let open = (0..open.len()).map(|at| row(open, closed, Place::Open(at)));
+    let closed_rows = (0..closed.len()).map(|at| row(&[], closed, Place::Closed(at)));
+    open.chain(closed_rows)
         .filter(|row| account.is_none_or(|name| row.connection.account == name))
         .collect()
+}
+
+fn row<'a>(
+    open: &'a [ConnectionSnapshot],
+    closed: &'a [Arc<ClosedSnapshot>],
+    place: Place,
+) -> Row<'a> {
+    match place {
+        Place::Open(at) => Row { place, connection: &open[at], end: None },
+        Place::Closed(at) => {
+            let ended = &*closed[at];
+            Row { place, connection: &ended.connection, end: Some(ended) }
+        }
+    }
 }
 
 /// The open connections with a subscription that overlaps with `filter`.
@@ -305,46 +328,70 @@ async fn lists_of<S: Source>(source: &S, page: &[Row<'_>]) -> ListsByCid {
     lists
 }
 
+/// All that the answer is made of: its words are written somewhere else.
+struct Listing {
+    server_id: String,
+    now_ns: u64,
+    request: Request,
+    /// Connections before paging.
+    total: usize,
+    open: Vec<ConnectionSnapshot>,
+    closed: Vec<Arc<ClosedSnapshot>>,
+    page: Vec<Place>,
+    lists: ListsByCid,
+}
+
+impl Serialize for Listing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Paging { offset, limit } = self.request.paging;
+        Connz {
+            server_id: &self.server_id,
+            now: Moment(self.now_ns),
+            num_connections: self.page.len(),
+            total: self.total,
+            offset,
+            limit,
+            connections: Some(Connections(self)),
+        }
+        .serialize(serializer)
+    }
+}
+
 #[derive(Serialize)]
 struct Connz<'a> {
     server_id: &'a str,
-    now: String,
+    now: Moment,
     num_connections: usize,
     total: usize,
     offset: usize,
     limit: usize,
-    connections: Option<Vec<ConnInfo<'a>>>,
+    connections: Option<Connections<'a>>,
 }
 
-impl<'a> Connz<'a> {
-    fn of(
-        facts: &'a ServerFacts,
-        paging: Paging,
-        total: usize,
-        connections: Vec<ConnInfo<'a>>,
-        now_ns: u64,
-    ) -> Connz<'a> {
-        Connz {
-            server_id: &facts.server_id,
-            now: rfc3339(now_ns),
-            num_connections: connections.len(),
-            total,
-            offset: paging.offset,
-            limit: paging.limit,
-            connections: Some(connections),
-        }
-    }
-
+impl Connz<'_> {
     fn empty(paging: Paging, now_ns: u64) -> Connz<'static> {
         Connz {
             server_id: "",
-            now: rfc3339(now_ns),
+            now: Moment(now_ns),
             num_connections: 0,
             total: 0,
             offset: paging.offset,
             limit: paging.limit,
             connections: None,
         }
+    }
+}
+
+/// The connections on the page, one after the other: there may be very many.
+struct Connections<'a>(&'a Listing);
+
+impl Serialize for Connections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Listing { request, open, closed, page, lists, now_ns, .. } = self.0;
+        serializer.collect_seq(page.iter().map(|&place| {
+            let row = row(open, closed, place);
+            ConnInfo::of(&row, request, row.list(lists), *now_ns)
+        }))
     }
 }
 
@@ -360,17 +407,17 @@ struct ConnInfo<'a> {
     kind: &'static str,
     #[serde(rename = "type")]
     wire: &'static str,
-    ip: String,
+    ip: IpAddr,
     port: u16,
-    start: String,
-    last_activity: String,
+    start: Moment,
+    last_activity: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
-    stop: Option<String>,
+    stop: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    rtt: String,
-    uptime: String,
-    idle: String,
+    rtt: RoundTrip,
+    uptime: Uptime,
+    idle: Uptime,
     pending_bytes: u64,
     in_msgs: u64,
     out_msgs: u64,
@@ -428,15 +475,15 @@ impl<'a> ConnInfo<'a> {
             cid: connection.cid.0,
             kind: "Client",
             wire: "nats",
-            ip: connection.peer.ip().to_canonical().to_string(),
+            ip: connection.peer.ip().to_canonical(),
             port: connection.peer.port(),
-            start: rfc3339(connection.start_ns),
-            last_activity: rfc3339(connection.last_activity_ns),
-            stop: row.end.map(|closed| rfc3339(closed.stop_ns)),
+            start: Moment(connection.start_ns),
+            last_activity: Moment(connection.last_activity_ns),
+            stop: row.end.map(|closed| Moment(closed.stop_ns)),
             reason: row.end.map(|closed| closed.reason),
-            rtt: rtt(connection.rtt_ns),
-            uptime: uptime(connection.start_ns, until_ns),
-            idle: uptime(connection.last_activity_ns, until_ns),
+            rtt: RoundTrip(connection.rtt_ns),
+            uptime: Uptime { from_ns: connection.start_ns, to_ns: until_ns },
+            idle: Uptime { from_ns: connection.last_activity_ns, to_ns: until_ns },
             pending_bytes: connection.pending_bytes,
             in_msgs: connection.in_msgs,
             out_msgs: connection.out_msgs,

@@ -81,6 +81,7 @@ impl Endpoint {
             | Endpoint::Subsz
             | Endpoint::Accountz
             | Endpoint::Accstatz
+            | Endpoint::Jsz
             | Endpoint::Explain => Cost::Heavy,
             _ => Cost::Light,
         }

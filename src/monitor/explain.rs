@@ -241,11 +241,10 @@ fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::answer::Desk;
-    use crate::fake::FakeServer;
+    use crate::fake::{self, FakeServer};
 
     /// Client 4 is slow; 3 was cut off.
     fn laden() -> FakeServer {
@@ -254,13 +253,13 @@ mod tests {
         server.connections[0].shard = ShardId(1);
         let mut cut = ClosedSnapshot::clone(&server.closed[0]);
         cut.reason = "Slow Consumer (Pending Bytes)";
-        server.closed = vec![Rc::new(cut)];
+        server.closed = vec![Arc::new(cut)];
         server
     }
 
     fn get(query: &str) -> (u16, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let desk = Desk::new(Rc::new(laden()));
+        let desk = fake::desk(laden());
         let reply = runtime.block_on(desk.answer("/explain", query));
         (reply.status.as_u16(), String::from_utf8(reply.body).unwrap())
     }

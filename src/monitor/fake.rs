@@ -14,7 +14,8 @@ use crate::source::{
     AccountFacts, Health, IndexFigures, OcspCacheFigures, QueueDepth, ServerFacts, Source,
     SubscriptionPage, SubscriptionQuery, UsageByAccount,
 };
-use crate::{Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Operator};
+use crate::wording::Wording;
+use crate::{Asker, Claims, ClaimsAnswer, ClaimsRequest, ClosedRing, Desk, Operator};
 
 /// What each core of a full server took, each twice, nanoseconds.
 pub const TIMES_NS: [u64; 4] = [400, 1024, 3_000_000, 60_000_000_000];
@@ -22,12 +23,17 @@ pub const TIMES_NS: [u64; 4] = [400, 1024, 3_000_000, 60_000_000_000];
 /// 2026-11-21T09:17:57Z, when the fake server started.
 pub const START_NS: u64 = 1_795_252_677_000_000_000;
 
+/// Where this server's monitoring is asked.
+pub fn desk(server: FakeServer) -> Desk<FakeServer> {
+    Desk::new(Rc::new(server), Wording::at_once())
+}
+
 /// A server that stands still. Shard `n` of two holds the subscriptions of even or odd clients.
 pub struct FakeServer {
     pub facts: Rc<ServerFacts>,
     pub shards: Vec<Arc<Counters>>,
     pub connections: Vec<ConnectionSnapshot>,
-    pub closed: Vec<Rc<ClosedSnapshot>>,
+    pub closed: Vec<Arc<ClosedSnapshot>>,
     pub subscriptions: Vec<SubscriptionSnapshot>,
     pub index: IndexFigures,
     pub accounts: Rc<[AccountFacts]>,
@@ -48,7 +54,7 @@ impl Source for FakeServer {
         self.connections.clone()
     }
 
-    fn closed(&self) -> Vec<Rc<ClosedSnapshot>> {
+    fn closed(&self) -> Vec<Arc<ClosedSnapshot>> {
         self.closed.clone()
     }
 
@@ -127,7 +133,7 @@ impl FakeServer {
         server.accounts = accounts(&["$G", "$SYS", "A"]);
         server.shards.iter().for_each(|shard| count_everything(shard));
         server.connections = vec![full_connection(4), full_connection(5)];
-        server.closed = vec![Rc::new(ClosedSnapshot {
+        server.closed = vec![Arc::new(ClosedSnapshot {
             connection: ConnectionSnapshot {
                 subscriptions_list: vec![subscription(3, "gone")],
                 ..full_connection(3)

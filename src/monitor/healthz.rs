@@ -199,17 +199,14 @@ fn told(code: StatusCode, mut status: Status<'_>, request: &Request) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use super::*;
-    use crate::answer::Desk;
-    use crate::fake::FakeServer;
+    use crate::fake::{self, FakeServer};
     use crate::reply::Layout;
 
     fn ask(health: Health, request: &Request) -> Reply {
         let mut server = FakeServer::idle();
         server.health = health;
-        let desk = Desk::new(Rc::new(server));
+        let desk = fake::desk(server);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(answer(&desk.scene(Layout::Compact), request))
     }

@@ -7,16 +7,14 @@ use std::collections::HashMap;
 
 use base::AccountId;
 use base::snapshot::{ConsumerSnapshot, StreamQuery, StreamSnapshot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::answer::Scene;
 use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
-use crate::source::{
-    AccountFacts, JetStreamFigures, JetStreamLimits, JetStreamUse, ServerFacts, Source,
-};
-use crate::text::rfc3339;
+use crate::source::{AccountFacts, JetStreamFigures, JetStreamLimits, JetStreamUse, Source};
+use crate::text::Moment;
 
 /// What a system request may ask for (spec/monitoring.md §13, JSzOptions).
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +36,7 @@ pub(crate) struct Options {
 }
 
 /// What is asked for.
+#[derive(Clone)]
 pub(crate) struct Request {
     /// Only this account.
     account: Option<String>,
@@ -114,7 +113,7 @@ pub(crate) struct Config<'a> {
     strict: bool,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 struct Api {
     level: u32,
     total: u64,
@@ -122,7 +121,7 @@ struct Api {
 }
 
 /// JetStreamStats, here and in `/varz`.
-#[derive(Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct Stats {
     memory: u64,
     storage: u64,
@@ -138,7 +137,7 @@ struct JsInfo<'a> {
     #[serde(flatten)]
     stats: Stats,
     server_id: &'a str,
-    now: String,
+    now: Moment,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     disabled: bool,
     config: Config<'a>,
@@ -155,7 +154,7 @@ struct JsInfo<'a> {
 
 /// One account.
 #[derive(Serialize)]
-pub(crate) struct AccountDetail<'a> {
+struct AccountDetail<'a> {
     name: &'a str,
     id: &'a str,
     #[serde(flatten)]
@@ -238,7 +237,7 @@ impl Stats {
 }
 
 impl<'a> StreamDetail<'a> {
-    fn of(stream: &'a StreamSnapshot, facts: &'a ServerFacts, request: &Request) -> Self {
+    fn of(stream: &'a StreamSnapshot, server: &'a str, request: &Request) -> Self {
         let listed = |direct| {
             let consumers = stream.consumers.iter();
             consumers.filter(move |one: &&ConsumerSnapshot| one.direct == direct)
@@ -247,7 +246,7 @@ impl<'a> StreamDetail<'a> {
         StreamDetail {
             name: &stream.name,
             created: raw(&stream.created),
-            cluster: Leader { leader: &facts.server_name },
+            cluster: Leader { leader: server },
             config: stream.config.as_deref().map(raw),
             state: raw(&stream.state),
             consumer_detail: if request.consumers { shown(false) } else { Vec::new() },
@@ -263,42 +262,93 @@ fn raw(json: &str) -> &RawValue {
     serde_json::from_str(json).expect("cores write JSON")
 }
 
+/// All that an answer is made of: its words are written somewhere else.
+struct Overview {
+    server_id: String,
+    now_ns: u64,
+    /// `None` with JetStream switched off.
+    figures: Option<JetStreamFigures>,
+    details: Details,
+}
+
+/// As much of it as is about accounts.
+struct Details {
+    server_name: String,
+    accounts: Vec<OneAccount>,
+    streams: Vec<StreamSnapshot>,
+    request: Request,
+}
+
+struct OneAccount {
+    id: AccountId,
+    name: String,
+    stats: Stats,
+}
+
+impl Serialize for Overview {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let none = JetStreamFigures::default();
+        let figures = self.figures.as_ref().unwrap_or(&none);
+        JsInfo {
+            stats: Stats::of(figures),
+            server_id: &self.server_id,
+            now: Moment(self.now_ns),
+            disabled: self.figures.is_none(),
+            config: Config::of(figures),
+            limits: figures.limits.named(),
+            streams: figures.streams,
+            consumers: figures.consumers,
+            messages: figures.messages,
+            bytes: figures.memory + figures.storage,
+            account_details: self.details.of_accounts().collect(),
+            total: figures.accounts,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl Details {
+    fn rows(&self) -> usize {
+        let consumers: usize = self.streams.iter().map(|stream| stream.consumers.len()).sum();
+        self.accounts.len() + self.streams.len() + consumers
+    }
+
+    fn of_accounts(&self) -> impl Iterator<Item = AccountDetail<'_>> {
+        self.accounts.iter().map(move |account| AccountDetail {
+            name: &account.name,
+            id: &account.name,
+            stats: account.stats,
+            stream_detail: self
+                .streams
+                .iter()
+                .filter(|stream| stream.account == account.id)
+                .map(|stream| StreamDetail::of(stream, &self.server_name, &self.request))
+                .collect(),
+        })
+    }
+}
+
+/// Of the one account that is in it.
+impl Serialize for Details {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.of_accounts().next().serialize(serializer)
+    }
+}
+
 /// The answer; with JetStream switched off all is 0, and it says so.
 pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
-    let (facts, accounts) = (scene.source.facts(), scene.source.accounts());
-    let used = match request.depth {
+    let accounts = match request.depth {
         Depth::Server => Vec::new(),
-        _ => chosen(scene, request, &accounts),
+        _ => chosen(scene, request),
     };
-    let streams = streams(scene, request, &used).await;
-    let figures = scene.source.jetstream();
-    let disabled = figures.is_none();
-    let figures = figures.unwrap_or_default();
-    let level = figures.api_level;
-    let account_details = used.iter().map(|(account, used)| AccountDetail {
-        name: &account.name,
-        id: &account.name,
-        stats: Stats::of_account(account, used, level),
-        stream_detail: streams
-            .iter()
-            .filter(|stream| stream.account == account.id)
-            .map(|stream| StreamDetail::of(stream, &facts, request))
-            .collect(),
-    });
-    scene.json(&JsInfo {
-        stats: Stats::of(&figures),
-        server_id: &facts.server_id,
-        now: rfc3339(scene.now_ns),
-        disabled,
-        config: Config::of(&figures),
-        limits: figures.limits.named(),
-        streams: figures.streams,
-        consumers: figures.consumers,
-        messages: figures.messages,
-        bytes: figures.memory + figures.storage,
-        account_details: account_details.collect(),
-        total: figures.accounts,
-    })
+    let overview = Overview {
+        server_id: scene.source.facts().server_id.clone(),
+        now_ns: scene.now_ns,
+        details: details(scene, request, accounts).await,
+        figures: scene.source.jetstream(),
+    };
+    let rows = overview.details.rows();
+    scene.worded(overview, rows).await
 }
 
 /// `$SYS.REQ.ACCOUNT.<account>.JSZ`: the same of one account, without the server's figures.
@@ -308,41 +358,46 @@ pub(crate) async fn answer_of_account<S: Source>(
     options: Options,
 ) -> Result<Reply, String> {
     let request = Request::from_options(Options { account: name.to_owned(), ..options });
-    let (facts, accounts) = (scene.source.facts(), scene.source.accounts());
-    let figures = scene.source.jetstream().ok_or("jetstream not enabled")?;
-    let level = figures.api_level;
+    if scene.source.jetstream().is_none() {
+        return Err("jetstream not enabled".into());
+    }
     if scene.account(name).is_none() {
         return Err(format!("account {name:?} not found"));
     }
-    let used = chosen(scene, &request, &accounts);
-    let outside = || format!("account {name:?} not jetstream enabled");
-    let (account, own) = used.first().ok_or_else(outside)?;
-    let streams = streams(scene, &request, &used).await;
-    Ok(scene.json(&AccountDetail {
-        name: &account.name,
-        id: &account.name,
-        stats: Stats::of_account(account, own, level),
-        stream_detail: streams
-            .iter()
-            .map(|stream| StreamDetail::of(stream, &facts, &request))
-            .collect(),
-    }))
+    let accounts = chosen(scene, &request);
+    if accounts.is_empty() {
+        return Err(format!("account {name:?} not jetstream enabled"));
+    }
+    let details = details(scene, &request, accounts).await;
+    let rows = details.rows();
+    Ok(scene.worded(details, rows).await)
+}
+
+async fn details<S: Source>(
+    scene: &Scene<'_, S>,
+    request: &Request,
+    accounts: Vec<OneAccount>,
+) -> Details {
+    let streams = streams(scene, request, &accounts).await;
+    let (server_name, request) = (scene.source.facts().server_name.clone(), request.clone());
+    Details { server_name, accounts, streams, request }
 }
 
 /// The accounts on the page that is asked for, by name, with what they use.
 // spec/monitoring.md §10: offset/limit page over accounts
-fn chosen<'a, S: Source>(
-    scene: &Scene<'_, S>,
-    request: &Request,
-    accounts: &'a [AccountFacts],
-) -> Vec<(&'a AccountFacts, JetStreamUse)> {
+fn chosen<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Vec<OneAccount> {
+    let level = scene.source.jetstream().map_or(0, |figures| figures.api_level);
     let used: HashMap<AccountId, JetStreamUse> =
         scene.source.jetstream_accounts().into_iter().map(|used| (used.id, used)).collect();
     let wanted = |name: &str| request.account.as_ref().is_none_or(|wanted| wanted.as_str() == name);
+    let accounts = scene.source.accounts();
     let found = accounts.iter().filter(|account| wanted(&account.name));
-    let mut found: Vec<_> =
-        found.filter_map(|account| Some((account, *used.get(&account.id)?))).collect();
-    found.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let one = |account: &AccountFacts| {
+        let stats = Stats::of_account(account, used.get(&account.id)?, level);
+        Some(OneAccount { id: account.id, name: account.name.clone(), stats })
+    };
+    let mut found: Vec<OneAccount> = found.filter_map(one).collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     let Paging { offset, limit } = request.paging;
     match request.account {
         Some(_) => found,
@@ -354,14 +409,14 @@ fn chosen<'a, S: Source>(
 async fn streams<S: Source>(
     scene: &Scene<'_, S>,
     request: &Request,
-    accounts: &[(&AccountFacts, JetStreamUse)],
+    accounts: &[OneAccount],
 ) -> Vec<StreamSnapshot> {
     if request.depth < Depth::Streams || accounts.is_empty() {
         return Vec::new();
     }
     let query = StreamQuery {
         // One account is asked for, several are picked out of all.
-        account: (accounts.len() == 1).then(|| accounts[0].0.id),
+        account: (accounts.len() == 1).then(|| accounts[0].id),
         stream: None,
         consumers: request.consumers || request.direct_consumers,
         configs: request.configs,

@@ -2,8 +2,8 @@
 //! the same on `$SYS` subjects, and Prometheus metrics.
 //!
 //! This room never touches a shard: it asks room `server` through [`Source`] and renders what it
-//! gets. It belongs to no core; everything runs on the control thread, on a current-thread tokio
-//! runtime, and nothing here is `Send` or needs to be.
+//! gets. It belongs to no core; it runs on the control thread, on a current-thread tokio runtime.
+//! Only the words of long answers are made on another thread, which steps back behind all others.
 //!
 //! Invariants: what HTTP clients hold is bounded (connections, heads, replies that wait); one
 //! costly reply is built at a time; subscriptions are asked for after paging, so an answer's size
@@ -17,6 +17,7 @@
 //! | `slow_reader.rs` | the timeout of a reply |
 //! | `endpoint.rs` | paths, cost, request counts |
 //! | `answer.rs` | from path and query to a reply |
+//! | `wording.rs` | where long answers are worded |
 //! | `params.rs` | query parameters and the texts of their errors |
 //! | `reply.rs`, `indent.rs` | status, type, bytes; JSON over several lines |
 //! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
@@ -60,6 +61,7 @@ mod switched_off;
 mod system;
 mod text;
 mod varz;
+mod wording;
 
 pub use answer::Desk;
 pub use closed::{CLOSED_SUBSCRIPTIONS_MAX, ClosedRing};
@@ -74,3 +76,4 @@ pub use system::{
     Operator, REQUEST_BYTES_MAX, SystemDesk, SystemRequest, subjects_in, subjects_of_claims,
     subjects_of_system,
 };
+pub use wording::Wording;

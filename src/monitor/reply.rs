@@ -2,8 +2,9 @@
 
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::Serializer;
 
-use crate::indent::indented;
+use crate::indent::Indented;
 
 /// What goes back to an HTTP client.
 #[derive(Debug)]
@@ -50,11 +51,15 @@ impl Content {
 impl Reply {
     /// 200 with JSON.
     pub(crate) fn json(layout: Layout, value: &impl Serialize) -> Reply {
-        let mut reply = Reply::of(StatusCode::OK, Content::Json, serde_json::to_vec(value));
-        if layout == Layout::Indented {
-            reply.body = indented(&reply.body);
-        }
-        reply
+        let body = match layout {
+            Layout::Compact => serde_json::to_vec(value),
+            Layout::Indented => {
+                let mut body = Vec::new();
+                let mut writer = Serializer::with_formatter(&mut body, Indented::default());
+                value.serialize(&mut writer).map(|()| body)
+            }
+        };
+        Reply::of(StatusCode::OK, Content::Json, body)
     }
 
     /// JSON on one line, for `/healthz`.

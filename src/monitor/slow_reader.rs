@@ -1,12 +1,17 @@
-//! A socket that gives up on a client which does not take its reply in time.
+//! A socket that gives up on a client which does not take its reply in time, and that hands the
+//! kernel large replies piece by piece: it copies what it gets in one go, and whoever waits for the
+//! processor waits for that.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+/// Bytes that the kernel gets at a time: some 20 µs of copying.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Fails writing when a reply is not gone `patience` after the socket first took no more of it.
 ///
@@ -58,15 +63,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+        let written = Pin::new(&mut self.inner).poll_write(cx, piece);
         self.check(cx, written)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let small = slices.iter().map(|slice| slice.len()).sum::<usize>() <= PIECE_BYTES;
+        if !small && let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
+            return self.poll_write(cx, first);
+        }
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.check(cx, written)
     }
@@ -109,6 +119,25 @@ mod tests {
             let error = near.write_all(&[0; 64]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             assert_eq!(before.elapsed().as_secs(), PATIENCE.as_secs());
+        });
+    }
+
+    #[test]
+    fn the_kernel_gets_a_large_reply_piece_by_piece_and_a_small_one_whole() {
+        paused().block_on(async {
+            let (near, mut far) = tokio::io::duplex(1 << 20);
+            let mut near = Patient::new(near, PATIENCE);
+            let (head, body) = (vec![1; 200], vec![2; 150_000]);
+            let written = near.write_vectored(&[IoSlice::new(&head), IoSlice::new(&body)]).await;
+            assert_eq!(written.unwrap(), head.len(), "the head, and then the body's pieces");
+            let written = near.write_vectored(&[IoSlice::new(&[]), IoSlice::new(&body)]).await;
+            assert_eq!(written.unwrap(), PIECE_BYTES);
+            assert_eq!(near.write(&body).await.unwrap(), PIECE_BYTES);
+            let written = near.write_vectored(&[IoSlice::new(&head), IoSlice::new(&head)]).await;
+            assert_eq!(written.unwrap(), 2 * head.len());
+            let mut got = vec![0; 3 * head.len() + 2 * PIECE_BYTES];
+            far.read_exact(&mut got).await.unwrap();
+            assert!(got.starts_with(&head) && got.ends_with(&[&head[..], &head].concat()));
         });
     }
 

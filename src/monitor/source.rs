@@ -27,7 +27,7 @@ pub trait Source {
     fn connections(&self) -> impl Future<Output = Vec<ConnectionSnapshot>>;
 
     /// The connections that ended lately, oldest first; see [`crate::ClosedRing`].
-    fn closed(&self) -> Vec<Rc<ClosedSnapshot>>;
+    fn closed(&self) -> Vec<Arc<ClosedSnapshot>>;
 
     /// The subscriptions that `query` admits, in an order that stays the same while nothing
     /// changes, so that paging works. See [`SubscriptionQuery`] for how to visit the shards.

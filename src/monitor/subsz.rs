@@ -1,13 +1,13 @@
 //! `/subsz`, `/subscriptionsz`: the interest index and who is subscribed (spec/monitoring.md §8).
 
 use base::snapshot::SubscriptionSnapshot;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::answer::Scene;
 use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
 use crate::source::{IndexFigures, Source, SubscriptionQuery};
-use crate::text::rfc3339;
+use crate::text::Moment;
 
 /// What a system request may ask for (spec/monitoring.md §13, SubszOptions).
 #[derive(Debug, Default, Deserialize)]
@@ -97,19 +97,18 @@ pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -
             (scene.source.index(id).await, list(scene.source, request).await)
         }
     };
-    let stats = IndexStats::of(&figures);
     if listed.is_empty() && request.frame == Frame::WhenListed {
-        return scene.json(&stats);
+        return scene.json(&IndexStats::of(&figures));
     }
-    scene.json(&Subsz {
-        server_id: &facts.server_id,
-        now: rfc3339(scene.now_ns),
-        stats,
-        total: listed.len(),
-        offset: request.paging.offset,
-        limit: request.paging.limit,
-        subscriptions_list: listed.iter().map(SubDetail::with_account).collect(),
-    })
+    let rows = listed.len();
+    let listing = Listing {
+        server_id: facts.server_id.clone(),
+        now_ns: scene.now_ns,
+        figures,
+        paging: request.paging,
+        listed,
+    };
+    scene.worded(listing, rows).await
 }
 
 /// The subscriptions on the page that is asked for.
@@ -127,11 +126,35 @@ async fn list<S: Source>(source: &S, request: &Request) -> Vec<SubscriptionSnaps
     source.subscriptions(query).await.subscriptions
 }
 
+/// All that the answer is made of: its words are written somewhere else.
+struct Listing {
+    server_id: String,
+    now_ns: u64,
+    figures: IndexFigures,
+    paging: Paging,
+    listed: Vec<SubscriptionSnapshot>,
+}
+
+impl Serialize for Listing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Subsz {
+            server_id: &self.server_id,
+            now: Moment(self.now_ns),
+            stats: IndexStats::of(&self.figures),
+            total: self.listed.len(),
+            offset: self.paging.offset,
+            limit: self.paging.limit,
+            subscriptions_list: self.listed.iter().map(SubDetail::with_account).collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
 /// `total` counts the page, as nats-server does.
 #[derive(Serialize)]
 struct Subsz<'a> {
     server_id: &'a str,
-    now: String,
+    now: Moment,
     #[serde(flatten)]
     stats: IndexStats,
     total: usize,

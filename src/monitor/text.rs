@@ -1,8 +1,11 @@
-//! Times and durations as nats-server writes them in JSON.
+//! Times and durations as nats-server writes them in JSON. Each is a value that knows how it is
+//! written, so that a long answer is written without a text for each of them.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -11,9 +14,20 @@ pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// RFC 3339 in UTC with as many decimals as needed, at most nine.
+/// A moment, nanoseconds since the Unix epoch: RFC 3339 in UTC with as many decimals as needed, at
+/// most nine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment(pub(crate) u64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(Timestamp::MAX).fmt(f)
+    }
+}
+
+/// [`Moment`] as a text.
 pub(crate) fn rfc3339(at_ns: u64) -> String {
-    Timestamp::from_nanosecond(i128::from(at_ns)).unwrap_or(Timestamp::MAX).to_string()
+    Moment(at_ns).to_string()
 }
 
 /// Go's integer duration: nanoseconds.
@@ -21,54 +35,101 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `1y2d3h4m5s` down to `5s`; leading zero units are omitted, a year has 365 days.
-pub(crate) fn uptime(from_ns: u64, to_ns: u64) -> String {
+/// From one moment to another, nanoseconds: `1y2d3h4m5s` down to `5s`; leading zero units are
+/// omitted, a year has 365 days.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Uptime {
+    pub(crate) from_ns: u64,
+    pub(crate) to_ns: u64,
+}
+
+impl fmt::Display for Uptime {
     // spec/monitoring.md §1, uptime strings.
-    let seconds = to_ns.saturating_sub(from_ns) / NANOS_PER_SECOND;
-    let units = [
-        (seconds / 86_400 / 365, 'y'),
-        (seconds / 86_400 % 365, 'd'),
-        (seconds / 3_600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-        (seconds % 60, 's'),
-    ];
-    let first = units.iter().position(|&(count, _)| count > 0).unwrap_or(units.len() - 1);
-    units[first..].iter().map(|(count, unit)| format!("{count}{unit}")).collect()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.to_ns.saturating_sub(self.from_ns) / NANOS_PER_SECOND;
+        let units = [
+            (seconds / 86_400 / 365, 'y'),
+            (seconds / 86_400 % 365, 'd'),
+            (seconds / 3_600 % 24, 'h'),
+            (seconds / 60 % 60, 'm'),
+            (seconds % 60, 's'),
+        ];
+        let first = units.iter().position(|&(count, _)| count > 0).unwrap_or(units.len() - 1);
+        units[first..].iter().try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
+    }
 }
 
-/// A round trip as Go's duration text, cut to microseconds; `0s` when unknown.
-pub(crate) fn rtt(rtt_ns: Option<u64>) -> String {
+/// [`Uptime`] as a text.
+pub(crate) fn uptime(from_ns: u64, to_ns: u64) -> String {
+    Uptime { from_ns, to_ns }.to_string()
+}
+
+/// A round trip, nanoseconds, as Go's duration text, cut to microseconds; `0s` when unknown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrip(pub(crate) Option<u64>);
+
+impl fmt::Display for RoundTrip {
     // spec/monitoring.md §1, rtt strings.
-    let ns = rtt_ns.unwrap_or(0);
-    go_duration(if ns < 1_000 { ns } else { ns - ns % 1_000 })
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ns = self.0.unwrap_or(0);
+        GoDuration(if ns < 1_000 { ns } else { ns - ns % 1_000 }).fmt(f)
+    }
 }
 
-/// Go's `time.Duration` as text: `0s`, `379µs`, `1.234ms`, `1m2.5s`, `1h0m0s`.
-fn go_duration(ns: u64) -> String {
-    match ns {
-        0 => "0s".into(),
-        1..1_000 => format!("{ns}ns"),
-        1_000..1_000_000 => decimal(ns, 1_000, "µs"),
-        1_000_000..NANOS_PER_SECOND => decimal(ns, 1_000_000, "ms"),
-        _ => {
-            let minutes = ns / NANOS_PER_SECOND / 60;
-            let seconds = decimal(ns % (60 * NANOS_PER_SECOND), NANOS_PER_SECOND, "s");
-            match minutes {
-                0 => seconds,
-                1..60 => format!("{minutes}m{seconds}"),
-                _ => format!("{}h{}m{seconds}", minutes / 60, minutes % 60),
+/// [`RoundTrip`] as a text.
+pub(crate) fn rtt(rtt_ns: Option<u64>) -> String {
+    RoundTrip(rtt_ns).to_string()
+}
+
+/// Nanoseconds as Go's `time.Duration` as text: `0s`, `379µs`, `1.234ms`, `1m2.5s`, `1h0m0s`.
+struct GoDuration(u64);
+
+impl fmt::Display for GoDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("0s"),
+            ns @ 1..1_000 => write!(f, "{ns}ns"),
+            ns @ 1_000..1_000_000 => write_decimal(f, ns, 1_000, "µs"),
+            ns @ 1_000_000..NANOS_PER_SECOND => write_decimal(f, ns, 1_000_000, "ms"),
+            ns => {
+                match ns / NANOS_PER_SECOND / 60 {
+                    0 => {}
+                    minutes @ 1..60 => write!(f, "{minutes}m")?,
+                    minutes => write!(f, "{}h{}m", minutes / 60, minutes % 60)?,
+                }
+                write_decimal(f, ns % (60 * NANOS_PER_SECOND), NANOS_PER_SECOND, "s")
             }
         }
     }
 }
 
 /// `value / unit` without trailing zeros. `unit` is a power of ten.
-fn decimal(value: u64, unit: u64, name: &str) -> String {
-    let digits = unit.ilog10() as usize;
-    let fraction = format!("{:0digits$}", value % unit);
-    match fraction.trim_end_matches('0') {
-        "" => format!("{}{name}", value / unit),
-        fraction => format!("{}.{fraction}{name}", value / unit),
+fn write_decimal(f: &mut fmt::Formatter<'_>, value: u64, unit: u64, name: &str) -> fmt::Result {
+    let (mut fraction, mut digits) = (value % unit, unit.ilog10() as usize);
+    if fraction == 0 {
+        return write!(f, "{}{name}", value / unit);
+    }
+    while fraction.is_multiple_of(10) {
+        (fraction, digits) = (fraction / 10, digits - 1);
+    }
+    write!(f, "{}.{fraction:0digits$}{name}", value / unit)
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Uptime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for RoundTrip {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -112,7 +173,7 @@ mod tests {
             (3_600_000_000_000, "1h0m0s"),
         ];
         for (ns, expected) in cases {
-            assert_eq!(go_duration(ns), expected);
+            assert_eq!(GoDuration(ns).to_string(), expected);
         }
         assert_eq!(rtt(Some(379_123)), "379µs");
         assert_eq!(rtt(None), "0s");

@@ -16,7 +16,7 @@ use base::{Counters, Level, Log};
 use config::options::Port;
 use config::{Launch, Options, limits};
 use connection::{Connections, Outside};
-use monitor::ClosedRing;
+use monitor::{ClosedRing, Wording};
 use ring::MeshEnd;
 use runtime::host::{self, HostError};
 use runtime::layout::Layout;
@@ -293,7 +293,13 @@ async fn start(
     let retired = Vec::new();
     let reloadable =
         Reloadable { options, standing, access, retired, lookups, clients, writer, ports_file };
-    let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather)));
+    let wording = match Wording::start(host::run_when_idle) {
+        Ok(wording) => wording,
+        Err(error) => return fatal(&log, &format!("Can't start the thread that words: {error}")),
+    };
+    let desk = Rc::new(monitor::Desk::new(Rc::clone(&gather), wording));
+    // A reload makes another one, and this one would stay.
+    drop(directory);
     let system = Rc::new(System::new(&gather, &desk));
     system.run(to_control);
     tokio::task::spawn_local(observing::tell(Rc::clone(&system), observed));

@@ -49,8 +49,9 @@ pub struct Gather {
     pub orders: mpsc::Sender<Order>,
 }
 
-/// Between two pages a core gets on with its messages, however fast it is asked.
-const PAGE_PAUSE: Duration = Duration::from_millis(1);
+/// Between two pages a core gets on with its messages, however fast it is asked: a page of some
+/// 20 µs in each of these, which the timer makes up to 3 ms, is less than a hundredth of its time.
+const PAGE_PAUSE: Duration = Duration::from_millis(2);
 
 /// Pauses in one answer. Beyond it pages follow each other at once, so that an answer about very
 /// many connections comes within the time that its askers wait.
@@ -108,7 +109,7 @@ impl Source for Gather {
         all
     }
 
-    fn closed(&self) -> Vec<Rc<ClosedSnapshot>> {
+    fn closed(&self) -> Vec<Arc<ClosedSnapshot>> {
         self.take_closed();
         self.closed.borrow().all()
     }
@@ -135,10 +136,15 @@ impl Source for Gather {
 
     async fn index(&self, account: Option<AccountId>) -> IndexFigures {
         let mut all = IndexFigures::default();
+        let mut pacing = Pacing::default();
         for core in 0..self.cores.len() {
-            let asked = self.cores.ask(core, |answer| Command::Index(account, answer));
-            if let Some(figures) = asked.await {
+            let mut from = Some(0);
+            while let Some(start) = from {
+                pacing.between_pages(start).await;
+                let page = self.cores.ask_page(core, account, start, Command::Index).await;
+                let Some((figures, next)) = page else { break };
                 all.add(figures);
+                from = next;
             }
         }
         all

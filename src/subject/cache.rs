@@ -5,6 +5,7 @@
 //! It starts small, doubles while it fills, and is bounded in plans and in bytes. Half of the
 //! seats stay free, so that few subjects lose theirs to a neighbour.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::plan::Plan;
@@ -91,9 +92,15 @@ impl PlanCache {
         self.sets.capacity() * size_of::<Set>() + self.bytes + spares
     }
 
-    /// All plans held, stale ones included. For monitoring: walks the whole cache.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Plan>> {
-        self.sets.iter().flat_map(|set| &set.ways).filter_map(|way| way.plan.as_ref())
+    /// How many sets there are to look through for plans.
+    pub(crate) fn sets(&self) -> usize {
+        if self.plans == 0 { 0 } else { self.sets.len() }
+    }
+
+    /// The plans in these sets, stale ones included. For monitoring: each is a cache miss or two.
+    pub(crate) fn plans_in(&self, sets: Range<usize>) -> impl Iterator<Item = &Rc<Plan>> {
+        let sets = self.sets.get(sets).unwrap_or_default();
+        sets.iter().flat_map(|set| &set.ways).filter_map(|way| way.plan.as_ref())
     }
 
     /// The first word of the set that a hash belongs to: looking at it brings the set near.

@@ -5,6 +5,7 @@
 //! and [`Interest::set_remote`]; publishes ask [`Interest::plan`]. Each change leaves a tick in
 //! `generation.rs`; no change ever looks at the plans.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use base::{QueueId, ShardId, SubKey};
@@ -347,10 +348,16 @@ impl Interest {
         }
     }
 
-    /// For each cached plan, how many subscriptions of this shard it reaches at most: plain
-    /// ones and one a queue group. Walks the whole cache; for monitoring.
-    pub fn fanouts(&self) -> impl Iterator<Item = usize> {
-        self.cache.iter().map(|plan| plan.locals.len() + plan.queues.len())
+    /// How many sets of plans the cache has; none while it is empty.
+    #[must_use]
+    pub fn cache_sets(&self) -> usize {
+        self.cache.sets()
+    }
+
+    /// For each plan in these sets of the cache, how many subscriptions of this shard it reaches
+    /// at most: plain ones and one a queue group. For monitoring, some sets at a time.
+    pub fn fanouts_in(&self, sets: Range<usize>) -> impl Iterator<Item = usize> {
+        self.cache.plans_in(sets).map(|plan| plan.locals.len() + plan.queues.len())
     }
 
     /// Builds the plan of `subject`, in the memory of an old one where nobody else holds it.

@@ -1,5 +1,7 @@
 //! Every endpoint against a fake server: fields and types, orders, paging, filters, errors.
 
+use std::sync::Arc;
+
 use base::snapshot::{ClosedSnapshot, ConnectionSnapshot};
 use base::{ClientId, Counter};
 use fields::{Field, Kind, Presence};
@@ -13,7 +15,7 @@ mod fields;
 
 /// What `GET target` answers: status and text.
 fn get(server: FakeServer, target: &str) -> (u16, String) {
-    ask_desk(&Desk::new(Rc::new(server)), target)
+    ask_desk(&fake::desk(server), target)
 }
 
 fn ask_desk(desk: &Desk<FakeServer>, target: &str) -> (u16, String) {
@@ -120,7 +122,7 @@ fn varz_shows_facts_and_totals_over_all_cores() {
 
 #[test]
 fn requests_are_counted_by_endpoint_and_misses_are_not() {
-    let desk = Desk::new(Rc::new(FakeServer::idle()));
+    let desk = fake::desk(FakeServer::idle());
     for target in ["/", "/connz?limit=x", "/subsz", "/subscriptionsz", "/nothing", "/varz/"] {
         ask_desk(&desk, target);
     }
@@ -210,7 +212,7 @@ fn sortable() -> FakeServer {
     }
     server.connections = connections.to_vec();
     for (cid, stop, reason) in [(8, 5, "Write Error"), (9, 6, "Client Closed")] {
-        server.closed.push(Rc::new(ClosedSnapshot {
+        server.closed.push(Arc::new(ClosedSnapshot {
             connection: fake::connection(cid),
             stop_ns: START_NS + stop * second,
             reason,
@@ -390,7 +392,7 @@ fn a_base_path_stands_before_every_path() {
     let mut server = FakeServer::idle();
     server.facts =
         Rc::new(crate::ServerFacts { http_base_path: "/nats/x/".into(), ..fake::facts() });
-    let desk = Desk::new(Rc::new(server));
+    let desk = fake::desk(server);
     for (target, status) in [
         ("/nats/x", 200),
         ("/nats/x/", 200),
@@ -482,7 +484,7 @@ fn the_variables_of_go_programs_are_there() {
 
 #[test]
 fn a_callback_gets_json_as_its_argument() {
-    let desk = Desk::new(Rc::new(FakeServer::idle()));
+    let desk = fake::desk(FakeServer::idle());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let reply = runtime.block_on(desk.answer("/healthz", "callback=a.b_$1"));
     assert_eq!(reply.content.media_type(), "application/javascript");

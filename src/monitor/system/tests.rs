@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fake::{self, FakeServer, START_NS};
 use crate::source::Health;
+use crate::wording::Wording;
 
 /// ServerInfo (spec/monitoring.md §14) of a full server, in order.
 const SERVER_INFO: [&str; 10] =
@@ -16,7 +17,7 @@ const ACCOUNT_A: AccountId = AccountId(2);
 
 fn desk(server: FakeServer) -> SystemDesk<FakeServer> {
     let source = Rc::new(server);
-    let desk = Rc::new(Desk::new(Rc::clone(&source)));
+    let desk = Rc::new(Desk::new(Rc::clone(&source), Wording::at_once()));
     SystemDesk::new(source, desk)
 }
 

@@ -1,8 +1,11 @@
 //! What the control thread asks of a core: a few commands each turn, every one bounded.
 
+use std::cell::Cell;
+
+use base::snapshot::ConnectionSnapshot;
 use base::{AccountId, ConnSlot};
-use connection::{Rest, Turn};
-use monitor::{Announcement, Fanout, IndexFigures, SubscriptionPage};
+use connection::{Connections, Rest, Turn};
+use monitor::{Announcement, Fanout, IndexFigures, SubscriptionPage, SubscriptionQuery};
 use protocol::{CloseReason, ErrorText, MessageParts, canonical};
 use runtime::Disk;
 use runtime::clock::Clock;
@@ -11,7 +14,9 @@ use shard::{Message, ServiceTurn, Shard};
 
 use super::{Core, Effort, SHUTDOWN_MAX_NS};
 use crate::callouts;
-use crate::command::{Command, SUBSCRIPTIONS_PER_PAGE, page_of};
+use crate::command::{
+    CONNECTIONS_PER_PAGE, Command, PLACES_PER_PAGE, Page, SUBSCRIPTIONS_PER_PAGE, next_page,
+};
 use crate::system;
 
 /// Commands that one turn handles at most.
@@ -31,25 +36,12 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         let super::Parts { net, shard, connections, services, .. } = &mut self.parts;
         let mut turn = Turn { net, shard, now: self.now };
         match command {
-            Command::Connections(page) => {
-                let (slots, next) = page_of(connections.open_slots(), page.from);
-                let shown = slots.iter().filter_map(|&slot| connections.snapshot(turn.shard, slot));
-                let shown = shown.collect();
-                page.reply(shown, next);
-            }
+            Command::Connections(page) => show_connections(connections, turn.shard, page),
             Command::ConnectionsAt(slots, answer) => {
                 let shown = slots.iter().map(|&slot| connections.snapshot(turn.shard, slot));
                 let _ = answer.send(shown.collect());
             }
-            Command::Subscriptions(page) => {
-                let until = page.from + SUBSCRIPTIONS_PER_PAGE;
-                let listed = turn.shard.subscriptions_in(page.from..until);
-                let admitted =
-                    listed.filter(|sub| page.query.admits(sub.cid, sub.account, sub.subject()));
-                let found = SubscriptionPage::gather(&page.query, admitted, |sub| sub.snapshot());
-                let next = (until < turn.shard.subscription_places()).then_some(until);
-                page.reply(found, next);
-            }
+            Command::Subscriptions(page) => show_subscriptions(turn.shard, page),
             Command::Streams(page) => {
                 let turn = &mut ServiceTurn { shard: turn.shard, now: turn.now, disk: turn.net };
                 let mut services = services.iter_mut();
@@ -60,8 +52,9 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             Command::User(slot, answer) => {
                 let _ = answer.send(connections.user(slot));
             }
-            Command::Index(account, answer) => {
-                let _ = answer.send(index_figures(turn.shard, account));
+            Command::Index(page) => {
+                let (figures, next) = index_figures(turn.shard, page.query, page.from);
+                page.reply(figures, next);
             }
             Command::Handshake(step) => connections.on_handshake_step(&mut turn, *step),
             Command::AskService(ask) => callouts::publish(turn.shard, &ask),
@@ -144,15 +137,54 @@ fn publish(shard: &mut Shard, announcement: &Announcement) {
     shard.flush_rings();
 }
 
-/// What the index of one account, or all of them, counts on this core.
-fn index_figures(shard: &Shard, account: Option<AccountId>) -> IndexFigures {
+/// One page of the open connections of this core.
+fn show_connections(
+    connections: &Connections,
+    shard: &mut Shard,
+    page: Page<(), Vec<ConnectionSnapshot>>,
+) {
+    let places = page.from..page.from + PLACES_PER_PAGE;
+    let open = connections.open_slots_in(places).take(CONNECTIONS_PER_PAGE);
+    let slots: Vec<ConnSlot> = open.collect();
+    let full = slots.last().filter(|_| slots.len() == CONNECTIONS_PER_PAGE);
+    let next = next_page(page.from, connections.places(), full.map(|slot| slot.index()));
+    let shown = slots.iter().filter_map(|&slot| connections.snapshot(shard, slot)).collect();
+    page.reply(shown, next);
+}
+
+/// One page of the subscriptions of this core.
+fn show_subscriptions(shard: &Shard, mut page: Page<SubscriptionQuery, SubscriptionPage>) {
+    page.query.take = page.query.take.min(SUBSCRIPTIONS_PER_PAGE);
+    let Page { query, from, .. } = &page;
+    let last = Cell::new(*from);
+    let listed = shard.subscriptions_in(*from..from + PLACES_PER_PAGE);
+    let admitted = listed.filter(|sub| {
+        last.set(sub.place);
+        query.admits(sub.cid, sub.account, sub.subject())
+    });
+    let found = SubscriptionPage::gather(query, admitted, |sub| sub.snapshot());
+    let full = (found.subscriptions.len() == query.take).then(|| last.get());
+    let next = next_page(*from, shard.subscription_places(), full);
+    page.reply(found, next);
+}
+
+/// What the index of one account, or all of them, counts on this core: the first page counts all
+/// but how wide messages fan out, which is looked up plan by plan.
+fn index_figures(
+    shard: &Shard,
+    account: Option<AccountId>,
+    from: usize,
+) -> (IndexFigures, Option<usize>) {
     let mut fanout = Fanout::default();
-    for width in shard.fanouts(account) {
+    let next = shard.visit_fanouts(account, from, |width| {
         let width = width as u64;
         fanout.add(Fanout { subjects: 1, deliveries: width, widest: width });
+    });
+    if from > 0 {
+        return (IndexFigures { fanout, ..IndexFigures::default() }, next);
     }
     let stats = shard.index_stats(account);
-    IndexFigures {
+    let figures = IndexFigures {
         subscriptions: stats.subscriptions as u64,
         cached: stats.cache_plans as u64,
         inserts: stats.inserts,
@@ -160,5 +192,6 @@ fn index_figures(shard: &Shard, account: Option<AccountId>) -> IndexFigures {
         matches: stats.plans,
         cache_hits: stats.cache_hits,
         fanout,
-    }
+    };
+    (figures, next)
 }
