@@ -77,6 +77,8 @@ counters! {
     SystemDropped = "system_dropped_total",
         "Requests and events of the system account lost because the control thread was behind";
     BusyNanos = "busy_nanoseconds_total", "Time spent working, not sleeping or spinning idle";
+    LongestTurnNanos = "longest_turn_nanoseconds",
+        "Longest turn since the core last took settings: since the start, or the last reload";
 }
 
 macro_rules! timings {

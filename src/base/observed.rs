@@ -73,8 +73,11 @@ pub struct ServiceSample {
     pub outcome: ServiceOutcome,
     /// When it was asked, nanoseconds since the Unix epoch.
     pub asked_wall_ns: u64,
-    /// How long the answer took, nanoseconds.
+    /// How long it took until the answer came in, or until it was clear that none will,
+    /// nanoseconds.
     pub took_ns: u64,
+    /// How long the answer was on its way through the server, nanoseconds.
+    pub system_ns: u64,
     /// Who asked.
     pub requestor: Place,
     /// How much of that the exporter may know.
@@ -181,6 +184,21 @@ pub enum TraceStep {
     },
     /// It reached a subscription, or would have.
     Reached(Egress),
+    /// It came to a stream.
+    Streamed(Streamed),
+}
+
+/// What a stream did with a traced message, or would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streamed {
+    /// Its name.
+    pub stream: String,
+    /// The message's subject there.
+    pub subject: Vec<u8>,
+    /// Whether no consumer wants it and it is therefore not kept.
+    pub unwanted: bool,
+    /// Why it was refused.
+    pub error: Option<String>,
 }
 
 /// A subscription that a traced message reached.
@@ -208,11 +226,6 @@ pub enum Receiver {
         /// Its place on the part's core.
         slot: ConnSlot,
     },
-    /// A stream.
-    Stream {
-        /// Its name.
-        name: String,
-    },
-    /// Another subscriber inside the server.
+    /// A subscriber inside the server.
     Service(ServiceId),
 }

@@ -4,6 +4,7 @@
 //! copied or encoded at once; nothing that is passed is kept. An account's messages reach that
 //! account only.
 
+use base::observed::{Streamed, TraceId};
 use base::{AccountId, ShardSet};
 use protocol::MessageParts;
 use shard::Audience;
@@ -155,11 +156,12 @@ pub trait Outlet {
     /// Subscribes; letters come back with `token`.
     fn subscribe(&mut self, account: AccountId, subject: &[u8], token: Token);
 
-    /// The same for a subject that `stream` keeps, for those who can name it in traces.
-    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token, stream: &str) {
-        let _ = stream;
-        self.subscribe(account, subject, token);
-    }
+    /// The same for a subject that a stream keeps: letters may belong to a trace, which is told by
+    /// [`Outlet::tell_trace`] what becomes of the message.
+    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token);
+
+    /// Tells the trace to which a message belongs what a stream did with it.
+    fn tell_trace(&mut self, trace: TraceId, streamed: Streamed);
 
     /// The same as a member of a queue group.
     fn subscribe_shared(&mut self, account: AccountId, subject: &[u8], group: &[u8], token: Token);

@@ -347,6 +347,9 @@ fn count_turn(counters: &Counters, effort: &mut Effort, began: Now, over: Now) {
         let busy_ns = over.mono_ns.saturating_sub(began.mono_ns);
         counters.add(Counter::BusyNanos, busy_ns);
         counters.timing(Timing::Loop).record(busy_ns, 1);
+        if busy_ns > counters.get(Counter::LongestTurnNanos) {
+            counters.set(Counter::LongestTurnNanos, busy_ns);
+        }
     }
 }
 

@@ -52,9 +52,15 @@ pub struct Reloadable {
 }
 
 impl Reloadable {
-    /// Takes apart what no client obeys any more.
+    /// Takes apart what no client obeys any more. When that is all, the memory of reading the
+    /// configuration goes back to the system, too: the allocator would keep it, and giving it back
+    /// while cores are at work with the change would hold them up.
     pub fn drop_retired(&mut self) {
+        let before = self.retired.len();
         self.retired.retain(|settings| Arc::strong_count(settings) > 1);
+        if before > 0 && self.retired.is_empty() {
+            host::return_freed_memory();
+        }
     }
 
     /// The accounts and users that the new options say, if they say others.
@@ -143,7 +149,6 @@ impl Control {
         let digest = new.config_digest.clone();
         self.reloadable.access.tls.replace(tls);
         self.obey(Arc::new(new), directory).await;
-        host::return_freed_memory();
         for change in changes {
             self.log.say(Level::Info, format!("Reloaded: {}", change.text));
         }

@@ -86,6 +86,7 @@ pub(crate) struct Answers {
     waiting: Vec<Waiting>,
     free: Vec<u32>,
     classes: Vec<Class>,
+    /// In which accounts answers are heard, ascending.
     listening: Vec<(AccountId, SubKey)>,
     /// Measured questions that are over.
     untold: Vec<Measured>,
@@ -354,13 +355,13 @@ impl AnswerService {
 impl Service for AnswerService {
     fn turn(&mut self, turn: &mut ServiceTurn<'_>) {
         let Now { mono_ns, .. } = turn.now;
+        turn.shard.tell_of_measured(turn.now);
         let mailbox = turn.shard.take_mailbox(self.service);
         for letter in mailbox.letters() {
             turn.shard.send_home(&letter, mono_ns);
         }
         turn.shard.give_back(self.service, mailbox);
         turn.shard.crossings.answers.expire(mono_ns);
-        turn.shard.tell_of_measured(turn.now);
         self.due_ns = turn.shard.crossings.answers.next_expiry_ns();
     }
 
@@ -396,12 +397,14 @@ impl Shard {
         let mut subject = PREFIX.to_vec();
         subject.extend_from_slice(&self.crossings.answers.shard);
         subject.extend_from_slice(b".*");
+        let known = listening.len();
         for account in exporters {
-            if !listening.iter().any(|(known, _)| *known == account) {
+            if listening[..known].binary_search_by_key(&account, |(known, _)| *known).is_err() {
                 let key = self.subscribe_service(service, account, &subject, None, 0);
                 listening.extend(key.map(|key| (account, key)));
             }
         }
+        listening.sort_unstable_by_key(|(account, _)| *account);
         self.crossings.answers.listening = listening;
     }
 
@@ -421,7 +424,7 @@ impl Shard {
         if let Some(mut measure) = measure {
             let Sender { shard, slot } = letter.sender;
             measure.sample.responder = Some(Place { shard, slot });
-            let (outcome, over_ns) = (ServiceOutcome::Answered, now_ns);
+            let (outcome, over_ns) = (ServiceOutcome::Answered, letter.since_ns);
             self.crossings.answers.over(Measured { measure, outcome, over_ns, asker: None });
         }
         let mut wire = std::mem::take(&mut self.wire);

@@ -22,7 +22,8 @@ pub(crate) struct Measure {
 pub(crate) struct Measured {
     pub measure: Box<Measure>,
     pub outcome: ServiceOutcome,
-    /// Monotonic nanoseconds.
+    /// When it was: an answer, when the core that reads the responder took it in. Monotonic
+    /// nanoseconds.
     pub over_ns: u64,
     /// Who would have got the answer that did not come: account and subject.
     pub asker: Option<(AccountId, Vec<u8>)>,
@@ -96,6 +97,7 @@ impl Shard {
                 outcome: ServiceOutcome::Answered,
                 asked_wall_ns: 0,
                 took_ns: 0,
+                system_ns: 0,
                 requestor: Place { shard: self.id, slot: publisher.slot },
                 told: match share {
                     Share::Account => Told::Distance,
@@ -115,7 +117,9 @@ impl Shard {
         None
     }
 
-    /// Tells the control thread of the measured requests that are over.
+    /// Tells the control thread of the measured requests that are over. Answers that this turn
+    /// sent home are told of in the next, when they are with the kernel: from there one sees what
+    /// the server itself needed for them.
     pub(crate) fn tell_of_measured(&mut self, now: Now) {
         for measured in self.crossings.answers.take_untold() {
             let Measured { measure, mut outcome, over_ns, asker } = measured;
@@ -128,6 +132,9 @@ impl Shard {
             }
             sample.outcome = outcome;
             sample.took_ns = over_ns.saturating_sub(asked_ns);
+            if outcome == ServiceOutcome::Answered {
+                sample.system_ns = now.mono_ns.saturating_sub(over_ns);
+            }
             let ago_ns = now.mono_ns.saturating_sub(asked_ns);
             sample.asked_wall_ns = now.wall_ns.saturating_sub(ago_ns);
             self.observe(Observed::Service(Box::new(sample)));

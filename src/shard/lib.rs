@@ -69,4 +69,4 @@ pub use publish::{Echo, Published, Publisher, Reached};
 pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn, StreamPage};
 pub use shard::{Settings, Shard};
 pub use subscriptions::{Listed, SubscribeOutcome, Subscription};
-pub use tracing::TraceKind;
+pub use tracing::{TraceKind, TraceMark};

@@ -18,6 +18,10 @@ use runtime::Disk;
 use crate::delivery::{Delivered, Origin};
 use crate::message::Message;
 use crate::shard::Shard;
+use crate::tracing::TraceMark;
+
+/// Stands behind the token in the sid of a subscription that tells of traced messages itself.
+const TELLS_ITSELF: &[u8] = b"t";
 
 /// A mailbox that was larger than this gives its memory back.
 const KEPT_BYTES_MAX: usize = 1 << 20;
@@ -91,6 +95,10 @@ pub struct Letter<'a> {
     pub publish: Publish<'a>,
     /// What it was sent to, where that is not its own subject.
     pub address: Option<&'a [u8]>,
+    /// When the core that reads its publisher took it in, monotonic nanoseconds.
+    pub since_ns: u64,
+    /// The trace that wants to know what becomes of it.
+    pub trace: Option<TraceMark>,
     /// The same bytes, refcounted, when they are many.
     pub shared: Option<&'a Bytes>,
 }
@@ -108,7 +116,16 @@ struct Entry {
     sender: Sender,
     layout: Layout,
     address: Option<Box<[u8]>>,
+    since_ns: u64,
+    /// Boxed, as hardly any has one.
+    trace: Option<Box<TraceMark>>,
     body: Body,
+}
+
+/// Of which subscription a letter is.
+struct To {
+    token: u64,
+    account: AccountId,
 }
 
 enum Body {
@@ -144,13 +161,16 @@ impl Mailbox {
                 sender: entry.sender,
                 publish: Publish::from_layout(wire, entry.layout),
                 address: entry.address.as_deref(),
+                since_ns: entry.since_ns,
+                trace: entry.trace.as_deref().copied(),
                 shared,
             }
         })
     }
 
     #[inline]
-    fn add(&mut self, token: u64, account: AccountId, sender: Sender, message: &mut Message<'_>) {
+    fn add(&mut self, to: To, sender: Sender, since_ns: u64, message: &mut Message<'_>) {
+        let To { token, account } = to;
         let publish = message.publish();
         let wire = publish.wire();
         let body = match wire.len() > config::limits::INLINE_PAYLOAD_MAX {
@@ -162,7 +182,8 @@ impl Mailbox {
             }
         };
         let (layout, address) = (publish.layout(), message.address().map(Box::from));
-        self.entries.push(Entry { token, account, sender, layout, address, body });
+        let trace = None;
+        self.entries.push(Entry { token, account, sender, layout, address, since_ns, trace, body });
     }
 
     /// Empties it, and keeps memory of a modest size.
@@ -199,21 +220,39 @@ impl Shard {
         Some(self.insert_subscription(slot, account, subject, queue, &token.to_ne_bytes()))
     }
 
-    /// The same for a subject that a stream keeps; `stream` is what traces call it.
+    /// The same for a subject that a stream keeps: of traced messages it tells itself what it does
+    /// with them ([`Shard::trace_streamed`]).
     pub fn subscribe_stream(
         &mut self,
         service: ServiceId,
         account: AccountId,
         subject: &[u8],
         token: u64,
-        stream: &str,
     ) -> Option<SubKey> {
         if !subject::name::is_valid_subscription(subject) {
             return None;
         }
         let slot = ConnSlot::of_service(service);
-        let sid = [&token.to_ne_bytes(), stream.as_bytes()].concat();
+        let sid = [&token.to_ne_bytes()[..], TELLS_ITSELF].concat();
         Some(self.insert_subscription(slot, account, subject, None, &sid))
+    }
+
+    /// Whether whoever subscribed tells of traced messages itself.
+    pub(crate) fn tells_itself(&self, key: SubKey) -> bool {
+        let sub = self.subscriptions.get(key);
+        sub.is_some_and(|sub| {
+            sub.connection.service().is_some()
+                && sub.sid.get(size_of::<u64>()..) == Some(TELLS_ITSELF)
+        })
+    }
+
+    /// The last letter that came by this subscription belongs to a trace.
+    pub(crate) fn mark_letter(&mut self, key: SubKey, mark: TraceMark) {
+        let service = self.subscriptions.get(key).and_then(|sub| sub.connection.service());
+        let mailbox = service.and_then(|service| self.mailboxes.get_mut(service.index()));
+        if let Some(last) = mailbox.and_then(|mailbox| mailbox.entries.last_mut()) {
+            last.trace = Some(Box::new(mark));
+        }
     }
 
     /// Ends a service's subscription. Letters that are in its mailbox stay there.
@@ -271,7 +310,8 @@ impl Shard {
             Origin::Here { slot, .. } => Sender { shard: self.id, slot },
             Origin::There { shard, slot } => Sender { shard, slot },
         };
-        mailbox.add(u64::from_ne_bytes(*token), sub.account, sender, message);
+        let to = To { token: u64::from_ne_bytes(*token), account: sub.account };
+        mailbox.add(to, sender, self.dwell.since_ns(), message);
         Delivered::Yes
     }
 }

@@ -5,7 +5,7 @@
 //! look for that.
 
 use base::observed::{
-    Egress, Observed, Observer, Receiver, TraceId, TracePart, TraceStart, TraceStep,
+    Egress, Observed, Observer, Receiver, Streamed, TraceId, TracePart, TraceStart, TraceStep,
 };
 use base::{Counter, ServiceId, SubKey};
 use config::limits;
@@ -26,10 +26,12 @@ pub enum TraceKind {
     Only,
 }
 
-/// What travels with a traced message to other cores.
+/// What travels with a traced message to other cores and into streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TraceMark {
+pub struct TraceMark {
+    /// Which trace it belongs to.
     pub id: TraceId,
+    /// What becomes of the message.
     pub kind: TraceKind,
 }
 
@@ -156,6 +158,9 @@ impl Shard {
         origin: Origin,
         message: &mut Message<'_>,
     ) -> Delivered {
+        if self.tells_itself(key) {
+            return self.deliver_to_teller(key, origin, message);
+        }
         let egress = self.egress(key, origin, message);
         let Some(mut tracing) = self.tracing.take() else { return Delivered::No };
         let delivered = match tracing.mark.kind {
@@ -172,6 +177,31 @@ impl Shard {
         delivered
     }
 
+    /// Delivers to a stream, which tells itself what it does: its letter says of which trace. What
+    /// is for the trace only comes to it, too, to be judged.
+    fn deliver_to_teller(
+        &mut self,
+        key: SubKey,
+        origin: Origin,
+        message: &mut Message<'_>,
+    ) -> Delivered {
+        let Some(mut tracing) = self.tracing.take() else { return Delivered::No };
+        let delivered = self.deliver(key, origin, message);
+        if delivered == Delivered::Yes {
+            tracing.sent_on += 1;
+            self.mark_letter(key, tracing.mark);
+        }
+        self.tracing = Some(tracing);
+        delivered
+    }
+
+    /// What a service did with a traced message that came to it.
+    pub fn trace_streamed(&self, id: TraceId, streamed: Streamed) {
+        let steps = vec![TraceStep::Streamed(streamed)];
+        let part = TracePart { id, shard: self.id, mono_ns: self.turn_ns, steps, sent_on: 0 };
+        self.observe(Observed::Went(Box::new(part)));
+    }
+
     /// Whom a delivery would reach, and why it would not be made.
     fn egress(&self, key: SubKey, origin: Origin, message: &Message<'_>) -> Option<Egress> {
         let sub = self.subscriptions.get(key)?;
@@ -184,11 +214,7 @@ impl Shard {
             refused: None,
         };
         if let Some(service) = sub.connection.service() {
-            let name = sub.sid.get(size_of::<u64>()..).unwrap_or_default();
-            egress.to = match name.is_empty() {
-                true => Receiver::Service(service),
-                false => Receiver::Stream { name: String::from_utf8_lossy(name).into_owned() },
-            };
+            egress.to = Receiver::Service(service);
             return Some(egress);
         }
         let outbox = self.outboxes.get(sub.connection.index())?.as_ref()?;

@@ -183,8 +183,67 @@ async fn r12_a_stream_that_keeps_a_message_is_told() {
     stream.create_stream(config).await.expect("created");
     let mut traces = listen(&a, "t").await;
     publish(&a, "kept.x", &[("Nats-Trace-Dest", "t")]).await;
-    let told = told(&trace(&mut traces).await);
-    assert_eq!(told[1], serde_json::json!({"type": "js", "stream": "KEPT"}));
+    let kept = told(&trace(&mut traces).await);
+    let expected = serde_json::json!({"type": "js", "stream": "KEPT", "subject": "kept.x"});
+    assert_eq!(kept[1..], [expected]);
+}
+
+#[tokio::test]
+async fn r12_a_stream_tells_what_it_does_with_a_message() {
+    let folder = harness::Folder::new();
+    let config = format!("jetstream {{ store_dir: \"{}\" }}", folder.path().display());
+    let server = Server::builder().cores(2).config(&config).start();
+    let a = client(&server, "a").await;
+    let context = async_nats::jetstream::new(a.clone());
+    let stream = |name: &str| async_nats::jetstream::stream::Config {
+        name: name.into(),
+        subjects: vec![format!("{name}.*")],
+        storage: async_nats::jetstream::stream::StorageType::Memory,
+        ..Default::default()
+    };
+    let renamed = async_nats::jetstream::stream::SubjectTransform {
+        source: "moved.*".into(),
+        destination: "there.{{wildcard(1)}}".into(),
+    };
+    let moved = async_nats::jetstream::stream::Config {
+        subject_transform: Some(renamed),
+        ..stream("moved")
+    };
+    let wanted = async_nats::jetstream::stream::Config {
+        retention: async_nats::jetstream::stream::RetentionPolicy::Interest,
+        ..stream("wanted")
+    };
+    for config in [moved, wanted] {
+        context.create_stream(config).await.expect("created");
+    }
+    let mut traces = listen(&a, "t").await;
+    let only = ("Nats-Trace-Only", "1");
+    let wrong = ("Nats-Expected-Stream", "other");
+    let js = |fields: Value| {
+        let mut event = serde_json::json!({"type": "js"});
+        let all = event.as_object_mut().expect("fields");
+        all.extend(fields.as_object().expect("fields").clone());
+        event
+    };
+    let taken = js(serde_json::json!({"stream": "moved", "subject": "there.x"}));
+    let refused = js(serde_json::json!(
+        {"stream": "moved", "subject": "there.x", "error": "expected stream does not match"}));
+    let passed = js(serde_json::json!(
+        {"stream": "wanted", "subject": "wanted.x", "nointerest": true}));
+    for (subject, header, event) in [
+        ("moved.x", None, &taken),
+        ("moved.x", Some(only), &taken),
+        ("moved.x", Some(wrong), &refused),
+        ("wanted.x", None, &passed),
+        ("wanted.x", Some(only), &passed),
+    ] {
+        let pairs: Vec<_> = [("Nats-Trace-Dest", "t")].into_iter().chain(header).collect();
+        publish(&a, subject, &pairs).await;
+        let told = told(&trace(&mut traces).await);
+        assert_eq!(told[1..], [event.clone()], "{subject} {header:?}");
+    }
+    let moved = context.get_stream("moved").await.expect("there");
+    assert_eq!(moved.get_info().await.expect("info").state.messages, 1, "one was to be kept");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A stream, its consumers and a recorder in place of the server, for tests: what a test does is
 //! what the service does, with a clock that the test moves.
 
+use base::observed::{Streamed, TraceId};
 use base::{AccountId, Now, ShardSet};
 use protocol::{MessageParts, headers};
 use shard::{Audience, Listeners, Presence};
@@ -127,6 +128,14 @@ impl Outlet for Recorder {
     fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {}
 
     fn unsubscribe(&mut self, _: Token) {}
+
+    fn subscribe_stream(&mut self, _: AccountId, _: &[u8], _: Token) {
+        panic!("a consumer keeps no subject");
+    }
+
+    fn tell_trace(&mut self, _: TraceId, _: Streamed) {
+        panic!("a consumer has nothing to tell a trace");
+    }
 }
 
 /// One stream with consumers.

@@ -182,7 +182,7 @@ impl Held {
         let (account, config) = (self.account(), self.stream.config());
         let publish = Token::new(self.place, Purpose::Publish, 0);
         for subject in &config.subjects {
-            outlet.subscribe_stream(account, subject.as_bytes(), publish, &config.name);
+            outlet.subscribe_stream(account, subject.as_bytes(), publish);
         }
         // spec/jetstream.md §10: a disabled direct get gives no responders
         if config.allow_direct {

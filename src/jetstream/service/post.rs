@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use base::observed::{Streamed, TraceId};
 use base::{AccountId, ConnSlot, ServiceId, ShardSet, SubKey};
 use protocol::{MessageParts, canonical};
 use shard::{Audience, Message, Published, Shard};
@@ -80,8 +81,12 @@ impl Outlet for Post<'_> {
         self.listen(account, subject, Some(group), token);
     }
 
-    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token, stream: &str) {
-        let key = self.shard.subscribe_stream(self.service, account, subject, token.0, stream);
+    fn tell_trace(&mut self, trace: TraceId, streamed: Streamed) {
+        self.shard.trace_streamed(trace, streamed);
+    }
+
+    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token) {
+        let key = self.shard.subscribe_stream(self.service, account, subject, token.0);
         let key = key.expect("a stream's subjects are valid");
         self.subscribed.entry(token).or_default().push(key);
     }

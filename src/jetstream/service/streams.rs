@@ -144,6 +144,7 @@ impl Streams {
                     headers: publish.headers().unwrap_or_default(),
                     payload,
                     shared: shared.as_ref(),
+                    trace: letter.trace,
                 };
                 held.with_stream(means, |stream, turn| stream.publish(&message, turn));
             }

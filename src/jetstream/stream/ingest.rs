@@ -11,6 +11,8 @@
 
 use std::borrow::Cow;
 
+use base::observed::Streamed;
+use shard::{TraceKind, TraceMark};
 use storage::{Filter, Mark, Place, Seq};
 
 use super::pub_ack::Also;
@@ -65,16 +67,22 @@ impl Stream {
     /// Everything but the plain case.
     fn publish_unusual(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
         if self.is_flooded() {
+            let error = ApiError::new(ErrorCode::StreamTooManyRequests);
+            self.tell_trace(message.trace, message.subject, Some(&error), turn);
             return self.refuse_flood(message.reply, turn);
         }
         if !self.parked.is_empty() || self.recovery.is_some() || self.is_republishing(turn) {
             return self.parked.push_back(OwnedPublication::of(message));
         }
         let asked = Asked::read(message.headers);
+        if message.trace.is_some_and(|mark| mark.kind == TraceKind::Only) {
+            return self.judge_only(message, &asked, turn);
+        }
         if self.take_fast_batch(message, &asked, turn) {
             return;
         }
         if asked.batch_id.is_some() {
+            self.tell_trace(message.trace, message.subject, None, turn);
             return self.take_batched(message, &asked, turn);
         }
         self.take_single(message, &asked, turn);
@@ -100,6 +108,35 @@ impl Stream {
         }
     }
 
+    /// A message that is there for its trace only: it is judged, and neither stored nor answered.
+    // spec/client-protocol.md §11, Nats-Trace-Only
+    #[cold]
+    fn judge_only(&mut self, message: &Publication<'_>, asked: &Asked<'_>, turn: &mut Turn<'_>) {
+        let renamed = self.rename(message.subject);
+        let subject = renamed.as_deref().unwrap_or(message.subject);
+        let error = self.judge(subject, message, asked, turn).err();
+        self.tell_trace(message.trace, subject, error.as_ref(), turn);
+    }
+
+    /// Tells the trace of a message, if it has one, what becomes of it under this subject.
+    // spec/client-protocol.md §11: js | stream, subject?, nointerest?, error?
+    fn tell_trace(
+        &self,
+        trace: Option<TraceMark>,
+        subject: &[u8],
+        error: Option<&ApiError>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(TraceMark { id, .. }) = trace else { return };
+        let streamed = Streamed {
+            stream: self.config.name.clone(),
+            subject: subject.to_vec(),
+            unwanted: error.is_none() && self.is_unwanted(subject, turn),
+            error: error.map(|error| error.description.clone().into_owned()),
+        };
+        turn.outlet.tell_trace(id, streamed);
+    }
+
     /// Judges one message against the stream as it is, and stores it.
     pub(super) fn judge_and_store(
         &mut self,
@@ -109,6 +146,20 @@ impl Stream {
     ) -> Result<Taken, ApiError> {
         let renamed = self.rename(message.subject);
         let subject = renamed.as_deref().unwrap_or(message.subject);
+        let taken = self.judge_and_store_as(subject, message, asked, turn);
+        if !matches!(taken, Ok(Taken::Wait)) {
+            self.tell_trace(message.trace, subject, taken.as_ref().err(), turn);
+        }
+        taken
+    }
+
+    fn judge_and_store_as(
+        &mut self,
+        subject: &[u8],
+        message: &Publication<'_>,
+        asked: &Asked<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Taken, ApiError> {
         let judged = match self.judge(subject, message, asked, turn)? {
             Verdict::Store(judged) => judged,
             Verdict::Duplicate(seq) => return Ok(Taken::Duplicate(seq)),

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use shard::TraceMark;
 
 /// A message that came on one of the stream's subjects. Borrows everything.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub struct Publication<'a> {
     pub payload: &'a [u8],
     /// The payload, refcounted, where the letter has it so.
     pub shared: Option<&'a Bytes>,
+    /// The trace that wants to know what becomes of it. Such a message has headers.
+    pub trace: Option<TraceMark>,
 }
 
 /// A publication that waits: its own copy.
@@ -29,6 +32,7 @@ pub(super) struct OwnedPublication {
     pub(super) reply: Option<Box<[u8]>>,
     pub(super) headers: Box<[u8]>,
     pub(super) payload: Bytes,
+    trace: Option<TraceMark>,
 }
 
 impl OwnedPublication {
@@ -41,6 +45,7 @@ impl OwnedPublication {
                 Some(shared) => shared.clone(),
                 None => Bytes::copy_from_slice(message.payload),
             },
+            trace: message.trace,
         }
     }
 
@@ -55,6 +60,7 @@ impl OwnedPublication {
             headers: &self.headers,
             payload: &self.payload,
             shared: Some(&self.payload),
+            trace: self.trace,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Result<Stored, ApiError> {
         let time_ns = entry.time_ns.unwrap_or(turn.now.wall_ns);
-        if self.rules.retention == Retention::Interest && !turn.readers.wants(entry.subject) {
+        if self.is_unwanted(entry.subject, turn) {
             return Ok(self.pass_over(entry, time_ns, turn));
         }
         let before = self.before_republish(entry, turn);
@@ -111,6 +111,12 @@ impl Stream {
             republish::send(self, entry, seq, time_ns, before, turn);
         }
         Ok(Stored { seq })
+    }
+
+    /// Whether no consumer wants a message, where that decides.
+    #[inline]
+    pub(super) fn is_unwanted(&self, subject: &[u8], turn: &Turn<'_>) -> bool {
+        self.rules.retention == Retention::Interest && !turn.readers.wants(subject)
     }
 
     /// The subject's last sequence before this message, if it is going to be republished.

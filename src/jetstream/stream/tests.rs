@@ -1,5 +1,6 @@
 //! A stream over a storage in memory, with a recorder where the way out is.
 
+use base::observed::{Streamed, TraceId};
 use base::{AccountId, Now, ShardSet};
 use protocol::MessageParts;
 use shard::Audience;
@@ -38,6 +39,8 @@ pub(super) struct Recorder {
     pub(super) raw: Vec<Vec<u8>>,
     /// The shards whose rings are full.
     pub(super) congested: ShardSet,
+    /// What traces were told.
+    pub(super) told: Vec<(TraceId, Streamed)>,
 }
 
 impl Outlet for Recorder {
@@ -82,6 +85,14 @@ impl Outlet for Recorder {
 
     fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {
         panic!("a stream shares no subscription");
+    }
+
+    fn subscribe_stream(&mut self, account: AccountId, subject: &[u8], token: Token) {
+        self.subscribe(account, subject, token);
+    }
+
+    fn tell_trace(&mut self, trace: TraceId, streamed: Streamed) {
+        self.told.push((trace, streamed));
     }
 
     fn unsubscribe(&mut self, token: Token) {
@@ -197,6 +208,7 @@ impl Rig {
             headers: block.as_bytes(),
             payload: payload.as_bytes(),
             shared: None,
+            trace: None,
         };
         let before = self.out.sent.len();
         self.with(|stream, turn| stream.publish(&message, turn));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use base::ClientInfo;
 use base::observed::{Place, ServiceOutcome, ServiceSample, Told};
 use base::snapshot::ConnectionSnapshot;
 use serde::Serialize;
 
 use super::envelope::json;
-use super::events::{ClientInfo, event_id};
+use super::events::{event_id, with_distance};
 use super::{Announcement, Operator, SystemDesk};
 use crate::source::Source;
 use crate::text::rfc3339;
@@ -91,15 +92,14 @@ fn worded<'a>(
         description,
         requestor: requestor.map(|connection| match sample.told {
             Told::Distance => Requestor::Distance { rtt: connection.rtt_ns },
-            Told::All => Requestor::All(Box::new(ClientInfo::with_distance(connection))),
+            Told::All => Requestor::All(Box::new(with_distance(connection))),
         }),
-        responder: responder.map(ClientInfo::with_distance),
+        responder: responder.map(with_distance),
         header: pairs.collect(),
         start: rfc3339(sample.asked_wall_ns.saturating_sub(asker_ns)),
         service,
-        // What a core needs between the two is less than a turn, which is its clock's step.
-        system: 0,
-        total: sample.took_ns + asker_ns,
+        system: sample.system_ns,
+        total: sample.took_ns + sample.system_ns + asker_ns,
     }
 }
 
@@ -117,6 +117,7 @@ mod tests {
             outcome,
             asked_wall_ns: 1_000_000_000,
             took_ns: 5_000,
+            system_ns: 700,
             requestor: Place { shard: ShardId(0), slot: ConnSlot(1) },
             told,
             responder: None,
@@ -133,7 +134,8 @@ mod tests {
         let worded = worded.expect("JSON");
         assert_eq!(worded["status"], 200);
         assert_eq!(worded["service"], 3_000);
-        assert_eq!(worded["total"], 6_000);
+        assert_eq!(worded["system"], 700);
+        assert_eq!(worded["total"], 6_700, "both round trips, the service and the server");
         assert_eq!(worded["start"], "1970-01-01T00:00:00.999999Z");
         assert_eq!(worded["requestor"], serde_json::json!({ "rtt": 1_000 }));
         assert_eq!(worded["responder"]["rtt"], 2_000);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use base::observed::{Egress, Receiver, TracePart, TraceStart, TraceStep};
+use base::observed::{Egress, Receiver, Streamed, TracePart, TraceStart, TraceStep};
 use base::{AccountId, ClientId, ConnSlot, ShardId};
 use serde::Serialize;
 
@@ -68,8 +68,14 @@ enum What<'a> {
         from: String,
         to: String,
     },
-    Stored {
+    Streamed {
         stream: &'a str,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        subject: String,
+        #[serde(rename = "nointerest", skip_serializing_if = "std::ops::Not::not")]
+        unwanted: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
     },
     Egress {
         kind: u8,
@@ -164,8 +170,10 @@ impl<'a> Words<'a> {
                 let (acc, from, to) = (self.account(*account), lossy(from), lossy(to));
                 ("si", What::Imported { acc, from, to })
             }
-            TraceStep::Reached(Egress { to: Receiver::Stream { name }, .. }) => {
-                ("js", What::Stored { stream: name })
+            TraceStep::Streamed(streamed) => {
+                let Streamed { stream, subject, unwanted, error } = streamed;
+                let (subject, unwanted) = (lossy(subject), *unwanted);
+                ("js", What::Streamed { stream, subject, unwanted, error: error.as_deref() })
             }
             TraceStep::Reached(egress) => ("eg", self.egress(egress)),
         }
@@ -174,7 +182,7 @@ impl<'a> Words<'a> {
     fn egress(&self, egress: &'a Egress) -> What<'a> {
         let (kind, cid) = match egress.to {
             Receiver::Client { cid, .. } => (CLIENT, cid),
-            Receiver::Stream { .. } | Receiver::Service(_) => (SYSTEM, ClientId(0)),
+            Receiver::Service(_) => (SYSTEM, ClientId(0)),
         };
         let is_elsewhere = egress.account != self.start.account;
         What::Egress {

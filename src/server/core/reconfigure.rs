@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use base::Counter;
 use config::Options;
 use connection::{Limits, Turn};
 use runtime::clock::Clock;
@@ -47,6 +48,8 @@ impl<N: Network, C: Clock> Core<N, C> {
     /// Takes the settings over. `done` is told when the last open connection obeys them.
     pub(super) fn reconfigure(&mut self, settings: &CoreSettings, done: oneshot::Sender<()>) {
         let parts = &mut self.parts;
+        // This turn and those of the sweep are seen by themselves.
+        parts.shard.counters().set(Counter::LongestTurnNanos, 0);
         parts.shard.reconfigure(settings.shard.clone());
         parts.connections.set_limits(settings.connections);
         parts.connections.set_tls(settings.tls.clone());

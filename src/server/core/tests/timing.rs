@@ -137,4 +137,5 @@ fn the_loop_is_counted_without_sleep() {
     let turns = simulation.timing(Timing::Loop).since(&before);
     assert_eq!(turns.sum_ns, WAIT.as_nanos() as u64);
     assert_eq!(simulation.total(Counter::BusyNanos), simulation.timing(Timing::Loop).sum_ns);
+    assert_eq!(simulation.count(0, Counter::LongestTurnNanos), WAIT.as_nanos() as u64);
 }

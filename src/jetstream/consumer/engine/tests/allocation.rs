@@ -1,5 +1,6 @@
 //! The steady path allocates nothing: a batch is asked for, delivered and acknowledged.
 
+use base::observed::{Streamed, TraceId};
 use base::{AccountId, ShardSet};
 use protocol::MessageParts;
 use shard::{Audience, Listeners, Presence};
@@ -45,6 +46,10 @@ impl Outlet for Counting {
     fn subscribe_shared(&mut self, _: AccountId, _: &[u8], _: &[u8], _: Token) {}
 
     fn unsubscribe(&mut self, _: Token) {}
+
+    fn subscribe_stream(&mut self, _: AccountId, _: &[u8], _: Token) {}
+
+    fn tell_trace(&mut self, _: TraceId, _: Streamed) {}
 }
 
 #[test]
