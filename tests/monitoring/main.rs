@@ -186,6 +186,47 @@ fn h03_connz_lists_subjects_and_pages() {
 }
 
 #[test]
+fn h03_connz_and_subsz_list_each_of_many_once() {
+    let server = Server::builder().monitored().cores(2).start();
+    let mut raws: Vec<_> = (0..400).map(|_| server.quiet()).collect();
+    for raw in &mut raws {
+        raw.send("SUB a.* 1\r\nSUB b 2");
+        raw.ping();
+        raw.publish("c", "");
+        raw.ping();
+    }
+    // What is gone leaves holes in the tables.
+    let mut at = 0;
+    raws.retain(|_| {
+        at += 1;
+        at % 3 != 0
+    });
+    let mut cids: Vec<u64> = raws.iter().map(harness::Raw::cid).collect();
+    cids.sort_unstable();
+    let connz = until("the others to be gone", || {
+        let connz = get(server.monitor(), "/connz?subs=1&limit=1000").json();
+        (connz["total"] == cids.len()).then_some(connz)
+    });
+    let list = connz["connections"].as_array().expect("a list");
+    let listed: Vec<u64> = list.iter().filter_map(|one| one["cid"].as_u64()).collect();
+    assert_eq!(listed, cids);
+    for connection in list {
+        let mut subjects: Vec<_> =
+            connection["subscriptions_list"].as_array().expect("a list").clone();
+        subjects.sort_by_key(ToString::to_string);
+        assert_eq!(subjects, ["a.*", "b"], "{connection}");
+    }
+    let subsz = get(server.monitor(), "/subsz?subs=1&acc=$G&test=b&limit=1000").json();
+    let list = subsz["subscriptions_list"].as_array().expect("a list");
+    let mut listed: Vec<u64> = list.iter().filter_map(|one| one["cid"].as_u64()).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, cids);
+    assert!(subsz["num_cache"].as_u64().is_some_and(|plans| plans > 0), "{subsz}");
+    let page = get(server.monitor(), "/subsz?subs=1&acc=$G&test=b&offset=200&limit=50").json();
+    assert_eq!(page["subscriptions_list"].as_array().map(Vec::len), Some(50));
+}
+
+#[test]
 fn h03_connz_sorts() {
     let server = monitored();
     let mut raws: Vec<_> = (0..3).map(|_| server.quiet()).collect();
