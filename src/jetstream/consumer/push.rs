@@ -23,8 +23,12 @@ const WINDOW_MIN: u64 = 256 << 10;
 const WINDOW_MAX: u64 = 32 << 20;
 /// How often it is asked whether anybody still listens.
 const LISTENED_EVERY_NS: u64 = 1_000_000_000;
-/// How often it is asked whether somebody listens now.
-const UNHEARD_EVERY_NS: u64 = 100_000_000;
+/// How often it is asked whether somebody listens now, at first and in the end: many clients
+/// subscribe right after the consumer is made, and wait for what it has.
+const UNHEARD_FIRST_NS: u64 = 500_000;
+const UNHEARD_LAST_NS: u64 = 100_000_000;
+/// In between: after this part of the time that nobody has listened.
+const UNHEARD_PART: u64 = 8;
 /// Random letters at the end of a flow-control subject.
 const FLOW_ID_LEN: usize = 4;
 
@@ -34,6 +38,8 @@ pub(crate) struct Push {
     listened: Listened,
     /// When to ask again, monotonic nanoseconds.
     ask_at_ns: u64,
+    /// Since when nobody listens, if nobody does, monotonic nanoseconds.
+    unheard_ns: u64,
     heartbeat_ns: u64,
     beat_at_ns: u64,
     /// With flow control.
@@ -81,6 +87,7 @@ impl Push {
         Push {
             listened: Listened::No,
             ask_at_ns: now.mono_ns,
+            unheard_ns: now.mono_ns,
             heartbeat_ns,
             beat_at_ns: NEVER,
             flow: config.flow_control.then(Flow::new),
@@ -146,8 +153,14 @@ impl Push {
             Presence::Nobody => Listened::No,
         };
         self.lead.heard(audience);
+        if self.listened == Listened::Yes {
+            self.unheard_ns = now_ns;
+        }
+        let unheard_for = now_ns.saturating_sub(self.unheard_ns);
         let pause = match (listened, &self.flow) {
-            (Listened::No, _) => UNHEARD_EVERY_NS,
+            (Listened::No, _) => {
+                (unheard_for / UNHEARD_PART).clamp(UNHEARD_FIRST_NS, UNHEARD_LAST_NS)
+            }
             (Listened::Yes, None) if self.lead.is_behind() => BEHIND_EVERY_NS,
             (Listened::Yes, _) => LISTENED_EVERY_NS,
         };

@@ -20,6 +20,19 @@ fn messages_wait_for_somebody_who_listens() {
 }
 
 #[test]
+fn who_subscribes_right_after_the_consumer_is_made_hardly_waits() {
+    for (deaf_for, within) in [(2 * MS, MS), (100 * MS, 15 * MS), (10 * SECOND, 100 * MS)] {
+        let mut bench = Bench::new();
+        bench.publish("a", "x");
+        bench.recorder.deaf.push("d".to_owned());
+        bench.consumer(push());
+        assert_eq!(bench.wait(deaf_for), []);
+        bench.recorder.deaf.clear();
+        assert_eq!(seqs(&bench.wait(within)), [1], "after {deaf_for} ns");
+    }
+}
+
+#[test]
 fn silence_is_broken_by_heartbeats() {
     let mut bench = Bench::new();
     let config = ConsumerConfig { idle_heartbeat: SECOND as i64, ..push() };
