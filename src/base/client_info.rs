@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
-/// The fields, in the order and under the names of nats-server. What is empty is left out. Issuer,
-/// tags and JWTs come with users that have them.
+use crate::snapshot::TokenSnapshot;
+
+/// The fields, in the order and under the names of nats-server. What is empty is left out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClientInfo<'a> {
     /// When it came: RFC 3339.
@@ -41,6 +42,9 @@ pub struct ClientInfo<'a> {
     /// When it went: RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<String>,
+    /// What the token of its user says.
+    #[serde(flatten)]
+    pub token: Option<&'a TokenSnapshot>,
     /// `Client`, for instance.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub kind: &'static str,

@@ -76,6 +76,8 @@ counters! {
     IndexCacheEntries = "index_cache_entries", "Plans in the match cache";
     SystemDropped = "system_dropped_total",
         "Requests and events of the system account lost because the control thread was behind";
+    PinnedAccountFails = "pinned_account_fails_total",
+        "Logins refused because their account is none of those that are pinned";
     BusyNanos = "busy_nanoseconds_total", "Time spent working, not sleeping or spinning idle";
     LongestTurnNanos = "longest_turn_nanoseconds",
         "Longest turn since the core last took settings: since the start, or the last reload";

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::{AccountId, ClientId, ShardId};
 
 /// One connection, as `/connz` shows it. Times are nanoseconds since the Unix epoch.
@@ -48,8 +50,28 @@ pub struct ConnectionSnapshot {
     pub account: String,
     /// The public key of the trusted proxy that passed it on.
     pub proxy: Option<Arc<str>>,
+    /// What the token of its user says, if it has one.
+    pub token: Option<Arc<TokenSnapshot>>,
     /// Its subscriptions, when asked for.
     pub subscriptions_list: Vec<SubscriptionSnapshot>,
+}
+
+/// What a user's token says of it (spec/monitoring.md §4, ConnInfo; §14, ClientInfo). What
+/// is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TokenSnapshot {
+    /// The token as it came; empty where whoever has it would be the user.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub jwt: String,
+    /// The public key that signed it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub issuer_key: String,
+    /// The user's name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name_tag: String,
+    /// Words about the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// What a TLS handshake agreed on.

@@ -12,7 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::snapshot::{
-    ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot, UserSnapshot,
+    ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot, TokenSnapshot,
+    UserSnapshot,
 };
 use base::{AccountId, ConnSlot, Counter, Level};
 use bytes::Bytes;
@@ -73,6 +74,8 @@ pub struct Client {
     pub(crate) mappings: Option<Arc<Mappings>>,
     /// Where its messages are traced that carry a sampled `traceparent`, if they are.
     pub(crate) trace_destination: Option<Arc<TraceDestination>>,
+    /// What its user's token says, as monitoring shows it.
+    pub(crate) token: Option<Arc<TokenSnapshot>>,
     /// What it was sent to sign; empty when nothing.
     pub(crate) nonce: String,
     pub(crate) login: Login,
@@ -105,6 +108,7 @@ impl Client {
             gate: None,
             mappings: None,
             trace_destination: None,
+            token: None,
             nonce: String::new(),
             login: Login::Open,
             expires_ns: None,
@@ -331,6 +335,12 @@ impl Dialect for Client {
         }
     }
 
+    fn login_asked(&mut self, context: &mut Context<'_>, account: AccountId) {
+        if let Login::Checking { .. } = self.login {
+            self.login = self.asking(context, account);
+        }
+    }
+
     fn login_checked(
         &mut self,
         context: &mut Context<'_>,
@@ -367,6 +377,7 @@ impl Dialect for Client {
         snapshot.authorized_user.clone_from(&self.session.user);
         snapshot.account = self.account_name.as_ref().to_owned();
         snapshot.proxy.clone_from(&self.session.proxy);
+        snapshot.token.clone_from(&self.token);
     }
 
     fn user(&self) -> UserSnapshot {

@@ -10,6 +10,9 @@ use crate::client::{Client, Flow, Login};
 
 impl Client {
     pub(crate) fn connect(&mut self, context: &mut Context<'_>, json: &[u8]) -> Flow {
+        if let Some(token) = self.token.as_ref().filter(|_| self.connect.jwt.is_empty()) {
+            self.connect.jwt.clone_from(&token.jwt);
+        }
         let connect = match Connect::decode_over(&self.connect, json) {
             Ok(connect) => connect,
             Err(error) => {

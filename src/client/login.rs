@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use base::Level;
+use base::snapshot::TokenSnapshot;
+use base::{AccountId, Counter, Level};
+use config::limits;
 use config::options::ConnectionKinds;
 use connection::{Context, Link, Pause};
 use protocol::{CloseReason, ErrorText};
-use security::{Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Ticket};
+use security::{Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Step, Ticket};
 
 use crate::client::{Client, Flow, Login};
 
@@ -43,26 +45,36 @@ impl Client {
         {
             let (shard, slot, cid) = (context.shard.id(), context.slot, context.link.cid);
             let ticket = Ticket { shard, slot, cid };
-            let asks = matches!(effort, Effort::Asked(_));
-            let applicant = asks.then(|| Box::new(self.applicant(context.link)));
+            let may_ask = directory.may_ask_service(effort);
+            let applicant = may_ask.then(|| Box::new(self.applicant(context.link)));
             let credentials = credentials.keep();
-            let request = LoginRequest { ticket, credentials, directory, applicant, attempts: 0 };
-            if desk.submit(request).is_err() {
+            let patience = self.settings.auth_timeout.max(limits::LOGIN_CHECK_TIMEOUT);
+            let until_ns = context.now.wall_ns.saturating_add(patience.as_nanos() as u64);
+            let request =
+                LoginRequest { ticket, credentials, directory, applicant, until_ns, attempts: 0 };
+            if desk.submit(Step::Said(Box::new(request))).is_err() {
                 self.say(context, Level::Error, "too many logins wait to be checked");
                 return self.denied(context, Denied::Credentials);
             }
-            let until_ns = match self.login {
-                Login::Expected { until_ns } => until_ns,
-                _ => context.now.plus(self.settings.auth_timeout),
-            };
-            self.login = match effort {
-                Effort::Asked(account) => Login::Asking { until_ns, account },
-                Effort::Quick | Effort::Slow => Login::Checking { until_ns },
+            self.login = match (effort, self.login) {
+                (Effort::Asked(account), Login::Expected { until_ns }) => {
+                    Login::Asking { until_ns, account }
+                }
+                (Effort::Asked(account), _) => self.asking(context, account),
+                // It came in time; what its check takes now is no fault of its own.
+                (Effort::Quick | Effort::Slow, _) => {
+                    Login::Checking { until_ns: context.now.plus(patience) }
+                }
             };
             return Flow::Pause(Pause::Login);
         }
         let session = directory.login(&credentials);
         self.logged_in(context, session)
+    }
+
+    /// A service in `account` has until then to answer. spec/security.md §5
+    pub(crate) fn asking(&self, context: &Context<'_>, account: AccountId) -> Login {
+        Login::Asking { until_ns: context.now.plus(self.settings.auth_timeout), account }
     }
 
     /// spec/security.md §8: where certificates say who clients are, CONNECT does not.
@@ -127,9 +139,25 @@ impl Client {
         self.account_name = Arc::clone(directory.accounts().name(session.account));
         self.publisher.account = session.account;
         self.gate = gate(&session);
+        self.token = self.shown_token(&session).map(Arc::new);
         self.take_session(context, session);
         self.take_account(context);
         None
+    }
+
+    /// What monitoring shows of the token of its user.
+    fn shown_token(&mut self, session: &Session) -> Option<TokenSnapshot> {
+        let claims = session.claims.as_ref()?;
+        // spec/monitoring.md §4: not of those whose tokens are all that they need. Where a service
+        // lets a client in, what came in CONNECT is not the user's own.
+        let hidden = claims.content.grant.bearer_token || session.callout.is_some();
+        Some(TokenSnapshot {
+            // Moved, not copied: a second CONNECT finds it there.
+            jwt: if hidden { String::new() } else { std::mem::take(&mut self.connect.jwt) },
+            issuer_key: claims.issuer.clone(),
+            name_tag: claims.name.clone(),
+            tags: claims.content.tags.clone(),
+        })
     }
 
     /// What the client is from now on, and for how long.
@@ -172,6 +200,10 @@ impl Client {
             Denied::Credentials | Denied::Revoked | Denied::AccountExpired => String::new(),
             Denied::ByService(account) => {
                 context.link.refused_in = Some(account);
+                String::new()
+            }
+            Denied::NotPinned => {
+                context.shard.counters().add(Counter::PinnedAccountFails, 1);
                 String::new()
             }
             Denied::ProxyNotTrusted | Denied::ProxyRequired => format!(": {reason}"),
@@ -226,7 +258,9 @@ impl Client {
 /// What the end of a connection is called that is not let in. spec/security.md §9
 pub(crate) fn reason_for(denied: Denied) -> CloseReason {
     match denied {
-        Denied::Credentials | Denied::ByService(_) => CloseReason::AuthenticationFailure,
+        Denied::Credentials | Denied::NotPinned | Denied::ByService(_) => {
+            CloseReason::AuthenticationFailure
+        }
         Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
         Denied::ProxyRequired => CloseReason::ProxyRequired,
         Denied::Revoked => CloseReason::CredentialsRevoked,
@@ -238,6 +272,7 @@ pub(crate) fn reason_for(denied: Denied) -> CloseReason {
 pub(crate) fn text_for(denied: Denied) -> ErrorText<'static> {
     match denied {
         Denied::Credentials
+        | Denied::NotPinned
         | Denied::ByService(_)
         | Denied::ProxyNotTrusted
         | Denied::ProxyRequired => ErrorText::AuthorizationViolation,

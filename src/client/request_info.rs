@@ -24,6 +24,7 @@ impl Client {
             lang: &self.connect.lang,
             ver: &self.connect.version,
             server: &self.settings.info.server_name,
+            token: self.token.as_deref(),
             kind: "Client",
             client_type: "nats",
             ..brief.clone()

@@ -49,6 +49,27 @@ pub const JWT_BYTES_MAX: usize = MIB;
 /// imports of the others are left out until somebody of theirs comes.
 pub const ACCOUNTS_FETCHED_MAX: usize = 1024;
 
+/// How long one login, one reload or one new token may take others' time for accounts: its own
+/// and those from which it imports. Over it: as [`ACCOUNTS_FETCHED_MAX`]; a reload keeps the
+/// tokens that are there.
+pub const ACCOUNTS_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Accounts that are asked for of others at a time, whole server. At it: the next wait.
+pub const ACCOUNT_FETCHERS_MAX: usize = 4;
+
+/// Accounts that wait to be asked for. At it: logins of others are refused.
+pub const ACCOUNTS_WANTED_MAX: usize = 256;
+
+/// Logins that wait for such accounts, many for the same one perhaps. At it: one more is refused.
+pub const LOGINS_FETCHING_MAX: usize = 8192;
+
+/// How long nobody is asked again for an account that nobody had. Meanwhile: its logins are
+/// refused.
+pub const ACCOUNT_MISSED_LIFETIME: Duration = Duration::from_secs(2);
+
+/// Accounts that nobody had and that are remembered for so long. At it: the oldest is forgotten.
+pub const ACCOUNTS_MISSED_MAX: usize = 4096;
+
 /// Subjects to which the entries of one list of a scoped key's template may come. Above it: the
 /// login is refused.
 pub const TEMPLATE_SUBJECTS_MAX: usize = 4096;
@@ -76,6 +97,10 @@ pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 256;
 /// Time between a CONNECT that is due and its arrival (`authorization.timeout`). Over it:
 /// `-ERR 'Authentication Timeout'` and close.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time between a CONNECT that came in time and the end of its check, which waits for other logins
+/// and perhaps for a resolver; [`AUTH_TIMEOUT`] where that is longer. Over it: as there.
+pub const LOGIN_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a resolver may take to say what an account is (`resolver.timeout`, and of a resolver on
 /// the web). Over it: the login is refused.

@@ -1,7 +1,7 @@
 //! The seam between a connection and its language: client, and later mqtt, route, leafnode.
 
 use base::snapshot::{ConnectionSnapshot, UserSnapshot};
-use base::{ConnSlot, Log, Now, ShardSet};
+use base::{AccountId, ConnSlot, Log, Now, ShardSet};
 use bytes::Bytes;
 use protocol::CloseReason;
 use ring::InterestSeq;
@@ -118,6 +118,9 @@ pub trait Dialect {
     /// Says that the other end did not log in in time, or that its login is over; the reason for
     /// which it is closed.
     fn login_timed_out(&mut self, context: &mut Context<'_>) -> CloseReason;
+
+    /// Whoever checks the login has asked a service in `account` about it.
+    fn login_asked(&mut self, context: &mut Context<'_>, account: AccountId);
 
     /// What a [`Pause::Login`] waited for; the reason if the connection ends by it.
     fn login_checked(

@@ -171,6 +171,7 @@ pub(crate) fn snapshot(
         authorized_user: String::new(),
         account: String::new(),
         proxy: None,
+        token: None,
         subscriptions_list: Vec::new(),
     };
     dialect.describe(&mut snapshot);

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use base::{ConnSlot, Counter, ShardSet};
+use base::{AccountId, ConnSlot, Counter, ShardSet};
 use config::limits;
 use protocol::CloseReason;
 use runtime::network::Network;
-use security::Verdict;
+use security::{Ticket, Verdict};
 
 use crate::connection::{Connection, State};
 use crate::connections::{Connections, Rest, Turn};
@@ -196,16 +196,33 @@ impl Connections {
         resumed
     }
 
+    /// Whether the connection of a login still waits for it: it may have gone meanwhile, and
+    /// another may have come in its place.
+    fn waits_for_login(&self, ticket: Ticket) -> bool {
+        let connection = self.slots.get(ticket.slot.index()).and_then(Option::as_ref);
+        connection.is_some_and(|connection| {
+            connection.link.cid == ticket.cid && connection.state == State::Paused(Pause::Login)
+        })
+    }
+
+    /// A login about which a service was asked, in `account`.
+    pub fn login_asked<N: Network>(
+        &mut self,
+        turn: &mut Turn<'_, N>,
+        ticket: Ticket,
+        account: AccountId,
+    ) {
+        if self.waits_for_login(ticket) {
+            self.with(turn, ticket.slot, |dialect, context| dialect.login_asked(context, account));
+            self.look_again(ticket.slot, turn.now);
+        }
+    }
+
     /// A login that was checked elsewhere.
     pub fn login_checked<N: Network>(&mut self, turn: &mut Turn<'_, N>, verdict: Verdict) {
         let Verdict { ticket, session, .. } = verdict;
         let slot = ticket.slot;
-        let connection = self.slots.get(slot.index()).and_then(Option::as_ref);
-        // It may have gone meanwhile, and another may have come in its place.
-        let waits = connection.is_some_and(|connection| {
-            connection.link.cid == ticket.cid && connection.state == State::Paused(Pause::Login)
-        });
-        if !waits {
+        if !self.waits_for_login(ticket) {
             return;
         }
         self.paused.retain(|paused| *paused != slot);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use base::ClientId;
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot};
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, SubscriptionSnapshot, TokenSnapshot};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::answer::Scene;
@@ -446,6 +446,8 @@ struct ConnInfo<'a> {
     subscriptions_list: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list_detail: Vec<SubDetail<'a>>,
+    #[serde(flatten)]
+    token: Option<&'a TokenSnapshot>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<Proxy<'a>>,
 }
@@ -470,6 +472,8 @@ impl<'a> ConnInfo<'a> {
             (Names::Shown, "$G") => (connection.authorized_user.as_str(), ""),
             (Names::Shown, account) => (connection.authorized_user.as_str(), account),
         };
+        // The same, of what its token says.
+        let token = connection.token.as_deref().filter(|_| request.names == Names::Shown);
         let tls = connection.tls.as_ref();
         ConnInfo {
             cid: connection.cid.0,
@@ -501,6 +505,7 @@ impl<'a> ConnInfo<'a> {
             account,
             subscriptions_list: subjects,
             subscriptions_list_detail: details,
+            token,
             proxy: connection.proxy.as_deref().map(|key| Proxy { key }),
         }
     }

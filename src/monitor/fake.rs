@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::snapshot::{
     ClosedSnapshot, ConnectionSnapshot, PermissionsSnapshot, ResponsesSnapshot, RulesSnapshot,
-    SubscriptionSnapshot, UserSnapshot,
+    SubscriptionSnapshot, TokenSnapshot, UserSnapshot,
 };
 use base::{AccountId, ClientId, ConnSlot, Counters, ShardId};
 
@@ -229,6 +229,12 @@ fn full_connection(cid: u64) -> ConnectionSnapshot {
         out_msgs: 9,
         out_bytes: 90,
         proxy: Some("NPROXY".into()),
+        token: Some(Arc::new(TokenSnapshot {
+            jwt: "eyJ.eyJ.sig".into(),
+            issuer_key: "ASIGNS".into(),
+            name_tag: "joe".into(),
+            tags: vec!["team:a".into()],
+        })),
         ..connection(cid)
     }
 }
@@ -269,6 +275,7 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         authorized_user: String::new(),
         account: "$G".into(),
         proxy: None,
+        token: None,
         subscriptions_list: Vec::new(),
     }
 }

@@ -10,6 +10,7 @@ use crate::connz::Proxy;
 use crate::jsz;
 use crate::reply::Reply;
 use crate::source::{JetStreamFigures, JetStreamLimits, OcspCacheFigures, ServerFacts, Source};
+use crate::subsz::is_zero;
 use crate::text::{nanos, rfc3339, uptime};
 
 pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
@@ -30,6 +31,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         metadata: &facts.metadata,
         feature_flags: &facts.feature_flags,
         system_account: facts.system_account.as_deref(),
+        pinned_account_fails: scene.total(Counter::PinnedAccountFails),
         ocsp_peer_cache: scene.source.ocsp_cache(),
         slow_consumer_stats,
         stale_connection_stats,
@@ -60,6 +62,8 @@ struct Varz<'a> {
     feature_flags: &'a BTreeMap<String, bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system_account: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pinned_account_fails: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ocsp_peer_cache: Option<OcspCacheFigures>,
     slow_consumer_stats: ByKind,

@@ -173,6 +173,8 @@ pub enum Expiry {
 pub enum Denied {
     /// Its credentials are not good; never says why.
     Credentials,
+    /// Its account is not one of those that are pinned here.
+    NotPinned,
     /// It says that a proxy passed it on, and no trusted one signed that.
     ProxyNotTrusted,
     /// It came without a proxy.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use base::{ClientId, ConnSlot, ShardId};
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::callout::Applicant;
+use crate::account_key::AccountKey;
+use crate::callout::{Answer, Applicant, Callout, Judged};
 use crate::credentials::{Denied, KeptCredentials, Session};
 use crate::directory::Directory;
-use crate::operator::{Refusal, SeenAccount};
+use crate::operator::{Delegation, Refusal, SeenAccount};
 
 /// Logins that may wait, and answers about them. One more is refused; its client tries again.
 const WAITING_MAX: usize = 8192;
 /// A login whose account is gone as often as it was fetched is refused.
-const ATTEMPTS_MAX: u8 = 2;
+pub(crate) const ATTEMPTS_MAX: u8 = 2;
 
 /// Whose login it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +36,38 @@ pub struct LoginRequest {
     pub credentials: KeptCredentials,
     /// By which rules.
     pub directory: Arc<Directory>,
-    /// What a service must know of it, where one is asked.
+    /// What a service must know of it, where one may be asked.
     pub applicant: Option<Box<Applicant>>,
+    /// Until when the client waits, nanoseconds since the Unix epoch.
+    pub until_ns: u64,
     /// How often its account was fetched.
     pub attempts: u8,
 }
 
-/// What came of a request.
+/// A login, as far as it came.
+pub enum Step {
+    /// What the client said is to be checked.
+    Said(Box<LoginRequest>),
+    /// What a service answered about it is to be judged.
+    Answered(Box<Answer>),
+}
+
+/// What came of a step.
 pub enum Checked {
     /// An answer.
     Verdict(Verdict),
-    /// Its account has to be taken into the directory first.
-    Unseen(Admission),
+    /// A service has to be asked.
+    Delegated(Arc<Callout>, Box<LoginRequest>),
+    /// This account has to be in the directory first.
+    Unseen(AccountKey, Step),
 }
 
-/// A login that goes on when its account is in the directory.
+/// Logins that go on when their account is in the directory.
 pub struct Admission {
     /// The account, and those from which it imports.
     pub accounts: Vec<Arc<SeenAccount>>,
-    /// The login.
-    pub request: LoginRequest,
+    /// The logins.
+    pub steps: Vec<Step>,
 }
 
 /// An answer of a service that was asked about a login.
@@ -69,7 +82,7 @@ pub struct ServiceAnswer {
 #[derive(Clone)]
 pub struct Work {
     /// Logins to be checked.
-    pub logins: Receiver<Box<LoginRequest>>,
+    pub logins: Receiver<Step>,
     /// Answers to be judged.
     pub answers: Receiver<ServiceAnswer>,
 }
@@ -85,51 +98,109 @@ pub struct Verdict {
 }
 
 impl LoginRequest {
-    /// Whether a service has to be asked, see [`crate::callout::ask`].
-    pub fn needs_service(&self) -> bool {
-        self.directory.service_for(&self.credentials.lend()).is_some()
-    }
-
-    /// Checks it. Takes up to a tenth of a second, and longer where an account must be fetched.
-    pub fn check(self) -> Checked {
-        let LoginRequest { ticket, credentials, directory, attempts, .. } = &self;
-        let refused = match directory.admit(&credentials.lend()) {
+    /// Checks it. Takes up to a tenth of a second.
+    pub fn check(self: Box<LoginRequest>) -> Checked {
+        let lent = self.credentials.lend();
+        if let Some(callout) = self.directory.service_for(&lent) {
+            return Checked::Delegated(Arc::clone(callout), self);
+        }
+        let refused = match self.directory.admit(&lent) {
             Ok(session) => {
-                let (ticket, reason) = (*ticket, String::new());
+                let (ticket, reason) = (self.ticket, String::new());
                 return Checked::Verdict(Verdict { ticket, session: Ok(session), reason });
             }
             Err(refused) => refused,
         };
-        let fetched = match &refused.why {
-            Some(Refusal::AccountUnseen(account)) if *attempts < ATTEMPTS_MAX => {
-                directory.fetch(account, credentials.lend().now_ns)
+        match refused.why {
+            Some(Refusal::AccountUnseen(account)) if self.attempts < ATTEMPTS_MAX => {
+                unseen(&account, Step::Said(self))
             }
-            _ => None,
-        };
-        match fetched {
-            Some(Ok(accounts)) => {
-                let request = LoginRequest { attempts: self.attempts + 1, ..self };
-                Checked::Unseen(Admission { accounts, request })
-            }
-            Some(Err(error)) => Checked::Verdict(self.refused(refused.denied, error.to_string())),
-            None => {
-                let reason = refused.why.map(|why| why.to_string()).unwrap_or_default();
+            Some(Refusal::Delegated(delegation)) => self.delegated(*delegation),
+            why => {
+                let reason = why.map(|why| why.to_string()).unwrap_or_default();
                 Checked::Verdict(self.refused(refused.denied, reason))
             }
         }
     }
 
+    /// The token says more of the client than the client does.
+    fn delegated(mut self: Box<LoginRequest>, delegation: Delegation) -> Checked {
+        let Delegation { callout, claims } = delegation;
+        let applicant = self.applicant.get_or_insert_default();
+        if applicant.information.user.is_empty() {
+            applicant.information.user.clone_from(&claims.subject);
+        }
+        applicant.information.name_tag.clone_from(&claims.name);
+        applicant.information.tags.clone_from(&claims.content.tags);
+        Checked::Delegated(callout, self)
+    }
+
     /// Nobody is let in.
-    pub fn refused(self, denied: Denied, reason: String) -> Verdict {
+    pub fn refused(self: Box<LoginRequest>, denied: Denied, reason: String) -> Verdict {
         Verdict { ticket: self.ticket, session: Err(denied), reason }
+    }
+}
+
+impl From<Judged> for Checked {
+    fn from(judged: Judged) -> Checked {
+        match judged {
+            Judged::Verdict(verdict, _) => Checked::Verdict(verdict),
+            Judged::Unseen(account, answer) => unseen(&account, Step::Answered(answer)),
+        }
+    }
+}
+
+/// `step` goes on when `account` is in the directory. A text that is no key stands for none.
+fn unseen(account: &str, step: Step) -> Checked {
+    match AccountKey::parse(account) {
+        Some(account) => Checked::Unseen(account, step),
+        None => Checked::Verdict(step.refused(String::from("not a public account nkey"))),
+    }
+}
+
+impl Step {
+    /// By which rules it is judged.
+    pub fn directory(&self) -> &Arc<Directory> {
+        match self {
+            Step::Said(request) => &request.directory,
+            Step::Answered(answer) => answer.waiting.directory(),
+        }
+    }
+
+    /// The same by newer rules, an account later.
+    pub fn under(mut self, directory: Arc<Directory>) -> Step {
+        match &mut self {
+            Step::Said(request) => {
+                request.directory = directory;
+                request.attempts += 1;
+            }
+            Step::Answered(answer) => answer.waiting.under(directory),
+        }
+        self
+    }
+
+    /// Whether its client waits no longer.
+    pub fn is_late(&self, now_ns: u64) -> bool {
+        match self {
+            Step::Said(request) => request.until_ns <= now_ns,
+            Step::Answered(answer) => answer.waiting.is_late(now_ns),
+        }
+    }
+
+    /// Nobody is let in.
+    pub fn refused(self, reason: String) -> Verdict {
+        match self {
+            Step::Said(request) => request.refused(Denied::Credentials, reason),
+            Step::Answered(answer) => answer.refused(reason),
+        }
     }
 }
 
 /// The core's end of the queues.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// Boxed, as a queue takes the memory of all its places at once.
-    logins: Sender<Box<LoginRequest>>,
+    /// Steps are boxed, as a queue takes the memory of all its places at once.
+    logins: Sender<Step>,
     answers: Sender<ServiceAnswer>,
 }
 
@@ -151,9 +222,9 @@ impl Desk {
     /// Has a login checked.
     ///
     /// # Errors
-    /// The request, if too many wait.
-    pub fn submit(&self, request: LoginRequest) -> Result<(), Box<LoginRequest>> {
-        self.logins.try_send(Box::new(request)).map_err(crossbeam_channel::TrySendError::into_inner)
+    /// The login, if too many wait.
+    pub fn submit(&self, step: Step) -> Result<(), Step> {
+        self.logins.try_send(step).map_err(crossbeam_channel::TrySendError::into_inner)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod live;
 mod operators;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,21 +11,17 @@ use std::sync::Arc;
 use base::AccountId;
 use config::Options;
 use config::accounts::{Destination, GLOBAL, JetStreamLimits, Mapping, SYSTEM};
-use config::options::{Auth, ConnectionKinds, Login, Secret, User};
-use config::tls::Verify;
+use config::options::{Auth, ConnectionKinds, Login, Secret};
 
 use crate::account::Accounts;
 use crate::callout::Callout;
 use crate::credentials::{Credentials, Denied, Session};
-use crate::distinguished_name::{AnyOrder, DistinguishedName};
 use crate::exchange::{self, ImportError, Way};
 use crate::mapping::Mappings;
-use crate::nkey;
 use crate::operator::{OperatorMode, Refusal, TrustError};
 use crate::password;
-use crate::permissions::Permissions;
 use crate::proxies::{ProxyUse, TrustedProxies};
-use crate::tls::ClientCertificate;
+use users::{Known, Users};
 
 /// Everything about who may connect and do what.
 #[derive(Clone, Debug)]
@@ -52,36 +49,6 @@ enum Rules {
     Users(Users),
     /// By a token of their account.
     Operator(Box<OperatorMode>),
-}
-
-#[derive(Clone, Debug, Default)]
-struct Users {
-    by_name: HashMap<Arc<str>, Arc<Known>>,
-    by_key: HashMap<Arc<str>, Arc<Known>>,
-    /// Those whose names are such as certificates have for their owners.
-    by_subject: HashMap<AnyOrder, Vec<(DistinguishedName, Arc<Known>)>>,
-    /// Whether certificates say who clients are.
-    certificates: Certificates,
-}
-
-/// Whether certificates say who clients are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Certificates {
-    /// They do not.
-    #[default]
-    Ignored,
-    /// They do, on some listener: `verify_and_map`.
-    Name,
-}
-
-/// A user that is known.
-#[derive(Debug, PartialEq, Eq)]
-struct Known {
-    login: Login,
-    account: AccountId,
-    permissions: Option<Arc<Permissions>>,
-    connections: ConnectionKinds,
-    proxy: ProxyUse,
 }
 
 /// How clients without credentials are let in.
@@ -127,7 +94,7 @@ impl Directory {
         };
         accounts.clear();
         accounts.set_system(!config.no_system);
-        let mut users = Users { certificates: certificates(options), ..Users::default() };
+        let mut users = Users::new(options);
         let default = config.default_permissions.as_ref();
         for user in options.auth.users() {
             users.add(user, AccountId::GLOBAL, default);
@@ -197,6 +164,13 @@ impl Directory {
             Rules::Operator(_) => true,
         };
         keys || !self.proxies.are_none()
+    }
+
+    /// Whether a service may have to be told of a client whose login takes this long.
+    pub fn may_ask_service(&self, effort: Effort) -> bool {
+        // Which account a token is of is known when it is read.
+        let by_token = matches!(self.rules, Rules::Operator(_)) && effort == Effort::Slow;
+        by_token || matches!(effort, Effort::Asked(_))
     }
 
     /// How long [`Directory::login`] will take.
@@ -280,7 +254,9 @@ impl Directory {
         if let Err(denied) = self.proxies.check(session) {
             return Standing::Gone(denied);
         }
-        if let Some(said_by) = &session.callout {
+        if let Some(said_by) = &session.callout
+            && said_by.of_operator().is_none()
+        {
             let holds = |now: &Arc<Callout>| now.still_vouches(said_by, session.account);
             return match self.callout.as_ref().is_some_and(holds) {
                 true => Standing::Same,
@@ -403,7 +379,11 @@ impl From<Denied> for Refused {
 
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Refused {
-        Refused { denied: Denied::Credentials, why: Some(why) }
+        let denied = match why {
+            Refusal::NotPinned(_) => Denied::NotPinned,
+            _ => Denied::Credentials,
+        };
+        Refused { denied, why: Some(why) }
     }
 }
 
@@ -461,15 +441,6 @@ fn open_ways(
     Ok(())
 }
 
-/// spec/security.md §1, step 5: certificates stand for users of a list, not for a single one.
-fn certificates(options: &Options) -> Certificates {
-    let map = options.tls.as_ref().is_some_and(|tls| tls.verify == Verify::User);
-    match (map, &options.auth) {
-        (true, Auth::None | Auth::Users(_)) => Certificates::Name,
-        (false, _) | (true, Auth::Token(_) | Auth::User(_)) => Certificates::Ignored,
-    }
-}
-
 /// spec/cli-and-config.md §7.3: `$SYS` alone, and no block `authorization`.
 fn only_the_system_has_users(options: &Options) -> bool {
     let config = &options.accounts;
@@ -486,132 +457,6 @@ impl Rules {
                 Login::Password { password, .. } => password.is_bcrypt(),
                 Login::Nkey(_) => false,
             }),
-        }
-    }
-}
-
-impl Known {
-    fn in_global() -> Known {
-        Known {
-            login: Login::Password { name: "".into(), password: Secret::default() },
-            account: AccountId::GLOBAL,
-            permissions: None,
-            connections: ConnectionKinds::ANY,
-            proxy: ProxyUse::Optional,
-        }
-    }
-
-    /// The user's name or public key.
-    fn name(&self) -> &str {
-        match &self.login {
-            Login::Password { name, .. } => name,
-            Login::Nkey(key) => key,
-        }
-    }
-
-    fn session(&self) -> Session {
-        let (user, nkey) = match &self.login {
-            Login::Password { name, .. } => (name.to_string(), None),
-            Login::Nkey(key) => (key.to_string(), Some(key.to_string())),
-        };
-        Session {
-            user,
-            nkey,
-            account: self.account,
-            permissions: self.permissions.clone(),
-            proxy_use: self.proxy,
-            ..Session::default()
-        }
-    }
-}
-
-impl Users {
-    fn add(
-        &mut self,
-        user: &User,
-        account: AccountId,
-        default: Option<&config::permissions::Permissions>,
-    ) {
-        let permissions = user.permissions.as_deref().or(default);
-        let known = Arc::new(Known {
-            login: user.login.clone(),
-            account,
-            permissions: permissions.map(|config| Arc::new(Permissions::new(config))),
-            connections: user.connections,
-            proxy: ProxyUse::of(user.proxy_required),
-        });
-        match &user.login {
-            Login::Password { name, .. } => {
-                if self.certificates == Certificates::Name
-                    && let Some(subject) = DistinguishedName::parse(name)
-                {
-                    let same = self.by_subject.entry(subject.any_order()).or_default();
-                    same.push((subject, Arc::clone(&known)));
-                }
-                self.by_name.insert(Arc::clone(name), known)
-            }
-            Login::Nkey(key) => self.by_key.insert(Arc::clone(key), known),
-        };
-    }
-
-    /// Whether the certificate says who it is, and nothing else does.
-    fn are_told_by(&self, credentials: &Credentials<'_>) -> bool {
-        self.certificates == Certificates::Name
-            && credentials.certificate.is_some()
-            && credentials.nkey.is_empty()
-    }
-
-    /// spec/security.md §8, `verify_and_map`
-    fn named_by(&self, certificate: &ClientCertificate) -> Option<&Arc<Known>> {
-        let by_subject = |subject: &DistinguishedName, any_order: &AnyOrder| {
-            let same = self.by_subject.get(any_order)?;
-            let exact = same.iter().find(|(known, _)| known == subject);
-            exact.or(same.first()).map(|(_, known)| known)
-        };
-        certificate.first(|name| self.by_name.get(name), by_subject)
-    }
-
-    fn find(&self, session: &Session) -> Option<&Arc<Known>> {
-        match &session.nkey {
-            Some(key) => self.by_key.get(key.as_str()),
-            None => self.by_name.get(session.user.as_str()),
-        }
-    }
-
-    // spec/security.md §1, steps 4 to 7
-    fn login(&self, credentials: &Credentials<'_>, hashes: bool) -> Result<Session, Denied> {
-        if let Some(certificate) = credentials.certificate
-            && self.are_told_by(credentials)
-        {
-            let known = self.named_by(certificate).ok_or(Denied::Credentials)?;
-            let may = known.connections.contains(credentials.kind);
-            return if may { Ok(known.session()) } else { Err(Denied::Credentials) };
-        }
-        let found = match credentials.nkey {
-            "" => self.by_name.get(credentials.user),
-            key => Some(self.by_key.get(key).ok_or(Denied::Credentials)?),
-        };
-        let Some(known) = found else {
-            // Whether there is such a user is nobody's business.
-            return if hashes && password::matches_nobody(credentials.pass) {
-                Ok(Session::default())
-            } else {
-                Err(Denied::Credentials)
-            };
-        };
-        let proven = match &known.login {
-            // spec/security.md §8: who has no password has a certificate, and needs it.
-            Login::Password { password, .. }
-                if self.certificates == Certificates::Name && password.expose().is_empty() =>
-            {
-                false
-            }
-            Login::Password { password, .. } => password::matches(password, credentials.pass),
-            Login::Nkey(key) => nkey::is_signed(key, credentials.nonce, credentials.sig),
-        };
-        match proven && known.connections.contains(credentials.kind) {
-            true => Ok(known.session()),
-            false => Err(Denied::Credentials),
         }
     }
 }

@@ -47,8 +47,11 @@ impl Resolver for FolderResolver {
         if let Some(token) = self.store.get(&account) {
             return Ok(token);
         }
-        let others = self.others.get().ok_or(FetchError::Unknown)?;
-        let token = others(&account)?;
+        if self.store.holds_all() {
+            return Err(FetchError::Unknown);
+        }
+        let nobody = || FetchError::Unreachable(String::from("nobody to ask yet"));
+        let token = self.others.get().ok_or_else(nobody)?(&account)?;
         let claims = Claims::<jwt::Account>::decode(&token)
             .ok()
             .filter(|claims| claims.subject == account.as_str());
@@ -56,6 +59,10 @@ impl Resolver for FolderResolver {
         // A disk that is full is no reason to refuse the login.
         let _ = self.store.save(&account, &claims, &token);
         Ok(token)
+    }
+
+    fn must_ask(&self, account: &AccountKey) -> bool {
+        !self.store.holds_all() && self.store.get(account).is_none()
     }
 
     fn folder(&self) -> Option<&FolderResolver> {

@@ -16,6 +16,7 @@
 //! | `proxies.rs` | whose word counts that it passes a client on |
 //! | `callout.rs` | a service that says who may come in |
 //! | `desk.rs` | where logins are checked that take long |
+//! | `fetches.rs` | accounts that are fetched from others, each once and not too many |
 //! | `tls.rs` | how a listener speaks TLS |
 //! | `tls/pairs.rs` | its certificates, and which of them a client gets |
 //! | `tls/handshake.rs` | where handshakes are made, which take long |
@@ -43,6 +44,7 @@ mod desk;
 mod directory;
 mod distinguished_name;
 mod exchange;
+mod fetches;
 mod folder_resolver;
 mod gate;
 pub mod jwt;
@@ -61,15 +63,16 @@ pub use account::{Account, AccountFull, Accounts};
 pub use account_key::AccountKey;
 pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
 pub use desk::{
-    Admission, Checked, Desk, LoginRequest, ServiceAnswer, Ticket, Verdict, Work, nonce,
+    Admission, Checked, Desk, LoginRequest, ServiceAnswer, Step, Ticket, Verdict, Work, nonce,
 };
 pub use directory::{Directory, DirectoryError, Effort, Standing};
 pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
+pub use fetches::{Fetches, Next, NotFetched, Wanted};
 pub use folder_resolver::{AskOthers, FolderResolver};
 pub use gate::PublishGate;
 pub use jwt_folder::{Broken, JwtStore, Saved, StoreDigest, StoreError};
 pub use mapping::{MappedTo, Mappings};
-pub use operator::{SeenAccount, TrustError};
+pub use operator::{AccountError, SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};
 pub use proxies::ProxyUse;
 pub use tls::{

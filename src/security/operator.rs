@@ -23,12 +23,13 @@ use config::limits;
 use config::options::ConnectionKinds;
 
 use crate::account::Accounts;
+use crate::callout::Callout;
 use crate::credentials::{Denied, Session};
 use crate::directory::Standing;
+use crate::resolver::Patience;
 
-pub(crate) use admission::{Circumstances, Refusal, granted};
-pub(crate) use seen::AccountError;
-pub use seen::SeenAccount;
+pub(crate) use admission::{Circumstances, Delegation, Refusal, granted};
+pub use seen::{AccountError, SeenAccount};
 pub(crate) use trust::Trust;
 pub use trust::TrustError;
 
@@ -52,12 +53,13 @@ impl OperatorMode {
         self.seen.get(key)
     }
 
-    /// Those that were seen.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.seen.keys().map(|name| name.as_ref().to_owned()).collect()
+    /// Those that were seen, by their keys.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &SeenAccount)> {
+        self.seen.iter().map(|(key, (_, seen))| (key.as_ref(), seen.as_ref()))
     }
 
-    /// Whether a client that is logged in may stay: only what its account says can have changed.
+    /// Whether a client that is logged in may stay: only what its account says can have changed,
+    /// or that of the service that let it in.
     pub(crate) fn still_allows(
         &self,
         before: &OperatorMode,
@@ -66,23 +68,29 @@ impl OperatorMode {
     ) -> Standing {
         let unknown = Standing::Gone(Denied::Credentials);
         let Some(claims) = &session.claims else { return unknown };
-        let account = |mode: &OperatorMode| {
-            let key = match claims.content.issuer_account.as_str() {
-                "" => claims.issuer.as_str(),
-                account => account,
-            };
-            mode.account(key).map(|(_, seen)| Arc::clone(seen))
-        };
+        let account =
+            |mode: &OperatorMode| mode.account(claims.account()).map(|(_, seen)| Arc::clone(seen));
         let same = match (account(self), account(before)) {
             (Some(now), Some(then)) => Arc::ptr_eq(&now, &then),
             _ => false,
         };
+        let may_say_so = match &session.callout {
+            Some(said_by) => self.still_vouches(said_by, claims.account()),
+            None => same || self.delegation(session).is_none(),
+        };
+        if !may_say_so {
+            return unknown;
+        }
         if same && Arc::ptr_eq(&self.trust, &before.trust) {
             return Standing::Same;
         }
         let circumstances = Circumstances { now_ns, address: None, kind: ConnectionKinds::NONE };
         match self.judge(Arc::clone(claims), circumstances) {
             Ok((now, _)) => {
+                let now = match &session.callout {
+                    Some(said_by) => said_by.vouched(session.user.clone(), now),
+                    None => now,
+                };
                 let now = Session { proxy: session.proxy.clone(), ..now };
                 if now == *session { Standing::Same } else { Standing::Changed(Box::new(now)) }
             }
@@ -92,21 +100,31 @@ impl OperatorMode {
         }
     }
 
+    /// Whether a service may still put users into the account `target`.
+    fn still_vouches(&self, said_by: &Callout, target: &str) -> bool {
+        let now = said_by.of_operator().and_then(|key| self.account(key));
+        let now = now.and_then(|(id, seen)| Callout::of_account(*id, seen));
+        now.is_some_and(|now| now.may_put_into(target))
+    }
+
     /// The account and, where they are not known yet, those from which it imports. Asks the
     /// resolver, so it may take a while.
     ///
     /// # Errors
-    /// Why the account itself is none; others that are none are left out.
+    /// Why the account itself is none; others that are none, or for which no patience is left, are
+    /// left out.
     pub(crate) fn fetch(
         &self,
         key: &str,
         now_s: i64,
+        patience: Patience,
     ) -> Result<Vec<Arc<SeenAccount>>, AccountError> {
         let mut found: BTreeMap<String, Option<Arc<SeenAccount>>> = BTreeMap::new();
         let mut wanted = vec![key.to_owned()];
         while let Some(next) = wanted.pop() {
             let is_known = self.seen.contains_key(next.as_str()) || found.contains_key(&next);
-            if is_known || found.len() >= limits::ACCOUNTS_FETCHED_MAX {
+            let is_enough = found.len() >= limits::ACCOUNTS_FETCHED_MAX || patience.is_over();
+            if is_known || (is_enough && next != key) {
                 continue;
             }
             let fetched = self.trust.fetch(&next, now_s);
@@ -134,13 +152,15 @@ impl OperatorMode {
         now_s: i64,
     ) -> Result<Vec<Arc<SeenAccount>>, AccountError> {
         let seen = SeenAccount::read(token, key, &self.trust, now_s)?;
+        let patience = Patience::of(limits::ACCOUNTS_FETCH_TIMEOUT);
         let mut all: Vec<Arc<SeenAccount>> = Vec::new();
         for import in &seen.claims.content.imports {
             let is_here = import.account == key
                 || all.iter().any(|other| other.claims.subject == import.account);
-            if !is_here && all.len() < limits::ACCOUNTS_FETCHED_MAX {
+            let is_enough = all.len() >= limits::ACCOUNTS_FETCHED_MAX || patience.is_over();
+            if !is_here && !is_enough {
                 // An exporter that is none is a fault of the import, which is told of later.
-                all.extend(self.fetch(&import.account, now_s).unwrap_or_default());
+                all.extend(self.fetch(&import.account, now_s, patience).unwrap_or_default());
             }
         }
         all.retain(|other| other.claims.subject != key);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use config::Options;
 use config::resolver::Resolver as Wanted;
@@ -23,9 +24,30 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     /// [`FetchError`]
     fn fetch(&self, account: &str) -> Result<String, FetchError>;
 
+    /// Whether [`Resolver::fetch`] would ask others, which may take a while and costs them work.
+    fn must_ask(&self, account: &AccountKey) -> bool;
+
     /// The folder behind it, where there is one.
     fn folder(&self) -> Option<&FolderResolver> {
         None
+    }
+}
+
+/// How long somebody waits for what others have. It is not for the simulator: who fetches, waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    /// From now on.
+    pub(crate) fn of(time: Duration) -> Patience {
+        Patience { until: Instant::now() + time }
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_over(self) -> bool {
+        Instant::now() >= self.until
     }
 }
 
@@ -111,6 +133,10 @@ impl Memory {
 }
 
 impl Resolver for Memory {
+    fn must_ask(&self, _: &AccountKey) -> bool {
+        false
+    }
+
     fn fetch(&self, account: &str) -> Result<String, FetchError> {
         self.tokens.get(account).cloned().ok_or(FetchError::Unknown)
     }

@@ -97,6 +97,10 @@ impl Resolver for WebResolver {
             token => Ok(token.to_owned()),
         }
     }
+
+    fn must_ask(&self, _: &AccountKey) -> bool {
+        true
+    }
 }
 
 fn tls_config(tls: Option<&ResolverTls>) -> Result<TlsConfig, ResolverTlsError> {

@@ -35,13 +35,14 @@ use crate::core::reconfigure::CoreSettings;
 use crate::core::{Core, Parts};
 use crate::cores::{CoreHandle, Cores};
 use crate::facts::{self, Standing};
+use crate::fetching::Fetching;
 use crate::files::{PortsFile, write_pid, write_ports};
 use crate::gather::Gather;
 use crate::handshakes;
 use crate::identity::Identity;
 use crate::jetstream;
 use crate::logging;
-use crate::logins;
+use crate::logins::{self, Checker};
 use crate::lookups;
 use crate::observing::{self, Observations};
 use crate::orders::ORDERS_MAX;
@@ -270,7 +271,9 @@ async fn start(
     let (keys, asker) = (Arc::clone(&identity.keys), identity.asker(&options));
     let callouts = Arc::new(Callouts::new(keys, asker, log.clone()));
     let (admit, admissions) = logins::admissions();
-    if let Err(error) = logins::start(&work, &cores, &admit, &callouts) {
+    let fetching = Arc::new(Fetching::new(admit, Arc::clone(&cores), log.clone()));
+    let checker = Checker { cores: Arc::clone(&cores), callouts, fetching };
+    if let Err(error) = logins::start(&work, &checker) {
         return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
     }
     let start_ns = standing.start_ns;

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{AccountId, Level, Log};
 use protocol::{MessageParts, canonical};
-use security::callout::{self, Answer, Question, SUBJECT, ServerKeys, Waiting};
+use security::callout::{self, Answer, Callout, Judged, Question, SUBJECT, ServerKeys, Waiting};
 use security::jwt::ServerId;
-use security::{Denied, LoginRequest, ServiceAnswer, Verdict, nonce};
+use security::{Checked, Denied, LoginRequest, ServiceAnswer, Verdict, nonce};
 use shard::{Message, Shard};
 
 use crate::command::Command;
@@ -63,24 +63,26 @@ impl Callouts {
         &self.log
     }
 
-    /// Asks the service about a login.
+    /// Asks a service about a login.
     ///
     /// # Errors
     /// The refusal, when too many wait already, no core takes the question, or the client did not
     /// come as it must.
     pub fn ask(
         &self,
+        service: Arc<Callout>,
         request: LoginRequest,
         cores: &Cores,
         now_s: i64,
     ) -> Result<(), Box<Verdict>> {
-        let question = callout::ask(request, &self.keys, &self.server, now_s)?;
+        let ticket = request.ticket;
+        let question = callout::ask(service, request, &self.keys, &self.server, now_s)?;
         let Question { account, headers, payload, waiting } = question;
         let token = nonce();
         let reply = format!("{}.{token}", self.inbox);
         let refusal = || {
             let session = Err(Denied::ByService(account));
-            Box::new(Verdict { ticket: waiting.ticket, session, reason: String::new() })
+            Box::new(Verdict { ticket, session, reason: String::new() })
         };
         let mut asked = self.lock();
         asked.forget_late(now_s);
@@ -94,6 +96,8 @@ impl Callouts {
         if !cores.send(system::HOME.index(), Command::AskService(Box::new(ask))) {
             return Err(refusal());
         }
+        // A core whose queue is full lets the client wait for as long as for a check.
+        cores.send(usize::from(ticket.shard.0), Command::LoginAsked(ticket, account));
         asked.heard.insert(account);
         asked.ends.push_back((waiting.until_s, token.clone()));
         asked.by_token.insert(token, waiting);
@@ -101,7 +105,7 @@ impl Callouts {
     }
 
     /// What an answer leads to; nothing if nobody waits for it.
-    pub fn judge(&self, answer: ServiceAnswer, now_s: i64) -> Option<Verdict> {
+    pub fn judge(&self, answer: ServiceAnswer, now_s: i64) -> Option<Checked> {
         let ServiceAnswer { subject, payload } = answer;
         let token = str::from_utf8(&subject).ok()?.strip_prefix(&self.inbox)?.strip_prefix('.')?;
         let waiting = {
@@ -109,13 +113,17 @@ impl Callouts {
             asked.forget_late(now_s);
             asked.by_token.remove(token)?
         };
-        let ticket = waiting.ticket;
-        let (verdict, mistrust) = Answer { waiting, payload }.judge(&self.keys, now_s);
-        if let Some(mistrust) = mistrust {
-            let text = format!("Auth callout for cid:{}: {mistrust}", ticket.cid);
+        Some(self.conclude(Answer { waiting, payload }, now_s))
+    }
+
+    /// The same for an answer whose login was found already.
+    pub fn conclude(&self, answer: Answer, now_s: i64) -> Checked {
+        let checked = answer.judge(&self.keys, now_s);
+        if let Judged::Verdict(verdict, Some(mistrust)) = &checked {
+            let text = format!("Auth callout for cid:{}: {mistrust}", verdict.ticket.cid);
             self.log.say(Level::Warn, text);
         }
-        Some(verdict)
+        checked.into()
     }
 
     fn lock(&self) -> MutexGuard<'_, Asked> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::snapshot::{ConnectionSnapshot, StreamQuery, StreamSnapshot, UserSnapshot};
 use base::{AccountId, ClientId, ConnSlot};
 use monitor::{Announcement, IndexFigures, SubscriptionPage, SubscriptionQuery};
-use security::{HandshakeStep, Verdict};
+use security::{HandshakeStep, Ticket, Verdict};
 use tokio::sync::oneshot;
 
 use crate::callouts::AskService;
@@ -50,6 +50,8 @@ pub enum Command {
     Close(Arc<[ClientId]>, oneshot::Sender<()>),
     /// A login was checked.
     Login(Verdict),
+    /// A service was asked about a login, in this account.
+    LoginAsked(Ticket, AccountId),
     /// A TLS handshake was taken further.
     Handshake(Box<HandshakeStep>),
     /// Ask a service who may come in.

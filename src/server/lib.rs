@@ -40,6 +40,7 @@
 //! | `handshakes.rs` | the threads that make TLS handshakes |
 //! | `logins.rs` | the threads that check logins which take long |
 //! | `callouts.rs` | logins that wait for the word of a service |
+//! | `fetching.rs` | logins that wait for an account that others have |
 
 mod bootstrap;
 mod callouts;
@@ -49,6 +50,7 @@ mod control;
 pub mod core;
 mod cores;
 mod facts;
+mod fetching;
 mod files;
 mod gather;
 mod handshakes;

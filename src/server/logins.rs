@@ -6,13 +6,15 @@
 //!          ▲            └─▶ control thread          its account is new: into the directory,
 //!          └──────────────────────┘                 and once more
 //! ```
+//! Who must ask others for an account is a thread of its own (`fetching.rs`): logins to accounts
+//! that are here wait for no stranger.
 
 use std::sync::Arc;
 
 use base::{Level, Log, ShardId};
 use crossbeam_channel::select;
 use runtime::host;
-use security::{Admission, Checked, Denied, Desk, LoginRequest, Verdict, Work};
+use security::{Admission, Checked, Desk, Step, Verdict, Work};
 use tokio::sync::mpsc;
 
 use crate::callouts::Callouts;
@@ -20,6 +22,7 @@ use crate::command::Command;
 use crate::control::Control;
 use crate::cores::Cores;
 use crate::facts;
+use crate::fetching::Fetching;
 
 /// Threads at most; there are no more than half as many as the host has processors.
 const THREADS_MAX: usize = 4;
@@ -32,32 +35,37 @@ pub fn admissions() -> (mpsc::Sender<Admission>, mpsc::Receiver<Admission>) {
     mpsc::channel(ADMISSIONS_MAX)
 }
 
+/// What a thread that checks logins works with.
+#[derive(Clone)]
+pub struct Checker {
+    /// Where verdicts go.
+    pub cores: Arc<Cores>,
+    /// Logins about which services are asked.
+    pub callouts: Arc<Callouts>,
+    /// Logins whose accounts others have.
+    pub fetching: Arc<Fetching>,
+}
+
 /// Starts the threads. They end when no core asks any more.
 ///
 /// # Errors
 /// What the system says when it has no thread left.
-pub fn start(
-    work: &Work,
-    cores: &Arc<Cores>,
-    admissions: &mpsc::Sender<Admission>,
-    callouts: &Arc<Callouts>,
-) -> std::io::Result<()> {
+pub fn start(work: &Work, checker: &Checker) -> std::io::Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     for number in 0..(processors / 2).clamp(1, THREADS_MAX) {
-        let (work, cores) = (work.clone(), Arc::clone(cores));
-        let (admissions, callouts) = (admissions.clone(), Arc::clone(callouts));
+        let (work, checker) = (work.clone(), checker.clone());
         std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
             host::give_way();
             loop {
                 select! {
-                    recv(work.logins) -> request => match request {
-                        Ok(request) => check(*request, &cores, &admissions, &callouts),
+                    recv(work.logins) -> step => match step {
+                        Ok(step) => checker.check(step),
                         Err(_) => return,
                     },
                     recv(work.answers) -> given => match given {
                         Ok(given) => {
-                            if let Some(verdict) = callouts.judge(given, now_s()) {
-                                answer(&cores, verdict, callouts.log());
+                            if let Some(checked) = checker.callouts.judge(given, now_s()) {
+                                checker.go_on(checked);
                             }
                         }
                         Err(_) => return,
@@ -69,23 +77,31 @@ pub fn start(
     Ok(())
 }
 
-/// Checks a login, or hands it to whoever must be asked first.
-fn check(
-    request: LoginRequest,
-    cores: &Cores,
-    admissions: &mpsc::Sender<Admission>,
-    callouts: &Callouts,
-) {
-    if request.needs_service() {
-        if let Err(verdict) = callouts.ask(request, cores, now_s()) {
-            answer(cores, *verdict, callouts.log());
+impl Checker {
+    fn check(&self, step: Step) {
+        if step.is_late(facts::now_ns()) {
+            // Its client was told so. In a storm, checking those would leave no time for others.
+            return;
         }
-        return;
+        self.go_on(match step {
+            Step::Said(request) => request.check(),
+            Step::Answered(answer) => self.callouts.conclude(*answer, now_s()),
+        });
     }
-    match request.check() {
-        Checked::Verdict(verdict) => answer(cores, verdict, callouts.log()),
-        // Without a control thread the server is at its end.
-        Checked::Unseen(admission) => drop(admissions.blocking_send(admission)),
+
+    /// Hands a login to whoever comes next.
+    fn go_on(&self, checked: Checked) {
+        let log = self.callouts.log();
+        match checked {
+            Checked::Verdict(verdict) => answer(&self.cores, verdict, log),
+            Checked::Delegated(service, request) => {
+                let asked = self.callouts.ask(service, *request, &self.cores, now_s());
+                if let Err(verdict) = asked {
+                    answer(&self.cores, *verdict, log);
+                }
+            }
+            Checked::Unseen(account, step) => self.fetching.fetch(account, step),
+        }
     }
 }
 
@@ -94,7 +110,8 @@ fn now_s() -> i64 {
     (facts::now_ns() / 1_000_000_000) as i64
 }
 
-fn answer(cores: &Cores, verdict: Verdict, log: &Log) {
+/// Tells a core what became of a login.
+pub fn answer(cores: &Cores, verdict: Verdict, log: &Log) {
     if !verdict.reason.is_empty() && log.wants(Level::Debug) {
         log.say(Level::Debug, format!("cid:{} - {}", verdict.ticket.cid, verdict.reason));
     }
@@ -123,12 +140,10 @@ impl Control {
         }
         let access = &self.reloadable.access;
         let desk: Option<&Desk> = access.desk.as_ref();
-        for Admission { request, .. } in several {
-            let directory = Arc::clone(&access.directory);
-            let request = LoginRequest { directory, ..request };
-            if let Err(request) = desk.map_or(Ok(()), |desk| desk.submit(request)) {
-                let reason = String::from("too many logins wait to be checked");
-                let verdict = request.refused(Denied::Credentials, reason);
+        for step in several.into_iter().flat_map(|admission| admission.steps) {
+            let step = step.under(Arc::clone(&access.directory));
+            if let Err(step) = desk.map_or(Ok(()), |desk| desk.submit(step)) {
+                let verdict = step.refused(String::from("too many logins wait to be checked"));
                 answer(&self.cores, verdict, &self.log);
             }
         }

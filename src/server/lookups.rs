@@ -55,7 +55,7 @@ pub async fn run(system: Rc<System>, mut wanted: mpsc::Receiver<Lookup>) {
             let Lookup { account, timeout, answer } = lookup;
             let subject = format!("$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP");
             let found = match system.ask(&subject, timeout).await {
-                None => Err(FetchError::Unknown),
+                None => Err(FetchError::Unreachable(String::from("nobody answered"))),
                 // Alone, the first answer is the only one: there is no other server to wait for.
                 Some(token) if token.is_empty() => Err(FetchError::Unknown),
                 Some(token) => String::from_utf8(token).map_err(|_| FetchError::Unknown),

@@ -17,7 +17,7 @@ use config::{Options, reload};
 use log_writer::LogWriter;
 use monitor::Source;
 use runtime::host;
-use security::{Directory, DirectoryError};
+use security::Directory;
 use tokio::sync::mpsc;
 
 use crate::claims;
@@ -63,8 +63,8 @@ impl Reloadable {
         }
     }
 
-    /// The accounts and users that the new options say, if they say others.
-    fn directory(&self, new: &Options) -> Result<Option<Directory>, DirectoryError> {
+    /// Whether the new options say other accounts and users.
+    fn needs_directory(&self, new: &Options) -> bool {
         let old = &self.options;
         let same_proxies = new.proxies == old.proxies;
         let same_operators = new.operator == old.operator
@@ -75,10 +75,19 @@ impl Reloadable {
         let verify = |options: &Options| options.tls.as_ref().map(|tls| tls.verify);
         let same_verify = verify(new) == verify(old);
         let same_users = new.auth == old.auth && new.accounts == old.accounts;
-        if same_users && same_proxies && same_operators && same_verify {
+        !(same_users && same_proxies && same_operators && same_verify)
+    }
+
+    /// The accounts and users that the new options say, if they say others. Those of operators are
+    /// fetched anew, which may take seconds: beside this thread, which monitoring needs.
+    async fn directory(&self, new: &Arc<Options>) -> Result<Option<Directory>, String> {
+        if !self.needs_directory(new) {
             return Ok(None);
         }
-        Directory::new(new, Some(&self.access.directory)).map(Some)
+        let (new, before) = (Arc::clone(new), Arc::clone(&self.access.directory));
+        let making = tokio::task::spawn_blocking(move || Directory::new(&new, Some(&before)));
+        let made = making.await.map_err(|error| error.to_string())?;
+        made.map(Some).map_err(|error| error.to_string())
     }
 
     /// Writes what has to be written before anything is changed.
@@ -131,7 +140,8 @@ impl Control {
         let Reread { options: new, warnings } =
             self.reloadable.standing.launch.reread(&environment, &Disk)?;
         let changes = reload::diff(&self.reloadable.options, &new).map_err(|e| e.to_string())?;
-        let directory = self.reloadable.directory(&new).map_err(|error| error.to_string())?;
+        let new = Arc::new(new);
+        let directory = self.reloadable.directory(&new).await?;
         let tls = self.reloadable.access.tls.renewed(&new);
         let mut tls = tls.map_err(|error| error.to_string())?;
         let stapled = tls.staple(&new, &self.log, &self.gather.orders).await;
@@ -148,7 +158,7 @@ impl Control {
         }
         let digest = new.config_digest.clone();
         self.reloadable.access.tls.replace(tls);
-        self.obey(Arc::new(new), directory).await;
+        self.obey(new, directory).await;
         for change in changes {
             self.log.say(Level::Info, format!("Reloaded: {}", change.text));
         }

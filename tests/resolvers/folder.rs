@@ -3,9 +3,10 @@
 use std::fs;
 
 use harness::Server;
+use security::jwt::Claims;
 use serde_json::Value;
 
-use crate::operator::{Account, Operator, ask, ask_json, push};
+use crate::operator::{Account, Operator, ask, ask_json, now_s, push};
 
 /// A server with a folder of all accounts, which lies in the server's own folder.
 pub fn full(operator: &Operator, more: &str) -> Server {
@@ -132,6 +133,29 @@ fn n11_accounts_are_deleted_where_the_operator_lets_it() {
         let again = ask_json(&mut system, delete, &deletion);
         assert!(error(&again).contains("failed for 1"), "{again}");
     }
+}
+
+#[test]
+fn no_name_in_a_token_reaches_a_file_outside_the_folder() {
+    let operator = Operator::new();
+    let server = full(&operator, "allow_delete: true, hard_delete: true");
+    let mut system = operator.system.user().enters(&server);
+    let outside = server.folder().join("outside.jwt");
+    fs::write(&outside, "precious").expect("written");
+    let absolute = server.folder().join("outside").display().to_string();
+    for name in ["../outside", "./../outside", "..", "x/../../outside", &absolute] {
+        // The operator itself has signed both.
+        let deletion = operator.deletion(&[name.to_owned()]);
+        let answer = ask_json(&mut system, "$SYS.REQ.CLAIMS.DELETE", &deletion);
+        assert!(error(&answer).contains("failed for 1"), "{answer}");
+        let claims = Claims::new(name, Account::new().claims);
+        let token = claims.encode(&operator.key, now_s()).expect("an operator's key");
+        let answer = ask_json(&mut system, "$SYS.REQ.CLAIMS.UPDATE", &token);
+        assert!(error(&answer).contains("subject does not match jwt content"), "{answer}");
+    }
+    assert_eq!(fs::read_to_string(&outside).expect("it is still there"), "precious");
+    let inside = fs::read_dir(server.folder().join("jwt")).expect("a folder");
+    assert_eq!(inside.count(), 1, "the system account alone");
 }
 
 #[test]

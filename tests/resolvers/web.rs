@@ -14,14 +14,24 @@ struct Web {
     pages: Arc<Mutex<Vec<(String, String)>>>,
 }
 
+/// What is said of an account that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// That it is not.
+    Told,
+    /// Nothing, for as long as the test runs.
+    Silence,
+}
+
 impl Web {
-    fn new() -> Web {
+    fn new(unknown: Unknown) -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/jwt/v1/accounts/", listener.local_addr().expect("bound"));
         let pages: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let known = Arc::clone(&pages);
         // It ends with the process: nothing waits for it.
         std::thread::spawn(move || {
+            let mut left_waiting = Vec::new();
             for stream in listener.incoming().flatten() {
                 let mut reader = BufReader::new(stream);
                 let mut first = String::new();
@@ -36,6 +46,10 @@ impl Web {
                 let last = path.rsplit('/').next().unwrap_or_default();
                 let pages = known.lock().expect("nobody panics");
                 let page = pages.iter().find(|(name, _)| name == last);
+                if page.is_none() && !last.is_empty() && unknown == Unknown::Silence {
+                    left_waiting.push(reader);
+                    continue;
+                }
                 let (status, body) = match page {
                     Some((_, token)) => ("200 OK", token.as_str()),
                     None if last.is_empty() => ("200 OK", ""),
@@ -50,6 +64,10 @@ impl Web {
         Web { url, pages }
     }
 
+    fn forget_all(&self) {
+        self.pages.lock().expect("nobody panics").clear();
+    }
+
     fn has(&self, name: String, token: String) {
         self.pages.lock().expect("nobody panics").push((name, token));
     }
@@ -58,7 +76,7 @@ impl Web {
 #[test]
 fn n10_accounts_come_from_the_web_when_they_are_used() {
     let operator = Operator::new();
-    let web = Web::new();
+    let web = Web::new(Unknown::Told);
     web.has(operator.system.name(), operator.token(&operator.system));
     let resolver = format!("resolver: URL({})", web.url);
     let server = Server::with_config(&operator.config_without_preload(&resolver));
@@ -66,7 +84,10 @@ fn n10_accounts_come_from_the_web_when_they_are_used() {
     assert!(!account.user().is_let_in(&server));
     web.has(account.name(), operator.token(&account));
     web.has(forged.name(), Operator::new().token(&forged));
-    account.user().enters(&server);
+    // That nobody had it counts for a moment; then it is asked for again.
+    harness::until("the account is asked for again", || {
+        account.user().is_let_in(&server).then_some(())
+    });
     assert!(!forged.user().is_let_in(&server));
     // It hears of those that it has, and of no others.
     let mut system = operator.system.user().enters(&server);
@@ -77,6 +98,61 @@ fn n10_accounts_come_from_the_web_when_they_are_used() {
     };
     assert_eq!(push(&account), "jwt updated");
     assert_eq!(push(&Account::new()), "jwt update skipped");
+}
+
+#[test]
+fn names_that_strangers_make_up_keep_nobody_waiting() {
+    let operator = Operator::new();
+    let web = Web::new(Unknown::Silence);
+    web.has(operator.system.name(), operator.token(&operator.system));
+    let account = Account::new();
+    web.has(account.name(), operator.token(&account));
+    let resolver = format!("resolver: URL({})", web.url);
+    let server = Server::with_config(&operator.config_without_preload(&resolver));
+    let user = account.user();
+    user.enters(&server);
+    // Each takes the resolver's whole time, and there are more of them than threads.
+    let mut strangers: Vec<_> = (0..8).map(|_| Account::new().user().says(&server)).collect();
+    // One after the other these would come much too late.
+    for _ in 0..3 {
+        user.enters(&server);
+    }
+    for stranger in &mut strangers {
+        stranger.expect_error("Authorization Violation");
+    }
+}
+
+#[test]
+fn a_reload_while_the_resolver_is_silent_keeps_the_accounts_that_are_there() {
+    let operator = Operator::new();
+    let web = Web::new(Unknown::Silence);
+    web.has(operator.system.name(), operator.token(&operator.system));
+    let accounts: Vec<Account> = (0..4).map(|_| Account::new()).collect();
+    for account in &accounts {
+        web.has(account.name(), operator.token(account));
+    }
+    let pinned = |more: &str| {
+        let all = accounts.iter().map(Account::name);
+        let names: Vec<String> = all.chain([more.to_owned()]).collect();
+        format!("resolver: URL({})\nresolver_pinned_accounts: [{}]", web.url, names.join(","))
+    };
+    let config = operator.config_without_preload(&pinned(&operator.system.name()));
+    let builder = Server::builder().cores(1).monitored().args(&["-D"]);
+    let server = builder.config(&config).start();
+    let mut inside: Vec<_> = accounts.iter().map(|one| one.user().enters(&server)).collect();
+    web.forget_all();
+    let config = operator.config_without_preload(&pinned(&Account::new().name()));
+    std::fs::write(server.folder().join("server.conf"), config).expect("written");
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log("Trapped \"hangup\" signal");
+    // Monitoring does not wait for it.
+    assert_eq!(harness::get(server.monitor(), "/healthz").status, 200);
+    let done = "Reloaded server configuration";
+    assert!(!server.log_text().contains(done), "the reload is not over yet");
+    server.wait_for_log(done);
+    for raw in &mut inside {
+        raw.ping();
+    }
 }
 
 #[test]

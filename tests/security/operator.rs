@@ -263,6 +263,49 @@ fn n10_limits_and_permissions_of_an_account_hold_for_its_users() {
     one.raw.expect_error("Maximum Payload Violation");
 }
 
+/// spec/security.md §6: -1 none, 0 = none allowed. `data` no server enforces: nats-server 2.9.10
+/// lets the same messages pass (`tests/clients/jwt/run` compares the two).
+#[test]
+fn n08_limits_of_a_users_token_hold_for_its_connections() {
+    let (user, scoped) = (KeyPair::new_user(), KeyPair::new_account());
+    let limited =
+        |subscriptions, payload| Grant { subscriptions, payload, data: 1, ..Grant::everything() };
+    let world = World::new(|claims| {
+        claims.content.limits.data = 1;
+        claims.content.limits.subscriptions = 3;
+        claims.content.signing_keys.push(SigningKey::Scoped(Box::new(Scope {
+            kind: ScopeKind::User,
+            key: scoped.public_key(),
+            role: String::new(),
+            template: limited(2, 5),
+            description: String::new(),
+        })));
+    });
+    let server = world.start();
+    let exceeded = "-ERR 'maximum subscriptions exceeded'";
+    let own =
+        |grant: Grant| world.token(&user, &world.account, |claims| claims.content.grant = grant);
+    let by_template = world.token(&user, &scoped, |claims| claims.content.grant = Grant::default());
+    for token in [own(limited(2, 5)), by_template] {
+        let mut visitor = connect(&server, &token, Some(&user));
+        assert_eq!(visitor.tells("SUB a 1\r\nSUB b 2\r\nSUB c 3"), [exceeded]);
+        // Far more bytes than `data` says.
+        for _ in 0..3 {
+            assert_eq!(visitor.tells("PUB x 5\r\n12345"), Vec::<String>::new());
+        }
+        visitor.raw.send("PUB x 6\r\n123456");
+        visitor.raw.expect_error("Maximum Payload Violation");
+    }
+    let mut nothing = connect(&server, &own(limited(0, 0)), Some(&user));
+    assert_eq!(nothing.tells("SUB a 1\r\nPUB x 0\r\n"), [exceeded]);
+    assert!(nothing.tells("").is_empty());
+    nothing.raw.send("PUB x 1\r\n1");
+    nothing.raw.expect_error("Maximum Payload Violation");
+    // The account's own limit holds where the user's is wider.
+    let mut wide = connect(&server, &own(limited(9, -1)), Some(&user));
+    assert_eq!(wide.tells("SUB a 1\r\nSUB b 2\r\nSUB c 3\r\nSUB d 4"), [exceeded]);
+}
+
 #[test]
 fn n04_a_private_service_is_imported_with_an_activation() {
     let (exporter, user) = (KeyPair::new_account(), KeyPair::new_user());

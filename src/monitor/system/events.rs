@@ -52,6 +52,7 @@ fn client_info(connection: &ConnectionSnapshot, stop_ns: Option<u64>) -> ClientI
         rtt: connection.rtt_ns.filter(|_| stop_ns.is_some()),
         server: "",
         stop: stop_ns.map(rfc3339),
+        token: connection.token.as_deref(),
         kind: "Client",
         client_type: "nats",
     }

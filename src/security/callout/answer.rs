@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use nkeys::XKey;
 
-use super::{SUBJECT, ServerKeys, Waiting};
+use super::mandate::{Configured, Mandate};
+use super::{ServerKeys, Waiting};
 use crate::credentials::{Denied, Session};
-use crate::desk::Verdict;
+use crate::desk::{ATTEMPTS_MAX, Verdict};
 use crate::jwt::{AuthorizationResponse, Claims, TimeError, TokenError, User};
 use crate::operator::{self, Circumstances, Refusal};
-use crate::permissions::Permissions;
 
 /// What sealed bytes begin with.
 const SEALED: &[u8] = b"xkv1";
@@ -22,6 +22,14 @@ pub struct Answer {
     pub waiting: Waiting,
     /// Its payload.
     pub payload: Vec<u8>,
+}
+
+/// What an answer leads to.
+pub enum Judged {
+    /// The end of the login, and for the log why nobody is let in.
+    Verdict(Verdict, Option<Mistrust>),
+    /// Nothing until this account of the user is in the directory.
+    Unseen(String, Box<Answer>),
 }
 
 /// Why an answer lets nobody in. For the log: the client never hears it.
@@ -54,6 +62,9 @@ pub enum Mistrust {
     /// It puts the user nowhere.
     #[error("the answer names no account that there is: {0:?}")]
     Account(String),
+    /// It puts the user where it may not put any.
+    #[error("the service may not put users into account {0}")]
+    NotAllowed(String),
     /// The user is not one, or may not come so.
     #[error("{0}")]
     User(#[from] Worthless),
@@ -68,15 +79,32 @@ pub enum Mistrust {
 pub struct Worthless(Refusal);
 
 impl Answer {
-    /// Judges it, at `now_s` seconds since the Unix epoch. Says for the log why nobody is let in.
-    pub fn judge(self, keys: &ServerKeys, now_s: i64) -> (Verdict, Option<Mistrust>) {
-        let Answer { waiting, payload } = self;
-        let (session, mistrust) = match session(&waiting, &payload, keys, now_s) {
-            Ok(session) => (Ok(session), None),
-            Err(Mistrust::Proxy) => (Err(Denied::ProxyRequired), Some(Mistrust::Proxy)),
-            Err(mistrust) => (Err(Denied::ByService(waiting.callout.account)), Some(mistrust)),
+    /// Judges it, at `now_s` seconds since the Unix epoch.
+    pub fn judge(self, keys: &ServerKeys, now_s: i64) -> Judged {
+        let mistrust = match session(&self.waiting, &self.payload, keys, now_s) {
+            Ok(session) => return Judged::Verdict(self.verdict(Ok(session)), None),
+            Err(Mistrust::User(Worthless(Refusal::AccountUnseen(account))))
+                if self.waiting.attempts < ATTEMPTS_MAX =>
+            {
+                return Judged::Unseen(account, Box::new(self));
+            }
+            Err(mistrust) => mistrust,
         };
-        (Verdict { ticket: waiting.ticket, session, reason: String::new() }, mistrust)
+        let denied = match mistrust {
+            Mistrust::Proxy => Denied::ProxyRequired,
+            _ => Denied::ByService(self.waiting.callout.account),
+        };
+        Judged::Verdict(self.verdict(Err(denied)), Some(mistrust))
+    }
+
+    /// Nobody is let in, for a reason that is no fault of the answer.
+    pub fn refused(self, reason: String) -> Verdict {
+        let denied = Denied::ByService(self.waiting.callout.account);
+        Verdict { reason, ..self.verdict(Err(denied)) }
+    }
+
+    fn verdict(self, session: Result<Session, Denied>) -> Verdict {
+        Verdict { ticket: self.waiting.ticket, session, reason: String::new() }
     }
 }
 
@@ -86,7 +114,6 @@ fn session(
     keys: &ServerKeys,
     now_s: i64,
 ) -> Result<Session, Mistrust> {
-    let callout = &waiting.callout;
     let opened = open(waiting, payload, keys)?;
     let token = str::from_utf8(opened.as_deref().unwrap_or(payload));
     let token = token.map_err(|_| TokenError::Malformed)?;
@@ -95,28 +122,34 @@ fn session(
     }
     let answer = Claims::<AuthorizationResponse>::decode(token)?;
     answer.hold_at(now_s)?;
-    let AuthorizationResponse { jwt, error, issuer_account, .. } = &answer.content;
-    // In server configuration nobody signs for the issuer.
-    if answer.issuer != callout.issuer || !issuer_account.is_empty() {
-        return Err(Mistrust::Issuer);
-    }
+    check_issuer(waiting, &answer)?;
     if answer.subject != waiting.user {
         return Err(Mistrust::Subject);
     }
     if answer.audience != keys.id() {
         return Err(Mistrust::Audience);
     }
+    let AuthorizationResponse { jwt, error, .. } = &answer.content;
     if !error.is_empty() || jwt.is_empty() {
         return Err(Mistrust::Refused(error.clone()));
     }
     let user = Claims::<User>::decode(jwt)?;
-    if user.issuer != callout.issuer || !user.content.issuer_account.is_empty() {
-        return Err(Mistrust::Issuer);
-    }
     if user.subject != waiting.user {
         return Err(Mistrust::Subject);
     }
-    admitted(waiting, user, now_s)
+    let name = match (user.name.as_str(), waiting.said.as_str()) {
+        ("", "") => user.subject.clone(),
+        ("", said) => said.to_owned(),
+        (name, _) => name.to_owned(),
+    };
+    let granted = match &waiting.callout.mandate {
+        Mandate::Configured(mandate) => configured(waiting, mandate, &user, now_s)?,
+        Mandate::Account(_) => of_account(waiting, user, now_s)?,
+    };
+    let session =
+        Session { proxy: waiting.proxy.clone(), ..waiting.callout.vouched(name, granted) };
+    waiting.directory.check_proxy(&session).map_err(|_| Mistrust::Proxy)?;
+    Ok(session)
 }
 
 /// The answer's bytes, if they were sealed.
@@ -129,42 +162,59 @@ fn open(waiting: &Waiting, payload: &[u8], keys: &ServerKeys) -> Result<Option<V
     keys.curve.open(payload, &service).map(Some).map_err(|_| Mistrust::Sealed)
 }
 
+/// Whether the answer is the service's own.
+fn check_issuer(waiting: &Waiting, answer: &Claims<AuthorizationResponse>) -> Result<(), Mistrust> {
+    let issuer_account = answer.content.issuer_account.as_str();
+    let is_good = match &waiting.callout.mandate {
+        // Nobody signs for the issuer there.
+        Mandate::Configured(mandate) => {
+            answer.issuer == mandate.issuer && issuer_account.is_empty()
+        }
+        // The account, or one that signs for it and says so.
+        Mandate::Account(mandate) => match issuer_account {
+            "" => answer.issuer == mandate.key,
+            account => {
+                let seen = waiting.directory.seen(&mandate.key);
+                let signs = |key| seen.is_some_and(|seen| seen.is_signed_for_by(key));
+                account == mandate.key && signs(&answer.issuer)
+            }
+        },
+    };
+    if is_good { Ok(()) } else { Err(Mistrust::Issuer) }
+}
+
 /// The user as it may come in now, in the account that its token names.
-fn admitted(waiting: &Waiting, user: Claims<User>, now_s: i64) -> Result<Session, Mistrust> {
-    let Waiting { callout, directory, credentials, .. } = waiting;
-    let account = directory.accounts().find(&user.audience);
-    let account = account.filter(|account| callout.accounts.contains(account));
+fn configured(
+    waiting: &Waiting,
+    mandate: &Configured,
+    user: &Claims<User>,
+    now_s: i64,
+) -> Result<Session, Mistrust> {
+    if user.issuer != mandate.issuer || !user.content.issuer_account.is_empty() {
+        return Err(Mistrust::Issuer);
+    }
+    let account = waiting.directory.accounts().find(&user.audience);
+    let account = account.filter(|account| mandate.has(*account));
     let account = account.ok_or_else(|| Mistrust::Account(user.audience.clone()))?;
-    let lent = credentials.lend();
-    let circumstances = Circumstances {
+    let granted = operator::granted(user, &user.content.grant, circumstances(waiting, now_s));
+    Ok(Session { account, ..granted.map_err(Worthless)? })
+}
+
+/// The user as it may come in now, in the account whose key signed its token.
+fn of_account(waiting: &Waiting, user: Claims<User>, now_s: i64) -> Result<Session, Mistrust> {
+    let account = user.account();
+    if !waiting.callout.may_put_into(account) {
+        return Err(Mistrust::NotAllowed(account.to_owned()));
+    }
+    let vouched = waiting.directory.judge(Arc::new(user), circumstances(waiting, now_s));
+    Ok(vouched.map_err(Worthless)?)
+}
+
+fn circumstances(waiting: &Waiting, now_s: i64) -> Circumstances {
+    let lent = waiting.credentials.lend();
+    Circumstances {
         now_ns: u64::try_from(now_s).unwrap_or_default().saturating_mul(SECOND_NS),
         address: lent.address,
         kind: lent.kind,
-    };
-    let name = match (user.name.as_str(), waiting.said.as_str()) {
-        ("", "") => user.subject.clone(),
-        ("", said) => said.to_owned(),
-        (name, _) => name.to_owned(),
-    };
-    let granted = operator::granted(&user, &user.content.grant, circumstances);
-    let granted = granted.map_err(Worthless)?;
-    let mut session = Session {
-        user: name,
-        account,
-        proxy: waiting.proxy.clone(),
-        callout: Some(Arc::clone(callout)),
-        ..granted
-    };
-    if account == callout.account {
-        session.permissions = Some(Arc::new(without_questions(session.permissions.as_deref())));
     }
-    directory.check_proxy(&session).map_err(|_| Mistrust::Proxy)?;
-    Ok(session)
-}
-
-/// Who lives beside the service may not ask it.
-fn without_questions(permissions: Option<&Permissions>) -> Permissions {
-    let mut config = permissions.map(|known| known.config().clone()).unwrap_or_default();
-    config.publish.deny.push(SUBJECT.to_owned());
-    Permissions::new(&config)
 }

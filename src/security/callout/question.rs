@@ -17,6 +17,7 @@ use crate::jwt::{
 
 /// For whom a question is.
 const AUDIENCE: &str = "nats-authorization-request";
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What is known of a client that its credentials do not say.
 #[derive(Clone, Debug, Default)]
@@ -59,15 +60,36 @@ pub struct Waiting {
     pub(super) user: String,
     pub(super) callout: Arc<Callout>,
     pub(super) directory: Arc<Directory>,
+    /// How often an account was fetched for it.
+    pub(super) attempts: u8,
 }
 
-/// The question about a client. `server` is who asks; `now_s` is when, seconds since the Unix
-/// epoch.
+impl Waiting {
+    /// By which rules it is judged.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Whether the client waits no longer.
+    pub(crate) fn is_late(&self, now_ns: u64) -> bool {
+        self.until_s < (now_ns / SECOND_NS) as i64
+    }
+
+    /// The same by newer rules, an account later.
+    pub(crate) fn under(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+        self.attempts += 1;
+    }
+}
+
+/// The question to `callout` about a client. `server` is who asks; `now_s` is when, seconds since
+/// the Unix epoch.
 ///
 /// # Errors
-/// The refusal, when the client's proxy is not trusted, when no service is to be asked, or when the
-/// question cannot be signed or sealed.
+/// The refusal, when the client's proxy is not trusted, or when the question cannot be signed or
+/// sealed.
 pub fn ask(
+    callout: Arc<Callout>,
     request: LoginRequest,
     keys: &ServerKeys,
     server: &ServerId,
@@ -75,18 +97,17 @@ pub fn ask(
 ) -> Result<Question, Box<Verdict>> {
     let ticket = request.ticket;
     let refusal = |denied| Verdict { ticket, session: Err(denied), reason: String::new() };
-    question(request, keys, server, now_s).map_err(|denied| Box::new(refusal(denied)))
+    question(callout, request, keys, server, now_s).map_err(|denied| Box::new(refusal(denied)))
 }
 
 fn question(
+    callout: Arc<Callout>,
     request: LoginRequest,
     keys: &ServerKeys,
     server: &ServerId,
     now_s: i64,
 ) -> Result<Question, Denied> {
     let LoginRequest { ticket, credentials, directory, applicant, .. } = request;
-    let callout = directory.service_for(&credentials.lend()).cloned();
-    let callout = callout.ok_or(Denied::Credentials)?;
     let Applicant { information, options, tls, timeout } = *applicant.unwrap_or_default();
     let proxy = directory.proxy_of(&credentials.lend())?;
     let user = KeyPair::new_user().public_key();
@@ -101,7 +122,7 @@ fn question(
         client_tls: tls,
         request_nonce: String::new(),
     };
-    let mut claims = Claims::new(callout.issuer.clone(), content);
+    let mut claims = Claims::new(callout.mandate.subject(), content);
     claims.audience = AUDIENCE.to_owned();
     claims.expires_s = until_s;
     let refused = Denied::ByService(callout.account);
@@ -116,6 +137,16 @@ fn question(
         }
     };
     let account = callout.account;
-    let waiting = Waiting { ticket, until_s, credentials, said, proxy, user, callout, directory };
+    let waiting = Waiting {
+        ticket,
+        until_s,
+        credentials,
+        said,
+        proxy,
+        user,
+        callout,
+        directory,
+        attempts: 0,
+    };
     Ok(Question { account, headers, payload, waiting })
 }

@@ -1,4 +1,7 @@
-//! Questions as a service reads them, and answers that are worth nothing.
+//! Questions as a service reads them, and answers that are worth nothing: the service of a
+//! configuration here, that of an account in `of_account.rs`.
+
+mod of_account;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use crate::jwt::TokenError;
 use crate::jwt::{
     AuthorizationRequest, AuthorizationResponse, Claims, ConnectOptions, Grant, ServerId, User,
 };
-use crate::{Credentials, Denied, Directory, Effort, LoginRequest, Session, Ticket};
+use crate::{Checked, Credentials, Denied, Directory, Effort, LoginRequest, Session, Ticket};
 
 const NOW_S: i64 = 1_800_000_000;
 
@@ -57,10 +60,13 @@ impl Scene {
             credentials: credentials.keep(),
             directory: Arc::clone(&self.directory),
             applicant: Some(Box::new(applicant)),
+            until_ns: u64::MAX,
             attempts: 0,
         };
-        assert!(request.needs_service());
-        let asked = ask(request, &self.keys, &ServerId::default(), NOW_S);
+        let Checked::Delegated(callout, request) = Box::new(request).check() else {
+            panic!("nobody is asked")
+        };
+        let asked = ask(callout, *request, &self.keys, &ServerId::default(), NOW_S);
         asked.ok().expect("a question")
     }
 
@@ -96,9 +102,10 @@ impl Scene {
         question: Question,
         payload: Vec<u8>,
     ) -> (Result<Session, Denied>, Option<Mistrust>) {
-        let (verdict, mistrust) =
-            Answer { waiting: question.waiting, payload }.judge(&self.keys, NOW_S);
-        (verdict.session, mistrust)
+        match (Answer { waiting: question.waiting, payload }.judge(&self.keys, NOW_S)) {
+            Judged::Verdict(verdict, mistrust) => (verdict.session, mistrust),
+            Judged::Unseen(account, _) => panic!("{account} is known"),
+        }
     }
 }
 

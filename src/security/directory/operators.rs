@@ -5,14 +5,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::Options;
 use config::accounts::SYSTEM;
+use config::{Options, limits};
 
 use super::{Directory, DirectoryError, Nobody, Rules};
 use crate::account::Accounts;
+use crate::account_key::AccountKey;
+use crate::credentials::Session;
 use crate::exchange::ImportError;
-use crate::operator::{AccountError, OperatorMode, SeenAccount, Trust, TrustError};
+use crate::jwt::{Claims, User};
+use crate::operator::{
+    AccountError, Circumstances, OperatorMode, Refusal, SeenAccount, Trust, TrustError,
+};
 use crate::proxies::TrustedProxies;
+use crate::resolver::{FetchError, Patience};
 
 impl Directory {
     /// Of those whose operators are trusted. Nobody is known at first but the system account, and
@@ -40,26 +46,42 @@ impl Directory {
             callout: None,
         };
         let now_ns = wall_ns();
-        let known = match before.map(|before| &before.rules) {
-            Some(Rules::Operator(mode)) => mode.names(),
+        let found = match before.map(|before| &before.rules) {
+            Some(Rules::Operator(then)) => directory.fetch_again(then, now_ns),
             _ => Vec::new(),
         };
-        let mut found: HashMap<String, Arc<SeenAccount>> = HashMap::new();
-        for name in known {
-            // Who is to be had no more is gone.
-            if !found.contains_key(&name)
-                && let Some(Ok(accounts)) = directory.fetch(&name, now_ns)
-            {
-                let named = accounts.into_iter().map(|seen| (seen.claims.subject.clone(), seen));
-                found.extend(named);
-            }
-        }
-        let found: Vec<Arc<SeenAccount>> = found.into_values().collect();
         directory = directory.with_accounts(&found, now_ns).0;
         if let Some(system) = &system {
             directory = directory.with_system(system, options, now_ns)?;
         }
         Ok(directory)
+    }
+
+    /// The accounts that were seen before, as they are now. Who is to be had no more is gone; of
+    /// whom nobody can be asked in time, the token that is there still counts.
+    fn fetch_again(&self, before: &OperatorMode, now_ns: u64) -> Vec<Arc<SeenAccount>> {
+        let Rules::Operator(mode) = &self.rules else { return Vec::new() };
+        let (patience, now_s) = (Patience::of(limits::ACCOUNTS_FETCH_TIMEOUT), seconds(now_ns));
+        let mut found: HashMap<String, Arc<SeenAccount>> = HashMap::new();
+        for (name, seen) in before.all() {
+            if found.contains_key(name) {
+                continue;
+            }
+            let unreachable = || FetchError::Unreachable(String::from("no time is left"));
+            let fetched = match patience.is_over() && self.must_ask(name) {
+                true => Err(unreachable().into()),
+                false => mode.fetch(name, now_s, patience),
+            };
+            let accounts = match fetched {
+                Err(AccountError::Fetch(FetchError::Unreachable(_))) => {
+                    let kept = SeenAccount::read(&seen.token, name, &mode.trust, now_s);
+                    kept.into_iter().map(Arc::new).collect()
+                }
+                fetched => fetched.unwrap_or_default(),
+            };
+            found.extend(accounts.into_iter().map(|seen| (seen.claims.subject.clone(), seen)));
+        }
+        found.into_values().collect()
     }
 
     /// With the system account, which servers that have all accounts in memory must know.
@@ -70,8 +92,8 @@ impl Directory {
         now_ns: u64,
     ) -> Result<Directory, TrustError> {
         match self.fetch(system, now_ns) {
-            Some(Ok(found)) => Ok(self.with_accounts(&found, now_ns).0),
-            Some(Err(error)) if options.resolver == Some(config::resolver::Resolver::Memory) => {
+            Ok(found) => Ok(self.with_accounts(&found, now_ns).0),
+            Err(error) if options.resolver == Some(config::resolver::Resolver::Memory) => {
                 Err(TrustError::Bootstrap(error.to_string()))
             }
             // Others may learn of it while they run.
@@ -117,16 +139,38 @@ impl Directory {
         }
     }
 
-    /// Fetches an account and those from which it imports; `None` where nobody can be fetched.
-    /// Takes as long as the resolver does.
-    pub(crate) fn fetch(
-        &self,
-        account: &str,
-        now_ns: u64,
-    ) -> Option<Result<Vec<Arc<SeenAccount>>, AccountError>> {
+    /// Fetches an account and those from which it imports. Takes as long as the resolver does.
+    ///
+    /// # Errors
+    /// Why there is no such account.
+    pub fn fetch(&self, account: &str, now_ns: u64) -> Result<Vec<Arc<SeenAccount>>, AccountError> {
+        let patience = Patience::of(limits::ACCOUNTS_FETCH_TIMEOUT);
         match &self.rules {
-            Rules::Operator(mode) => Some(mode.fetch(account, seconds(now_ns))),
-            _ => None,
+            Rules::Operator(mode) => mode.fetch(account, seconds(now_ns), patience),
+            _ => Err(AccountError::NotTrusted),
+        }
+    }
+
+    /// Whether [`Directory::fetch`] would ask others for the account.
+    pub fn must_ask(&self, account: &str) -> bool {
+        match (&self.rules, AccountKey::parse(account)) {
+            (Rules::Operator(mode), Some(account)) => mode.trust.must_ask(&account),
+            _ => false,
+        }
+    }
+
+    /// What the claims of a user are worth under these circumstances, whoever brings them.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub(crate) fn judge(
+        &self,
+        claims: Arc<Claims<User>>,
+        circumstances: Circumstances,
+    ) -> Result<Session, Refusal> {
+        match &self.rules {
+            Rules::Operator(mode) => Ok(mode.judge(claims, circumstances)?.0),
+            _ => Err(Refusal::Issuer),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Each way to log in, and what it does not take.
 
 use config::accounts::Account;
+use config::options::User;
 
 use super::*;
 

@@ -338,6 +338,13 @@ impl Account {
     }
 }
 
+impl ExternalAuthorization {
+    /// Whether users of the account are authorized by a service: it has users of its own.
+    pub fn is_on(&self) -> bool {
+        !self.auth_users.is_empty()
+    }
+}
+
 impl AccountLimits {
     /// Everything but streams, without limit: as tools begin.
     pub fn unlimited() -> AccountLimits {

@@ -3,7 +3,7 @@
 use nkeys::KeyPairType;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Content, is_default};
+use super::{Claims, Content, is_default};
 
 /// What a user claims; its subject is the user's public key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,16 @@ impl Content for User {
 
     fn may_issue(kind: &KeyPairType) -> bool {
         *kind == KeyPairType::Account
+    }
+}
+
+impl Claims<User> {
+    /// The public key of the user's account.
+    pub fn account(&self) -> &str {
+        match self.content.issuer_account.as_str() {
+            "" => &self.issuer,
+            account => account,
+        }
     }
 }
 

@@ -32,14 +32,10 @@ pub(super) fn check(
 
 /// Signed by the exporter, or by a signing key of it that says so.
 fn is_of(exporter: &SeenAccount, claims: &Claims<Activation>) -> bool {
-    let account = &exporter.claims;
+    let account = &exporter.claims.subject;
     match claims.content.issuer_account.as_str() {
-        "" => claims.issuer == account.subject,
-        said => {
-            let signs = claims.issuer == account.subject
-                || account.content.signing_key(&claims.issuer).is_some();
-            said == account.subject && signs
-        }
+        "" => claims.issuer == *account,
+        said => said == account && exporter.is_signed_for_by(&claims.issuer),
     }
 }
 

@@ -13,6 +13,7 @@ use super::seen::{AccountError, SeenAccount};
 use super::template::{self, PermissionError};
 use super::times::{self, Window};
 use super::{OperatorMode, networks, translate};
+use crate::callout::Callout;
 use crate::credentials::{Credentials, Expiry, Session};
 use crate::jwt::{Claims, Grant, SigningKey, TimeError, TokenError, User, is_key};
 use crate::nkey;
@@ -70,8 +71,18 @@ pub(crate) enum Refusal {
     Network,
     #[error("Outside connect times")]
     Times,
+    /// A service must be asked first.
     #[error("Account wants its users to be authorized by a service")]
-    Delegated,
+    Delegated(Box<Delegation>),
+}
+
+/// A user about whom a service must be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delegation {
+    /// The service.
+    pub(crate) callout: Arc<Callout>,
+    /// The token with which the user comes.
+    pub(crate) claims: Arc<Claims<User>>,
 }
 
 impl OperatorMode {
@@ -98,10 +109,27 @@ impl OperatorMode {
                 return Err(Refusal::Signature);
             }
         }
-        Ok(session)
+        match self.delegation(&session) {
+            Some(delegation) => Err(Refusal::Delegated(Box::new(delegation))),
+            None => Ok(session),
+        }
     }
 
-    /// What the claims of a user are worth under these circumstances, whoever brings them.
+    /// The service that says whether a user with a good token comes in, if one does: who has no
+    /// good one is not worth a question. spec/security.md §5
+    pub(super) fn delegation(&self, session: &Session) -> Option<Delegation> {
+        let claims = session.claims.as_ref()?;
+        let (id, account) = self.account(claims.account())?;
+        let service = &account.claims.content.authorization.auth_users;
+        if service.contains(&claims.subject) {
+            return None;
+        }
+        let callout = Arc::new(Callout::of_account(*id, account)?);
+        Some(Delegation { callout, claims: Arc::clone(claims) })
+    }
+
+    /// What the claims of a user are worth under these circumstances, whoever brings them, and
+    /// whether or not a service has more to say of it.
     ///
     /// # Errors
     /// [`Refusal`]
@@ -115,10 +143,7 @@ impl OperatorMode {
         if !is_key(&claims.subject, KeyPairType::User) {
             return Err(Refusal::Invalid("its subject is no public user nkey"));
         }
-        let key = match claims.content.issuer_account.as_str() {
-            "" => claims.issuer.as_str(),
-            account => account,
-        };
+        let key = claims.account();
         if !self.trust.is_welcome(key) {
             return Err(Refusal::NotPinned(key.to_owned()));
         }
@@ -139,10 +164,6 @@ impl OperatorMode {
             return Err(Refusal::Revoked);
         }
         check_network(&grant, circumstances.address)?;
-        let service = &account.claims.content.authorization.auth_users;
-        if !service.is_empty() && !service.contains(&claims.subject) {
-            return Err(Refusal::Delegated);
-        }
         let session = session(*id, account, claims, &grant, circumstances.now_ns)?;
         Ok((session, grant))
     }

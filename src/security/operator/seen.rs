@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use nkeys::KeyPairType;
+use nkeys::{KeyPairType, XKey};
 use subject::name;
 
 use super::trust::Trust;
 use super::{template, translate};
-use crate::jwt::{self, Claims, ExchangeKind, TimeError, TokenError, Weighted, is_key};
+use crate::callout::ANY_ACCOUNT;
+use crate::jwt::{
+    self, Claims, ExchangeKind, ExternalAuthorization, TimeError, TokenError, Weighted, is_key,
+};
 use crate::mapping::Mappings;
 use crate::permissions::Permissions;
 use crate::resolver::FetchError;
@@ -85,6 +88,12 @@ impl SeenAccount {
             claims,
         })
     }
+
+    /// Whether the holder of `key` signs for the account: it is the account's own, or a signing
+    /// key.
+    pub(crate) fn is_signed_for_by(&self, key: &str) -> bool {
+        self.claims.subject == key || self.claims.content.signing_key(key).is_some()
+    }
 }
 
 /// What makes a whole account void. Templates are filled in for each user, and so are not
@@ -147,6 +156,7 @@ fn check(account: &jwt::Account) -> Result<(), &'static str> {
             !account.authorization.auth_users.iter().all(|key| is_key(key, KeyPairType::User)),
             "auth_users are no public user nkeys",
         ),
+        (is_faulty(&account.authorization), "allowed_accounts or xkey of authorization are none"),
         (account.limits.tiers.contains_key(""), "limits of a tier without a name"),
         (
             !["", "system", "owner"].contains(&account.cluster_traffic.as_str()),
@@ -154,6 +164,17 @@ fn check(account: &jwt::Account) -> Result<(), &'static str> {
         ),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, text)| Err(text))
+}
+
+/// Accounts without a service, both all accounts and some, or keys that are none.
+fn is_faulty(said: &ExternalAuthorization) -> bool {
+    let allowed = &said.allowed_accounts;
+    let any = allowed.iter().any(|account| account == ANY_ACCOUNT);
+    let are_keys = || allowed.iter().all(|account| is_key(account, KeyPairType::Account));
+    let is_curve = || XKey::from_public_key(&said.xkey).is_ok();
+    (!said.is_on() && !allowed.is_empty())
+        || if any { allowed.len() > 1 } else { !are_keys() }
+        || (!said.xkey.is_empty() && !is_curve())
 }
 
 fn is_overweight(list: &[Weighted]) -> bool {

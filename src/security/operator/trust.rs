@@ -10,6 +10,7 @@ use config::version::NATS_VERSION;
 use nkeys::KeyPairType;
 
 use super::seen::{AccountError, SeenAccount};
+use crate::account_key::AccountKey;
 use crate::folder_resolver::FolderResolver;
 use crate::jwt::{self, Claims, TokenError, is_key};
 use crate::resolver::{self, OpenError, Resolver};
@@ -120,6 +121,11 @@ impl Trust {
     /// The folder of tokens, where they are in one.
     pub(crate) fn folder(&self) -> Option<&FolderResolver> {
         self.resolver.folder()
+    }
+
+    /// Whether [`Trust::fetch`] would ask others for the account.
+    pub(crate) fn must_ask(&self, account: &AccountKey) -> bool {
+        self.resolver.must_ask(account)
     }
 
     /// Whether the holder of `key` may sign accounts.

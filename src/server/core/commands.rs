@@ -58,6 +58,9 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
             }
             Command::Handshake(step) => connections.on_handshake_step(&mut turn, *step),
             Command::AskService(ask) => callouts::publish(turn.shard, &ask),
+            Command::LoginAsked(ticket, account) => {
+                connections.login_asked(&mut turn, ticket, account);
+            }
             Command::Login(verdict) => connections.login_checked(&mut turn, verdict),
             Command::RefreshCounters(done) => {
                 turn.shard.publish_index_stats();

@@ -101,7 +101,7 @@ pub const VARZ: &[Field] = &[
     ("trusted_operators_jwt", Texts, NotYet),
     ("trusted_operators_claim", List, NotYet),
     ("system_account", Text, IfSet),
-    ("pinned_account_fails", Int, NotYet),
+    ("pinned_account_fails", Int, IfSet),
     ("ocsp_peer_cache", Object, IfSet),
     ("slow_consumer_stats", Object, Always),
     ("stale_connection_stats", Object, IfSet),
@@ -135,8 +135,8 @@ pub const CONNZ: &[Field] = &[
     ("connections", List, Always),
 ];
 
-/// ConnInfo. `stop` and `reason` stand with closed connections only, `authorized_user` and
-/// `account` with `auth=1`, the lists with `subs`.
+/// ConnInfo. `stop` and `reason` stand with closed connections only, `authorized_user`,
+/// `account` and what a token says with `auth=1`, the lists with `subs`.
 pub const CONN_INFO: &[Field] = &[
     ("cid", Int, Always),
     ("kind", Text, IfSet),
@@ -168,10 +168,10 @@ pub const CONN_INFO: &[Field] = &[
     ("account", Text, IfSet),
     ("subscriptions_list", Texts, IfSet),
     ("subscriptions_list_detail", List, IfSet),
-    ("jwt", Text, NotYet),
-    ("issuer_key", Text, NotYet),
-    ("name_tag", Text, NotYet),
-    ("tags", Texts, NotYet),
+    ("jwt", Text, IfSet),
+    ("issuer_key", Text, IfSet),
+    ("name_tag", Text, IfSet),
+    ("tags", Texts, IfSet),
     ("mqtt_client", Text, NotYet),
     ("proxy", Object, IfSet),
 ];
