@@ -80,6 +80,14 @@ fn every_parity_row_is_accounted_for() {
     assert_none(&parity_complaints(&parity, exists));
 }
 
+#[test]
+fn every_class_of_advisories_has_a_test() {
+    let root = root();
+    let table = std::fs::read_to_string(root.join("src/security/README.md")).expect("the table");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_default();
+    assert_none(&advisory_complaints(&table, read));
+}
+
 /// `src/<room>`, and nothing deeper.
 fn is_room(folder: &str) -> bool {
     folder.strip_prefix("src/").is_some_and(|room| !room.contains('/'))
@@ -222,6 +230,26 @@ fn parity_complaints(parity: &str, exists: impl Fn(&str) -> bool) -> Vec<Complai
     }
     complaints
         .extend(seen.iter().map(|id| Complaint(format!("{id}: is no row of spec/parity.md"))));
+    complaints
+}
+
+/// `| class | test, test |`: each test is a function of the file that is named with it.
+fn advisory_complaints(table: &str, read: impl Fn(&str) -> String) -> Vec<Complaint> {
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut complaints = Vec::new();
+    for row in rows {
+        let (class, tests) = row.trim_matches('|').split_once(" | ").unwrap_or((row, ""));
+        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            complaints.push(Complaint(format!("{class}: names no test")));
+        }
+        for test in tests {
+            let (file, name) = test.split_once("::").unwrap_or((test, ""));
+            if name.is_empty() || !read(file).contains(&format!("fn {name}(")) {
+                complaints.push(Complaint(format!("{class}: {test} is not there")));
+            }
+        }
+    }
     complaints
 }
 
@@ -373,6 +401,22 @@ mod bad_samples {
         let plate = Source { path: "src/room/lib.rs", text: "//! | `a.rs` | a |\n// `b.rs`\n" };
         let missing = names_its_files(plate, &["lib.rs", "a.rs", "b.rs"]);
         assert_eq!(missing.len(), 1, "{missing:?}");
+    }
+
+    #[test]
+    fn an_advisory_without_a_test_is_seen() {
+        let read = |file: &str| match file {
+            "tests/a.rs" => String::from("fn holds() {}"),
+            _ => String::new(),
+        };
+        let complaints = |row: &str| {
+            advisory_complaints(&format!("| class | test |\n|---|---|\n{row}\n"), read).len()
+        };
+        assert_eq!(complaints("| loops | `tests/a.rs::holds` |"), 0);
+        assert_eq!(complaints("| loops | `tests/a.rs::holds`, `tests/a.rs::hold` |"), 1);
+        assert_eq!(complaints("| loops | `tests/a.rs` |"), 1);
+        assert_eq!(complaints("| loops | `tests/b.rs::holds` |"), 1);
+        assert_eq!(complaints("| loops | somewhere |"), 1);
     }
 
     #[test]

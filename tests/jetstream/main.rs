@@ -22,6 +22,7 @@ mod objects;
 mod pacing;
 mod recovery;
 mod store;
+mod strangers;
 
 use async_nats::jetstream::{self, Context};
 use harness::{Builder, Server};
