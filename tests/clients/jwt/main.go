@@ -139,6 +139,12 @@ func make_(folder string) {
 	})
 	w.user("system", "in", system, system, same)
 	in("own_permissions", func(claims *jwt.UserClaims) { claims.Pub.Allow.Add("a.*") })
+	// No server enforces how much data a user may send.
+	w.user("little_data", "in +a +a +b", account, account,
+		func(claims *jwt.UserClaims) nkeys.KeyPair {
+			claims.Limits.Data = 1
+			return nil
+		})
 	in("lives_long", func(claims *jwt.UserClaims) { claims.Expires = time.Now().Unix() + 3600 })
 	out("ended", func(claims *jwt.UserClaims) { claims.Expires = time.Now().Unix() - 60 })
 	out("early", func(claims *jwt.UserClaims) { claims.NotBefore = time.Now().Unix() + 3600 })
@@ -184,7 +190,7 @@ func verdict(url, creds string, wanted []string) []string {
 	found := []string{"in"}
 	for _, action := range wanted {
 		subject := action[1:]
-		check(client.Publish(subject, nil))
+		check(client.Publish(subject, []byte("some bytes")))
 		// What is refused is said before the PONG, and handed to the handler's own thread.
 		check(client.Flush())
 		select {
