@@ -156,6 +156,10 @@ fn connz_has_exactly_nats_servers_fields() {
         "account",
         "subscriptions_list",
         "subscriptions_list_detail",
+        "jwt",
+        "issuer_key",
+        "name_tag",
+        "tags",
     ];
     check(&plain["connections"][0], fields::CONN_INFO, Optional::AllBut(&hidden));
 }

@@ -364,7 +364,8 @@ fn connections_that_come_and_go_are_told() {
     check_server(&connected["server"]);
     let client = json!({
         "start": "2026-11-21T09:17:57Z", "host": "127.0.0.1", "id": 4, "acc": "A", "user": "u",
-        "name": "n", "lang": "go", "ver": "1", "kind": "Client", "client_type": "nats",
+        "name": "n", "lang": "go", "ver": "1", "jwt": "eyJ.eyJ.sig", "issuer_key": "ASIGNS",
+        "name_tag": "joe", "tags": ["team:a"], "kind": "Client", "client_type": "nats",
     });
     assert_eq!(connected["client"], client);
 
