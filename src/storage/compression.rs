@@ -7,6 +7,15 @@
 //! other; a stream therefore learns what they share ([`Samples`]), and compresses with that.
 //! A dictionary is a value of the stream in the log, before the messages that need it; it stays as
 //! long as the stream, so that they can be read whatever is learned later.
+//!
+//! Headers and payload, bytes a message (`examples/compression_bench.rs` has the feeds; LZ4 alone,
+//! 1.2 µs to compress and 0.03 to 0.6 µs to expand on a busy virtual core):
+//!
+//! | | as they come | each by itself | with what they share |
+//! |---|---|---|---|
+//! | quotes, JSON | 86 | 86 | 34 |
+//! | orders with five lines, JSON | 369 | 187 | 95 |
+//! | noise | 100 | 100 | 100 |
 
 use config::limits;
 use lz4_flex::block;
