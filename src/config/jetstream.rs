@@ -157,8 +157,8 @@ pub static JETSTREAM: &[Declaration] = &[
     ),
     built(
         "info_queue_limit",
-        "request_queue_limit",
-        "API requests that may wait and only ask for information; all of them are dropped above it",
+        "",
+        "The same for requests that only ask for information; request_queue_limit when unset",
         limit(|d, n| d.options.jetstream.infos_max = positive(n)),
     ),
     not_built("meta_compact", Off::Zero, "When a cluster's catalogue is compacted"),
