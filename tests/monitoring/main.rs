@@ -192,8 +192,6 @@ fn h03_connz_and_subsz_list_each_of_many_once() {
     for raw in &mut raws {
         raw.send("SUB a.* 1\r\nSUB b 2");
         raw.ping();
-        raw.publish("c", "");
-        raw.ping();
     }
     // What is gone leaves holes in the tables.
     let mut at = 0;
@@ -221,7 +219,6 @@ fn h03_connz_and_subsz_list_each_of_many_once() {
     let mut listed: Vec<u64> = list.iter().filter_map(|one| one["cid"].as_u64()).collect();
     listed.sort_unstable();
     assert_eq!(listed, cids);
-    assert!(subsz["num_cache"].as_u64().is_some_and(|plans| plans > 0), "{subsz}");
     let page = get(server.monitor(), "/subsz?subs=1&acc=$G&test=b&offset=200&limit=50").json();
     assert_eq!(page["subscriptions_list"].as_array().map(Vec::len), Some(50));
 }
