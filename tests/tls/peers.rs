@@ -1,5 +1,7 @@
 //! T07: OCSP of clients, against openssl's responder (spec/security.md §8, `ocsp_peer`).
 
+use std::process::Command;
+
 use async_nats::ConnectOptions;
 use futures_util::StreamExt;
 use harness::{Folder, Server, Signal, get, until};
@@ -186,6 +188,37 @@ async fn t07_a_slow_responder_holds_up_nobody_else() {
     for one in waiting {
         one.await.expect("no panic").expect("a warning is all");
     }
+}
+
+/// What openssl hears from the server as a client that logs in and asks for a PONG. It keeps its
+/// session (`-sess_out`) or goes on with it (`-sess_in`).
+fn heard(scene: &Scene, server: &Server, session: &str) -> String {
+    let script = "printf 'CONNECT {\"user\":\"a\",\"pass\":\"a\"}\\r\\nPING\\r\\nEND\\r\\n' \
+                  | openssl s_client -connect localhost:$0 -CAfile \"$1\" -cert \"$2\" -key \"$3\" \
+                    -ign_eof $4 \"$5\" 2>&1";
+    let path = |name| scene.papers.path(name);
+    let output = Command::new("sh")
+        .args(["-c", script, &server.client().port().to_string()])
+        .args([path("ca.pem"), path("good.pem"), path("good.key")])
+        .arg(session)
+        .arg(scene.store.path().join("session.pem"))
+        .output()
+        .expect("sh");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn t07_a_session_that_goes_on_is_asked_about_too() {
+    let scene = Scene::new();
+    let config = scene.config("handshake_first: true, ocsp_peer: true") + "ocsp_cache: false\n";
+    let server = Server::builder().config(&config).start();
+    let first = heard(&scene, &server, "-sess_out");
+    assert!(first.contains("New, TLS") && first.contains("PONG"), "{first}");
+    drop(scene.responder);
+    let scene = Scene { responder: Responder::start(&scene.papers, &[]), ..scene };
+    let again = heard(&scene, &server, "-sess_in");
+    assert!(again.contains("Reused, TLS") && !again.contains("PONG"), "{again}");
+    server.wait_for_log("TLS handshake error: client not OCSP valid");
 }
 
 #[tokio::test]

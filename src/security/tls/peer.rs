@@ -221,10 +221,10 @@ impl PeerCheck {
         error: &AskError,
         findings: &mut Findings,
     ) -> Result<(), Fault> {
-        let subject = &link.facts.subject;
+        let subject = link.facts.subject.escape_debug();
         if let AskError::Unreachable(reason) = error {
             let text = format!(
-                "Attempt to obtain OCSP response from CA responder for {subject:?} failed: {reason}"
+                "Attempt to obtain OCSP response from CA responder for [{subject}] failed: {reason}"
             );
             findings.lines.push((Level::Warn, text));
             let was_revoked = kept.is_some_and(|said| said.status == Status::Revoked);
@@ -243,7 +243,7 @@ impl PeerCheck {
 
     /// The link does not pass; which only matters where it is not merely to be logged.
     fn fault(&self, link: &Link, reason: String, findings: &mut Findings) -> Result<(), Fault> {
-        let subject = &link.facts.subject;
+        let subject = link.facts.subject.escape_debug();
         findings.lines.push((Level::Warn, format!("{reason} [{subject}]")));
         match self.rules.faults {
             Faults::Refused => Err(Fault::Bad(reason)),
