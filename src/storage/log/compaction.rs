@@ -335,8 +335,9 @@ impl Log {
         let max = self.settings.segment_bytes_max as usize;
         let is_sealed_anew = plan.sources.iter().any(|s| !self.may_hold(self.segments[s.slot].key));
         let needed = if is_sealed_anew {
-            // All of it, with what sealing adds to each record and each value, and to batches.
-            live as usize * 5 / 4 + plan.moves.len() * TAG_BYTES + 3 * indexes
+            // All of it, with what sealing adds to each record, and room for the pads of batches.
+            let sealed = live as usize + plan.moves.len() * TAG_BYTES;
+            sealed + sealed / 8 + 2 * indexes
         } else {
             (live as usize + live as usize / 16 + 2 * indexes).min(max / 2)
         };
@@ -382,7 +383,9 @@ impl Log {
             Some(output) => output,
             None => match self.begin_output() {
                 Ok(output) => output,
-                Err(AppendError::Full) => return self.give_up_compaction(),
+                Err(AppendError::Full | AppendError::TooLarge) => {
+                    return self.give_up_compaction();
+                }
                 Err(_) => {
                     return self.pause_compaction(limits::JS_COMPACTION_PAUSE.as_nanos() as u64);
                 }
