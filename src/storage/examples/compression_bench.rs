@@ -24,8 +24,8 @@ type Feed = fn(u64) -> Vec<u8>;
 
 fn main() {
     let feeds: [(&str, Feed); 4] = [
-        ("quotes, JSON of 100 bytes", quote),
-        ("orders, JSON of 600 bytes", order),
+        ("quotes, JSON of 86 bytes", quote),
+        ("orders, JSON of 369 bytes", order),
         ("noise of 100 bytes", |n| noise(n, 100)),
         ("noise of 1000 bytes", |n| noise(n, 1000)),
     ];
