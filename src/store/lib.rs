@@ -6,6 +6,9 @@
 //! `verify` write nothing but that lock. `repair` writes what a start would, puts damaged segments
 //! in order over what of them is whole, and keeps a copy of each file before it touches it.
 //!
+//! An encrypted store needs its key, with `--key-file` or in `COREWIRE_ENCRYPTION_KEY`; a repair
+//! writes under keys of its own, as a start does.
+//!
 //! Invariants: nothing is removed; what is wrong is named with its file and place; the exit code
 //! says whether something is.
 //!
