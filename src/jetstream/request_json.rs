@@ -46,6 +46,9 @@ pub fn decode_with<T: DeserializeOwned>(
     if value.is_null() {
         value = Value::Object(serde_json::Map::new());
     }
+    if value.is_array() {
+        return Err(invalid(&"json: cannot unmarshal array into a request"));
+    }
     drop_nulls(&mut value);
     if let Value::Object(fields) = &mut value {
         fields.retain(|name, _| !beside.contains(&name.as_str()));

@@ -47,14 +47,14 @@ impl Consumer {
     /// that place.
     fn may_start_at(&self, seq: u64, first_at_time: u64) -> Result<(), ApiError> {
         let refused = |text: &str| Err(ApiError::with(ErrorCode::ConsumerInvalidReset, text));
-        let first = match self.config.deliver_policy {
-            DeliverPolicy::All => Seq::FIRST.0,
-            DeliverPolicy::ByStartSequence => self.config.opt_start_seq,
-            DeliverPolicy::ByStartTime => first_at_time,
+        let (first, below) = match self.config.deliver_policy {
+            DeliverPolicy::All => (Seq::FIRST.0, "below start seq"),
+            DeliverPolicy::ByStartSequence => (self.config.opt_start_seq, "below start seq"),
+            DeliverPolicy::ByStartTime => (first_at_time, "below start time"),
             DeliverPolicy::Last | DeliverPolicy::New | DeliverPolicy::LastPerSubject => {
-                return refused("deliver policy does not allow a sequence");
+                return refused("not allowed");
             }
         };
-        if seq < first { refused("sequence is below the start of the consumer") } else { Ok(()) }
+        if seq < first { refused(below) } else { Ok(()) }
     }
 }

@@ -124,8 +124,12 @@ fn correct(
     if may_correct(config.max_deliver < -1, "max_deliver must be set to -1")? {
         config.max_deliver = -1;
     }
-    if config.max_deliver == 0 && config.ack_policy != AckPolicy::FlowControl {
+    if config.max_deliver == 0 {
         config.max_deliver = -1;
+    }
+    if config.ack_policy == AckPolicy::FlowControl && corrections == Corrections::Silent {
+        config.flow_control = config.is_push();
+        config.idle_heartbeat = if config.is_push() { FLOW_HEARTBEAT_NS } else { 0 };
     }
     if let Some(&first) = config.backoff.first()
         && config.ack_wait != first
@@ -141,13 +145,22 @@ fn correct(
     if may_correct(config.max_ack_pending < -1, "max_ack_pending must be set to -1")? {
         config.max_ack_pending = -1;
     }
-    if waits && config.max_ack_pending == 0 {
-        config.max_ack_pending = default_ack_pending(setting);
+    if config.max_ack_pending == 0 && setting.stream_ack_pending_max > 0 {
+        may_correct(true, "max_ack_pending must be set if it's configured in stream limits")?;
+        config.max_ack_pending = within(setting.stream_ack_pending_max, setting.ack_pending_max);
+    }
+    if config.max_ack_pending == 0 && config.ack_policy != AckPolicy::None {
+        config.max_ack_pending = within(ACK_PENDING, setting.ack_pending_max);
     }
     if may_correct(config.inactive_threshold < 0, "inactive_threshold must not be negative")? {
         config.inactive_threshold = 0;
     }
     if config.inactive_threshold == 0 {
+        let in_stream = setting.stream_inactive_max_ns > 0;
+        may_correct(
+            in_stream,
+            "inactive_threshold must be set if it's configured in stream limits",
+        )?;
         let ephemeral = if config.is_durable() { 0 } else { INACTIVE_NS };
         let stream = setting.stream_inactive_max_ns.max(0);
         config.inactive_threshold = if stream > 0 { stream } else { ephemeral };
@@ -166,13 +179,9 @@ fn correct(
     Ok(())
 }
 
-/// What `max_ack_pending` is when the client left it open.
-fn default_ack_pending(setting: &Setting<'_>) -> i64 {
-    let asked = match setting.stream_ack_pending_max {
-        bound if bound > 0 => bound,
-        _ => ACK_PENDING,
-    };
-    if setting.ack_pending_max > 0 { asked.min(setting.ack_pending_max) } else { asked }
+/// What the client left open, within the operator's bound.
+fn within(chosen: i64, bound: i64) -> i64 {
+    if bound > 0 { chosen.min(bound) } else { chosen }
 }
 
 /// Names, description, metadata.
@@ -307,14 +316,20 @@ fn acknowledgements(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<()
         let text = format!("strconv.Atoi: parsing \"{text}\": invalid syntax");
         return Err(ApiError::with(ErrorCode::ConsumerInvalidSampling, text));
     }
-    if config.ack_policy == AckPolicy::None && config.max_ack_pending > 0 {
+    let waits = config.ack_policy != AckPolicy::None;
+    if config.is_push() && !waits && config.max_ack_pending > 0 {
         return Err(ErrorCode::ConsumerMaxPendingAckPolicyRequired.into());
     }
-    for bound in [setting.ack_pending_max, setting.stream_ack_pending_max] {
-        let over = config.max_ack_pending < 0 || config.max_ack_pending > bound;
-        if bound > 0 && config.ack_policy != AckPolicy::None && over {
-            return Err(ApiError::with(ErrorCode::ConsumerMaxPendingAckExcess, bound));
-        }
+    // The operator's bound holds for those who ask for none, too; a stream's does not, and holds
+    // for pull consumers that need none.
+    let operators = setting.ack_pending_max;
+    let unbounded = config.max_ack_pending < 0 || config.max_ack_pending > operators;
+    if operators > 0 && waits && unbounded {
+        return Err(ApiError::with(ErrorCode::ConsumerMaxPendingAckExcess, operators));
+    }
+    let streams = setting.stream_ack_pending_max;
+    if streams > 0 && config.max_ack_pending > streams {
+        return Err(ApiError::with(ErrorCode::ConsumerMaxPendingAckExcess, streams));
     }
     let bound = setting.stream_inactive_max_ns;
     if bound > 0 && config.inactive_threshold > bound {

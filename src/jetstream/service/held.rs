@@ -8,7 +8,7 @@ use crate::AccountLimits;
 use crate::advisory::{Action, Parties};
 use crate::api::stream_info::Facts;
 use crate::api::{consumer_create, stream_snapshot};
-use crate::consumer::{self, Budget, ConsumerPlace, Consumers, End};
+use crate::consumer::{self, AckPolicy, Budget, ConsumerPlace, Consumers, End};
 use crate::outlet::{Outlet, Purpose, Token};
 use crate::service::kept::{self, KeptStream};
 use crate::service::streams::Counted;
@@ -301,8 +301,11 @@ impl Held {
                 listen(Purpose::PullRequest, format!("{prefix}.CONSUMER.MSG.NEXT.{named}"));
             }
         }
-        listen(Purpose::Ack, format!("$JS.ACK.{named}.>"));
-        listen(Purpose::Ack, format!("$JS.ACK.*.*.{named}.>"));
+        // Who acknowledges all the same hears that nobody waits for it.
+        if consumer.config().ack_policy != AckPolicy::None {
+            listen(Purpose::Ack, format!("$JS.ACK.{named}.>"));
+            listen(Purpose::Ack, format!("$JS.ACK.*.*.{named}.>"));
+        }
     }
 
     /// What it has now.

@@ -33,6 +33,17 @@ struct Request {
     no_hdr: bool,
 }
 
+impl Request {
+    /// Whether it does not say which messages it wants.
+    fn names_nothing(&self) -> bool {
+        self.seq == 0
+            && self.start_time.is_none()
+            && self.last_by_subj.is_empty()
+            && self.next_by_subj.is_empty()
+            && self.multi_last.is_empty()
+    }
+}
+
 /// A direct get under way.
 #[derive(Debug)]
 pub(super) struct Get {
@@ -158,6 +169,7 @@ impl Stream {
             (_, false) => decode(body, Strictness::Lenient).map_err(|_| MALFORMED)?.request,
         };
         let request = match last_of {
+            None if request.names_nothing() => return Err(EMPTY_REQUEST),
             None => request,
             Some(subject) => with_subject(request, subject)?,
         };
@@ -204,9 +216,7 @@ impl Stream {
     }
 
     fn plan_multi(&self, request: &Request, turn: &Turn<'_>) -> Result<Plan, Status> {
-        let alone = request.seq == 0
-            && request.start_time.is_none()
-            && request.next_by_subj.is_empty()
+        let alone = request.next_by_subj.is_empty()
             && request.last_by_subj.is_empty()
             && !(request.up_to_seq > 0 && request.up_to_time.is_some());
         if !alone {

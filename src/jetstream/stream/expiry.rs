@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use config::duration;
+use protocol::headers;
 use storage::{Place, Read, Seq, Storage};
 
 use super::publication::Asked;
@@ -114,7 +116,9 @@ impl Stream {
         match turn.storage.read(self.id, seq, self.ingest_waiter()) {
             Read::Ready(message) => {
                 let is_marker = Asked::read(message.headers).marker_reason.is_some();
-                Ok((!is_marker).then_some(subject))
+                // A key-value store's own marker is as good; nats-server leaves it at that.
+                let is_purge = headers::get(message.headers, b"KV-Operation") == Some(b"PURGE");
+                Ok((!is_marker && !is_purge).then_some(subject))
             }
             Read::Pending => Err(Wait),
             Read::Gone => Ok(None),
@@ -122,13 +126,14 @@ impl Stream {
     }
 
     // spec/jetstream.md §12: empty payload, headers Nats-Marker-Reason: MaxAge, Nats-TTL:
-    // <seconds>, Nats-Rollup: sub
+    // <seconds>, Nats-Rollup: sub; nats-server 2.15 writes those seconds as a duration, `1m30s`
     fn leave_marker(&mut self, subject: &[u8], turn: &mut Turn<'_>) {
-        let ttl = Duration::from_nanos(self.rules.marker_ttl_ns);
+        let ttl = Duration::from_nanos(self.rules.marker_ttl_ns).as_secs().max(1);
         let mut block = Vec::with_capacity(96);
         header_block::begin(&mut block);
         header_block::add(&mut block, "Nats-Marker-Reason", b"MaxAge");
-        header_block::add_display(&mut block, "Nats-TTL", ttl.as_secs().max(1));
+        let ttl = duration::print(Duration::from_secs(ttl));
+        header_block::add(&mut block, "Nats-TTL", ttl.as_bytes());
         header_block::add(&mut block, "Nats-Rollup", b"sub");
         header_block::end(&mut block);
         let entry = Entry {

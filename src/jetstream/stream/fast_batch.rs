@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `fail` ends the batch at the first gap or error, with an acknowledgement of what was stored;
-//! `ok` goes on. Source: spec/jetstream.md §6 Fast.
+//! `ok` goes on. Source: spec/jetstream.md §6 Fast, and what nats-server 2.15.2 answers.
 
 use config::limits;
 use hashbrown::HashMap;
@@ -20,7 +20,7 @@ use super::{Stream, Turn};
 use crate::{ApiError, ErrorCode};
 
 /// What a reply subject ends in, if it controls a batch.
-const SUFFIX: &[u8] = b".$FI";
+pub(super) const SUFFIX: &[u8] = b".$FI";
 
 /// The open fast batches of one stream.
 #[derive(Debug, Default)]
@@ -32,9 +32,8 @@ pub(super) struct FastBatches {
 struct FastBatch {
     /// The sequence in the batch that comes next.
     next: u64,
-    /// The last sequence in the stream.
+    /// The last sequence in the stream; 0 while nothing is stored.
     stored_seq: u64,
-    stored: u64,
     /// Monotonic nanoseconds of the last message.
     heard_ns: u64,
 }
@@ -108,7 +107,13 @@ impl<'a> Control<'a> {
             flow => flow.min(limits::JS_FAST_BATCH_FLOW_MAX),
         };
         let id = token()?;
-        if token()?.is_empty() || (op == Op::Start) != (sequence == 1 && op == Op::Start) {
+        // What begins a batch is its first message; one alone is committed with that.
+        let fits = match op {
+            Op::Start => sequence == 1,
+            Op::Append | Op::CommitEnd => sequence > 1,
+            Op::CommitStored | Op::Ping => sequence > 0,
+        };
+        if token()?.is_empty() || !fits {
             return Err(bad);
         }
         if id.is_empty() || id.len() > limits::JS_BATCH_ID_MAX {
@@ -170,17 +175,18 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Result<Control<'a>, ErrorCode> {
         let batches = &mut self.fast_batches.by_id;
-        if control.op == Op::Start {
-            let is_new = !batches.contains_key(control.id);
+        let is_new = !batches.contains_key(control.id);
+        let opens = matches!(control.op, Op::Start | Op::CommitStored) && control.sequence == 1;
+        if is_new && opens {
             // spec/jetstream.md §6 Fast: limits 1000 in flight per stream, 50000 per server
             let is_full = batches.len() >= limits::JS_FAST_BATCHES_PER_STREAM_MAX;
-            if is_new && (is_full || turn.quota.fast_batches == 0) {
+            if is_full || turn.quota.fast_batches == 0 {
                 return Err(ErrorCode::BatchPublishTooManyInflight);
             }
-            turn.quota.fast_batches -= u64::from(is_new);
-            let batch = FastBatch { next: 1, stored_seq: 0, stored: 0, heard_ns: turn.now.mono_ns };
+            turn.quota.fast_batches -= 1;
+            let batch = FastBatch { next: 1, stored_seq: 0, heard_ns: turn.now.mono_ns };
             batches.insert(control.id.into(), batch);
-        } else if !batches.contains_key(control.id) {
+        } else if is_new {
             return Err(ErrorCode::BatchPublishUnknownBatchId);
         }
         Ok(*control)
@@ -200,60 +206,66 @@ impl Stream {
             self.fast_batches.by_id.insert(control.id.into(), batch);
             return;
         }
-        // One that came before is not stored again.
-        let is_new = control.sequence >= batch.next;
-        let mut ends = matches!(control.op, Op::CommitStored | Op::CommitEnd);
-        if control.sequence > batch.next {
-            let (last_seq, seq) = (batch.next - 1, control.sequence);
+        let processed = batch.next - 1;
+        if control.sequence != batch.next {
+            let (last_seq, seq) = (batch.next, control.sequence);
             self.note(message, &Note::Gap { last_seq, seq }, turn);
-            if control.on_gap == OnGap::End {
-                return self.end_fast(&control, batch, message, turn);
+            // A batch never goes back.
+            if control.on_gap == OnGap::End || control.sequence < batch.next {
+                return self.end_fast(&control, batch, processed, message, turn);
             }
         }
-        if is_new {
-            batch.next = control.sequence + 1;
-        }
-        if is_new && control.op != Op::CommitEnd {
-            match self.judge_and_store(message, asked, turn) {
-                Ok(Taken::Stored { seq, .. }) => {
-                    batch.stored_seq = seq;
-                    batch.stored += 1;
-                }
-                Ok(Taken::Duplicate(_)) => {}
-                Ok(Taken::Wait) => {
-                    batch.next = control.sequence;
-                    self.fast_batches.by_id.insert(control.id.into(), batch);
-                    self.parked.push_back(super::publication::OwnedPublication::of(message));
-                    return;
-                }
-                Err(error) => {
-                    let seq = control.sequence;
-                    self.note(message, &Note::Err { seq, error: &error }, turn);
-                    ends |= control.on_gap == OnGap::End;
-                }
-            }
-        }
-        if ends {
-            return self.end_fast(&control, batch, message, turn);
+        let before = control.sequence - 1;
+        let taken = match control.op {
+            Op::CommitEnd => return self.end_fast(&control, batch, before, message, turn),
+            _ => self.judge_and_store(message, asked, turn),
+        };
+        if let Ok(Taken::Wait) = taken {
+            self.fast_batches.by_id.insert(control.id.into(), batch);
+            return self.parked.push_back(super::publication::OwnedPublication::of(message));
         }
         // spec/jetstream.md §6: first message answered with ack seq 0
         if control.op == Op::Start {
             self.note(message, &Note::Ack { seq: 0, msgs: control.flow }, turn);
-        } else if control.sequence.is_multiple_of(control.flow) {
-            self.note(message, &Note::Ack { seq: batch.next - 1, msgs: control.flow }, turn);
         }
-        self.fast_batches.by_id.insert(control.id.into(), batch);
+        batch.next = control.sequence + 1;
+        let ends = control.op == Op::CommitStored;
+        match (taken, control.on_gap) {
+            (Err(error), OnGap::End) if before == 0 => self.refuse(message.reply, &error, turn),
+            (Err(error), on_gap) => {
+                self.note(message, &Note::Err { seq: control.sequence, error: &error }, turn);
+                match ends || on_gap == OnGap::End {
+                    true => self.end_fast(&control, batch, before, message, turn),
+                    false => drop(self.fast_batches.by_id.insert(control.id.into(), batch)),
+                }
+            }
+            (Ok(taken), _) => {
+                if let Taken::Stored { seq, .. } = taken {
+                    batch.stored_seq = seq;
+                }
+                if ends {
+                    return self.end_fast(&control, batch, control.sequence, message, turn);
+                }
+                if control.sequence.is_multiple_of(control.flow) {
+                    let (seq, msgs) = (control.sequence, control.flow);
+                    self.note(message, &Note::Ack { seq, msgs }, turn);
+                }
+                self.fast_batches.by_id.insert(control.id.into(), batch);
+            }
+        }
     }
 
-    /// The last acknowledgement: what was stored.
+    /// The last acknowledgement: what was stored last, and how many messages were looked at, those
+    /// that are missing or were refused on the way included (as nats-server counts).
     fn end_fast(
         &mut self,
         control: &Control<'_>,
         batch: FastBatch,
+        count: u64,
         message: &Publication<'_>,
         turn: &mut Turn<'_>,
     ) {
-        let also = Also::Batch(control.id, batch.stored);
+        let also = Also::Batch(control.id, count);
         self.acknowledge(message.reply, batch.stored_seq, also, turn);
     }
 
@@ -287,6 +299,8 @@ mod tests {
             "p.id.1.ok.x.1.$FI",
             "p.id.x.ok.1.1.$FI",
             "p.id.1.ok.2.0.$FI",
+            "p.id.1.ok.1.1.$FI",
+            "p.id.1.ok.1.3.$FI",
             "p.id.1.ok.-1.1.$FI",
         ] {
             assert_eq!(Control::read(reply.as_bytes()), pattern, "{reply}");

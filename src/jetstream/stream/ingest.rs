@@ -15,6 +15,7 @@ use base::observed::Streamed;
 use shard::{TraceKind, TraceMark};
 use storage::{Filter, Mark, Place, Seq};
 
+use super::fast_batch::SUFFIX as FAST_SUFFIX;
 use super::pub_ack::Also;
 use super::publication::{Asked, OwnedPublication, Publication};
 use super::rules::Ttl;
@@ -50,6 +51,7 @@ impl Stream {
     pub fn publish(&mut self, message: &Publication<'_>, turn: &mut Turn<'_>) {
         let is_plain = message.headers.is_empty()
             && self.is_plain
+            && !message.reply.is_some_and(|reply| reply.ends_with(FAST_SUFFIX))
             && message.payload.len() <= self.rules.message_bytes_max;
         if !is_plain || !self.parked.is_empty() {
             return self.publish_unusual(message, turn);

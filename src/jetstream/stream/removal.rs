@@ -41,10 +41,7 @@ impl Stream {
             return Err(ApiError::new(ErrorCode::StreamSealed));
         }
         if self.config.deny_purge {
-            return Err(ApiError::with(
-                ErrorCode::StreamPurgeFailed,
-                "message purge not permitted",
-            ));
+            return Err(ApiError::with(ErrorCode::StreamPurgeFailed, "stream purge not permitted"));
         }
         let filter_is_bad = !request.filter.is_empty()
             && !subject::name::is_valid_subscription(request.filter.as_bytes());

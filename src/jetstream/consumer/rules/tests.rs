@@ -87,7 +87,7 @@ fn every_consumer_keeps_these_rules() {
             (10093, |config| config.filter_subject = "a..b".to_owned()),
             (10133, |config| config.num_replicas = -1),
             (10074, |config| config.num_replicas = 3),
-            (10082, |config| (config.ack_policy, config.max_ack_pending) = (AckPolicy::None, 1)),
+            (0, |config| (config.ack_policy, config.max_ack_pending) = (AckPolicy::None, 1)),
         ],
     );
 }
@@ -158,14 +158,20 @@ fn the_flow_control_policy_keeps_these_rules() {
         flow,
         &[
             (0, |_| {}),
-            (10219, |config| config.flow_control = false),
-            (10012, |config| config.idle_heartbeat = 2 * SECOND),
-            (10220, |config| config.max_ack_pending = 0),
+            (10220, |config| config.max_ack_pending = -1),
             (10221, |config| config.ack_wait = 1),
             (10221, |config| config.backoff = vec![1]),
             (10222, |config| config.max_deliver = 3),
         ],
     );
+    let bare = ConsumerConfig { ack_policy: AckPolicy::FlowControl, ..push() };
+    let judged = judge(ConsumerConfig { idle_heartbeat: 2 * SECOND, ..bare.clone() }).unwrap();
+    assert!(judged.flow_control, "it is set");
+    assert_eq!((judged.idle_heartbeat, judged.max_ack_pending), (SECOND, 1000));
+    let refused = |config| code(admit(config, &Bench::SETTING, &[], Corrections::Refused));
+    assert_eq!(refused(bare.clone()), 10219);
+    let beats = ConsumerConfig { flow_control: true, idle_heartbeat: 2 * SECOND, ..bare };
+    assert_eq!(refused(beats), 10012);
 }
 
 #[test]
@@ -237,6 +243,18 @@ fn limits_of_stream_and_server_are_caps_and_defaults() {
         let config = ConsumerConfig { max_ack_pending: pending, ..pull() };
         let error = judge(config).unwrap_err();
         assert_eq!(error.description, "consumer max ack pending exceeds system limit of 40");
+    }
+    let none = judge(ConsumerConfig::default()).unwrap();
+    assert_eq!(none.max_ack_pending, 40, "also where nothing is acknowledged");
+    for (chosen, text) in [
+        (pull(), "max_ack_pending must be set if it's configured in stream limits"),
+        (
+            ConsumerConfig { max_ack_pending: 5, ..pull() },
+            "inactive_threshold must be set if it's configured in stream limits",
+        ),
+    ] {
+        let refused = admit(chosen, &setting, &[], Corrections::Refused).unwrap_err();
+        assert_eq!(refused.description, format!("pedantic mode: {text}"));
     }
     let long = ConsumerConfig { inactive_threshold: 61 * SECOND, ..pull() };
     let error = judge(long).unwrap_err();

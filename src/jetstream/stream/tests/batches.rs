@@ -158,12 +158,11 @@ fn a_fast_batch_flows_and_ends_with_what_was_stored() {
     assert_eq!(send(2, 1, "ok", "2"), r#"{"type":"ack","seq":2,"msgs":2}"#);
     assert_eq!(send(3, 1, "ok", "3"), "");
     assert_eq!(send(3, 4, "ok", ""), r#"{"type":"ack","seq":3,"msgs":2}"#);
-    assert_eq!(send(3, 1, "ok", "again"), "", "stored once");
     assert_eq!(
         send(6, 1, "ok", "6"),
-        r#"{"type":"gap","last_seq":3,"seq":6}|{"type":"ack","seq":6,"msgs":2}"#
+        r#"{"type":"gap","last_seq":4,"seq":6}|{"type":"ack","seq":6,"msgs":2}"#
     );
-    assert_eq!(send(7, 2, "ok", "7"), r#"{"stream":"S", "seq":5,"batch":"id","count":5}"#);
+    assert_eq!(send(7, 2, "ok", "7"), r#"{"stream":"S", "seq":5,"batch":"id","count":7}"#);
     assert_eq!(
         send(8, 1, "ok", "8"),
         concat!(
@@ -174,11 +173,42 @@ fn a_fast_batch_flows_and_ends_with_what_was_stored() {
     assert_eq!(send(1, 0, "fail", "a"), r#"{"type":"ack","seq":0,"msgs":2}"#);
     assert_eq!(
         send(3, 1, "fail", "c"),
-        r#"{"type":"gap","last_seq":1,"seq":3}|{"stream":"S", "seq":6,"batch":"id","count":1}"#
+        r#"{"type":"gap","last_seq":2,"seq":3}|{"stream":"S", "seq":6,"batch":"id","count":1}"#
     );
     send(1, 0, "ok", "x");
     assert_eq!(send(2, 3, "ok", ""), r#"{"stream":"S", "seq":7,"batch":"id","count":1}"#);
-    assert_eq!(rig.stored().len(), 7);
+    assert_eq!(send(1, 2, "ok", "alone"), r#"{"stream":"S", "seq":8,"batch":"id","count":1}"#);
+    send(1, 0, "ok", "y");
+    assert_eq!(
+        send(1, 0, "ok", "again"),
+        r#"{"type":"gap","last_seq":2,"seq":1}|{"stream":"S", "seq":9,"batch":"id","count":1}"#,
+        "a batch that goes back is over"
+    );
+    assert_eq!(rig.stored().len(), 9);
+}
+
+#[test]
+fn what_a_fast_batch_may_not_store_it_goes_past_or_ends_at() {
+    let mut rig = Rig::new(r#""allow_batched":true"#);
+    let mut send = |sequence: u64, op: u8, gap: &str, headers: &str| {
+        let reply = format!("r.id.10.{gap}.{sequence}.{op}.$FI");
+        rig.publish_to(&reply, "s.a", headers, "x")
+    };
+    let wrong = "Nats-Expected-Last-Sequence: 9";
+    let error = |last: u64| {
+        format!(r#"{{"code":400,"err_code":10071,"description":"wrong last sequence: {last}"}}"#)
+    };
+    let begun = r#"{"type":"ack","seq":0,"msgs":10}"#;
+    let refused = format!(r#"{{"error":{},"stream":"S","seq":0}}"#, error(0));
+    assert_eq!(send(1, 0, "fail", wrong), format!("{begun}|{refused}"));
+    let told =
+        |seq: u64, last: u64| format!(r#"{{"type":"err","seq":{seq},"error":{}}}"#, error(last));
+    assert_eq!(send(1, 0, "ok", wrong), format!("{begun}|{}", told(1, 0)));
+    let end = r#"{"stream":"S", "seq":1,"batch":"id","count":2}"#;
+    assert_eq!(send(2, 2, "ok", ""), end, "what was refused is counted");
+    assert_eq!(send(1, 0, "fail", ""), begun);
+    let end = r#"{"stream":"S", "seq":2,"batch":"id","count":1}"#;
+    assert_eq!(send(2, 1, "fail", wrong), format!("{}|{end}", told(2, 2)));
 }
 
 #[test]
@@ -189,13 +219,13 @@ fn fast_batches_have_their_errors() {
         (code.unwrap_or_default(), answer)
     };
     let mut off = Rig::new("");
-    // Without the setting the reply is judged all the same once the message has headers.
-    let (code, _) = refused(&mut off, "r.id.2.ok.1.0.$FI", "X: y");
-    assert_eq!(code, "10205");
+    for headers in ["", "X: y"] {
+        assert_eq!(refused(&mut off, "r.id.2.ok.1.0.$FI", headers).0, "10205");
+    }
     let mut rig = Rig::new(r#""allow_batched":true"#);
     let long = format!("r.{}.2.ok.1.0.$FI", "i".repeat(65));
     for (reply, expected) in
-        [("r.id.2.ok.1.7.$FI", "10206"), (&long, "10207"), ("r.id.2.ok.1.1.$FI", "10208")]
+        [("r.id.2.ok.1.7.$FI", "10206"), (&long, "10207"), ("r.id.2.ok.2.1.$FI", "10208")]
     {
         assert_eq!(refused(&mut rig, reply, "").0, expected, "{reply}");
     }

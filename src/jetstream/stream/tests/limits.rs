@@ -148,7 +148,7 @@ fn purge_and_delete_say_what_they_removed() {
     assert_eq!(error.to_string(), "message delete not permitted (10057)");
     let purge = PurgeRequest::default();
     let error = rig.with(|stream, turn| stream.purge(&purge, turn)).unwrap_err();
-    assert_eq!(error.to_string(), "message purge not permitted (10110)");
+    assert_eq!(error.to_string(), "stream purge not permitted (10110)");
 }
 
 #[test]

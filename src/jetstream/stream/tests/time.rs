@@ -47,7 +47,7 @@ fn the_last_message_of_a_subject_leaves_a_marker() {
     let (_, headers, _) = rig.message(4).unwrap();
     assert_eq!(
         headers,
-        "NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: 5\r\nNats-Rollup: sub\r\n\r\n"
+        "NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: 5s\r\nNats-Rollup: sub\r\n\r\n"
     );
     rig.pass(4 * SECOND);
     assert_eq!(rig.stored(), ["4 s.a ", "5 s.b "], "one each, as each subject went");
