@@ -65,6 +65,8 @@ impl Wording {
         if self.jobs.try_send(job).is_ok()
             && let Ok(Ok(reply)) = timeout(PATIENCE, worded).await
         {
+            // What it was made of is taken apart there, too.
+            drop(self.jobs.try_send(Box::new(move || drop(words))));
             return reply;
         }
         words()
