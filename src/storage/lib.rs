@@ -14,7 +14,7 @@
 //! | what | |
 //! |---|---|
 //! | index, one subject / 1,000 at random | 0.7 / 6 bytes a message; on the log 1.5 / - |
-//! | a million subjects of 25 bytes, one message each | 80-96 bytes each (nats-server 2.9: 243) |
+//! | a million subjects of 25 bytes, one message each | 68-84 bytes each (nats-server 2.9: 243) |
 //! | append to the log / read in order / remove the oldest, 128 B | 0.16 / 0.11 / 0.09 µs |
 //! | append under a new subject among a million | 1.5 µs in their order, 4 µs at random |
 //! | last of a subject among a million | 1.3 µs, most of it waiting for memory |

@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_of_25_bytes_takes_at_most_80() {
+        const COUNT: u64 = 100_000;
+        for step in [1, 7_919] {
+            let mut subjects = Subjects::default();
+            for n in (0..COUNT).map(|n| n * step % COUNT) {
+                subjects.add(format!("bench.some.subject.{n:06}").as_bytes(), Seq(n + 1));
+            }
+            let each = subjects.memory() as u64 / COUNT;
+            assert!(each <= 80, "{each} bytes, step {step}");
+        }
+    }
+
+    #[test]
     fn numbers_too_large_for_a_record_stand_beside_it() {
         let mut subjects = Subjects::default();
         let far = u64::from(u32::MAX) + 8;
