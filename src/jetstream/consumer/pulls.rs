@@ -114,6 +114,9 @@ impl Consumer {
             let (status, keep) = if request.expires_at_ns <= now_ns {
                 *used_at_ns = now_ns;
                 (Status::RequestTimeout(request.left()), Keep::No)
+            } else if request.beat_at_ns <= now_ns && request.ends_when_empty() {
+                // As nats-server does: what does not wait has no use for a heartbeat.
+                (Status::NoMessages, Keep::No)
             } else if request.beat_at_ns <= now_ns {
                 request.beat_at_ns = now_ns + request.heartbeat_ns;
                 let (consumer_seq, stream_seq) = (delivered.consumer_seq, delivered.stream_seq);
@@ -139,7 +142,7 @@ impl Consumer {
             if !request.ends_when_empty() {
                 return Keep::Yes;
             }
-            Status::NoMoreMessages(request.left()).write(scratch);
+            Status::NoMessages.write(scratch);
             outlet.publish(home.account, &headers_only(&request.reply, None, scratch));
             Keep::No
         });

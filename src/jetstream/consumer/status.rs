@@ -20,10 +20,8 @@ pub enum Status<'a> {
     FlowControl,
     /// 400: the request cannot be understood, and why.
     BadRequest(&'a str),
-    /// 404: nothing there, at once.
+    /// 404: nothing there, or nothing more.
     NoMessages,
-    /// 404: nothing more there, after a part was delivered.
-    NoMoreMessages(Left),
     /// 408: the time is over.
     RequestTimeout(Left),
     /// 408: others wait for what is there.
@@ -83,7 +81,6 @@ impl Status<'_> {
                 out.extend(why.bytes().filter(|byte| !byte.is_ascii_control()));
             }
             Status::NoMessages => out.extend_from_slice(b"404 No Messages"),
-            Status::NoMoreMessages(left) => left.write(b"404 No Messages", out),
             Status::RequestTimeout(left) => left.write(b"408 Request Timeout", out),
             Status::RequestsPending => out.extend_from_slice(b"408 Requests Pending"),
             Status::PushBased => out.extend_from_slice(b"409 Consumer is push based"),
@@ -131,13 +128,12 @@ mod tests {
         let pending = "\r\nNats-Pending-Messages: 3\r\nNats-Pending-Bytes: 40";
         let beat = |stalled| Status::Heartbeat { consumer_seq: 7, stream_seq: 9, stalled };
         let last = "100 Idle Heartbeat\r\nNats-Last-Consumer: 7\r\nNats-Last-Stream: 9";
-        let table: [(Status<'_>, String); 20] = [
+        let table: [(Status<'_>, String); 19] = [
             (beat(None), last.to_owned()),
             (beat(Some(b"$JS.FC.S.C.x")), format!("{last}\r\nNats-Consumer-Stalled: $JS.FC.S.C.x")),
             (Status::FlowControl, "100 FlowControl Request".to_owned()),
             (Status::BadRequest("no\r\nJSON"), "400 Bad Request - noJSON".to_owned()),
             (Status::NoMessages, "404 No Messages".to_owned()),
-            (Status::NoMoreMessages(left), format!("404 No Messages{pending}")),
             (Status::RequestTimeout(left), format!("408 Request Timeout{pending}")),
             (Status::RequestsPending, "408 Requests Pending".to_owned()),
             (Status::PushBased, "409 Consumer is push based".to_owned()),

@@ -88,6 +88,11 @@ fn every_consumer_keeps_these_rules() {
             (10133, |config| config.num_replicas = -1),
             (10074, |config| config.num_replicas = 3),
             (0, |config| (config.ack_policy, config.max_ack_pending) = (AckPolicy::None, 1)),
+            (10082, |config| {
+                let deliver_subject = "d".to_owned();
+                let (ack_policy, max_ack_pending) = (AckPolicy::None, 1);
+                *config = ConsumerConfig { deliver_subject, ack_policy, max_ack_pending, ..pull() };
+            }),
         ],
     );
 }

@@ -53,6 +53,18 @@ fn no_wait_with_expires_waits_while_it_got_nothing() {
 }
 
 #[test]
+fn no_wait_with_a_part_ends_where_a_heartbeat_is_due() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(ConsumerConfig { max_ack_pending: 1, ..pull() });
+    bench.publish("a", "x");
+    bench.publish("a", "x");
+    let asked = r#"{"batch":5,"no_wait":true,"expires":1000000000,"idle_heartbeat":250000000}"#;
+    bench.pull(place, "i", asked);
+    assert_eq!(seqs(&bench.turn()), [1]);
+    assert_eq!(statuses(&bench.wait(SECOND)), ["404 No Messages"]);
+}
+
+#[test]
 fn no_wait_yields_to_those_who_wait() {
     let mut bench = Bench::new();
     let place = bench.consumer(pull());
