@@ -33,6 +33,11 @@ pub const SIZE_DIGITS_MAX: usize = 9;
 /// limit: reject the SUB with `-ERR`, the connection stays open.
 pub const SUB_TOKENS_CEILING: u8 = 255;
 
+/// Queue groups of one core whose last member there has left and that may still be sent what is
+/// under way. Over it: the oldest is forgotten, what is picked for it and finds no other member is
+/// dropped (`Counter::QueueOrphans`).
+pub const LEAVERS_MAX: usize = 256;
+
 /// Memory that one connection may hold before its CONNECT is complete. At it: close.
 pub const PRE_CONNECT_BYTES_MAX: usize = 64 * KIB;
 

@@ -2,7 +2,8 @@
 //!
 //! A message frame is matched against this shard's own subscriptions, and the queue picks that
 //! it carries are honoured. If the group picked here has lost its last member meanwhile, the
-//! message goes on to another shard that has one: a draining worker loses nothing.
+//! message goes on to another shard that has one: a draining worker loses nothing, nor does a
+//! group whose members all drain (`leaving`).
 
 use base::{AccountId, Counter, QueueId, ShardId, ShardSet};
 use bytes::Bytes;
@@ -22,11 +23,22 @@ use crate::shard::Shard;
 /// very moment.
 const HOPS_MAX: u8 = 8;
 
+/// A group of an account, as this shard numbers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    pub account: AccountId,
+    pub queue: QueueId,
+}
+
 impl Shard {
     /// Handles all interest and then data from other shards, at most `data_bytes_max` from each.
     pub fn drain_rings(&mut self, data_bytes_max: usize) -> Drained {
         let mut incoming = std::mem::take(&mut self.mesh.incoming);
+        let leavers_told = self.leavers_told();
         let drained = incoming.drain(data_bytes_max, self);
+        if leavers_told && drained.data == 0 {
+            self.leaving.clear();
+        }
         self.mesh.incoming = incoming;
         self.arrived_now();
         self.counters().add(Counter::RingFramesIn, drained.interest + drained.data);
@@ -86,8 +98,8 @@ impl Shard {
         message: &mut Message<'_>,
     ) {
         let Some(group) = plan.queue(queue) else {
-            self.count(Counter::QueueOrphans);
-            return;
+            let pick = Pick { account: frame.account, queue };
+            return self.deliver_to_leaver(pick, origin, message);
         };
         if !group.locals.is_empty() {
             let first = self.random.usize(0..group.locals.len());
@@ -105,7 +117,10 @@ impl Shard {
                 let frame = MessageFrame { hops: frame.hops + 1, ..frame };
                 self.send_frames(frame, ShardSet::EMPTY, target, message);
             }
-            _ => self.count(Counter::QueueOrphans),
+            _ => {
+                let pick = Pick { account: frame.account, queue };
+                self.deliver_to_leaver(pick, origin, message);
+            }
         }
     }
 }

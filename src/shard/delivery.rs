@@ -169,7 +169,7 @@ fn trace(log: &Log, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
 
 /// Encodes a delivery into `outbox`; also says how many bytes of headers and payload it carries.
 #[inline]
-fn append(
+pub(crate) fn append(
     outbox: &mut Outbox,
     publish: &Publish<'_>,
     shared: Option<&Bytes>,

@@ -23,6 +23,7 @@
 //! | `answers.rs` | how the answers to such requests come back |
 //! | `arrivals.rs` | what other shards send: interest, messages, stalls |
 //! | `delivery.rs` | one message to one subscription |
+//! | `leaving.rs` | queue groups whose members all leave while messages for them are under way |
 //! | `subscriptions.rs` | subscribe, unsubscribe, the table of a shard's subscriptions |
 //! | `service.rs` | subscribers inside the server, and their mailboxes |
 //! | `audience.rs` | who listens on a subject, and whether they keep up |
@@ -48,6 +49,7 @@ mod dwell;
 mod frame;
 mod guard;
 mod latency;
+mod leaving;
 mod look_ahead;
 mod membership;
 mod message;

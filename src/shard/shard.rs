@@ -17,6 +17,7 @@ use crate::answers::{self, Answers};
 use crate::batch::Batch;
 use crate::crossing::Crossings;
 use crate::dwell::{Arrival, Dwell, Via};
+use crate::leaving::Leaving;
 use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
 use crate::service::Mailbox;
@@ -85,6 +86,7 @@ pub struct Shard {
     pub(crate) arrived_memo: Memo,
     /// For what leaves its account.
     pub(crate) crossed_memo: Memo,
+    pub(crate) leaving: Leaving,
     pub(crate) picks: Vec<(ShardId, base::QueueId)>,
     pub(crate) frame_picks: Vec<base::QueueId>,
     /// By shard: what is to be sent there.
@@ -129,6 +131,7 @@ impl Shard {
             published_memo: Memo::default(),
             arrived_memo: Memo::default(),
             crossed_memo: Memo::default(),
+            leaving: Leaving::default(),
             picks: Vec::new(),
             frame_picks: Vec::new(),
             batches: (0..SHARDS_MAX).map(|_| Batch::default()).collect(),

@@ -57,6 +57,13 @@ impl Subscription {
     }
 }
 
+/// A subscription that is in no index any more, and what the other shards were told.
+pub(crate) struct Removed {
+    pub sub: Subscription,
+    pub pattern: Pattern,
+    pub change: Change,
+}
+
 /// A subscription as it is found in the table; a snapshot is made of those that are shown.
 pub struct Listed<'a> {
     /// Where it is in the table.
@@ -207,7 +214,8 @@ impl Shard {
         let sub = self.subscriptions.get_mut(key).expect("found");
         match max.and_then(NonZeroU64::new) {
             Some(max) if max.get() > sub.delivered => sub.max = max,
-            _ => self.end_subscription(key),
+            _ if max.is_some() => self.end_subscription(key),
+            _ => self.leave(key),
         }
     }
 
@@ -297,22 +305,35 @@ impl Shard {
 
     /// Takes a subscription from its connection and from the index.
     pub(crate) fn end_subscription(&mut self, key: SubKey) {
+        self.unlist(key);
+        self.remove_subscription(key);
+    }
+
+    /// As [`Shard::end_subscription`], for a client that may still listen for what is under way.
+    fn leave(&mut self, key: SubKey) {
+        self.unlist(key);
+        let removed = self.remove_subscription(key);
+        self.remember_last(removed);
+    }
+
+    /// Takes a subscription from its connection.
+    fn unlist(&mut self, key: SubKey) {
         let sub = self.subscriptions.get(key).expect("live");
         let hash = self.subscriptions.hash(&sub.sid);
         let outbox = self.outboxes[sub.connection.index()].as_mut().expect("attached");
         if let Ok(entry) = outbox.sids.find_entry(hash, |&known| known == key) {
             entry.remove();
         }
-        self.remove_subscription(key);
     }
 
     /// Takes a subscription that its connection no longer lists from the index.
-    pub(crate) fn remove_subscription(&mut self, key: SubKey) {
+    pub(crate) fn remove_subscription(&mut self, key: SubKey) -> Removed {
         let sub = self.subscriptions.slots[key.index()].take().expect("removed once");
         self.subscriptions.free.push(key);
         let change = self.interest(sub.account).remove_local(sub.handle);
         let pattern = std::mem::take(&mut self.subscriptions.patterns[key.index()]);
         self.tell(sub.account, change, &pattern.subject, pattern.queue.as_deref());
+        Removed { sub, pattern, change }
     }
 
     /// Tells the other shards what changed for them.

@@ -76,6 +76,40 @@ fn a_worker_that_leaves_while_messages_fly_loses_none() {
 }
 
 #[test]
+fn a_group_that_leaves_as_one_while_messages_fly_loses_none() {
+    const MESSAGES: usize = 40;
+    for_seeds(1000, |seed| {
+        let mut simulation = Simulation::new(CORES, seed);
+        // The publisher is a member too, and drains behind its last message.
+        let [publisher, other] = [0, 1].map(|core| simulation.client(core));
+        for member in [publisher, other] {
+            simulation.say(member, "SUB work group 1\r\n");
+        }
+        simulation.run_until_quiet();
+        let leaves_at = simulation.random.usize(0..MESSAGES);
+        for number in 0..MESSAGES {
+            simulation.publish(publisher, "work", &number.to_string());
+            if number == leaves_at {
+                simulation.say(other, "UNSUB 1\r\n");
+                simulation.ping(other);
+            }
+            if simulation.random.bool() {
+                simulation.some_steps();
+            }
+        }
+        simulation.say(publisher, "UNSUB 1\r\n");
+        simulation.ping(publisher);
+        simulation.run_until_quiet();
+        let mut got = labels(&mut simulation, publisher);
+        got.extend(labels(&mut simulation, other));
+        got.sort_by_key(|label| label.parse::<usize>().expect("a number"));
+        let all: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+        assert_eq!(got, all, "lost or doubled");
+        assert_eq!(simulation.total(Counter::QueueOrphans), 0);
+    });
+}
+
+#[test]
 fn auto_unsubscribe_counts_messages_from_all_cores() {
     for_seeds(100, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
