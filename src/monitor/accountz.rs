@@ -79,6 +79,7 @@ pub(crate) async fn info<'a, S: Source>(
         mappings: exchange::mappings(&account.mappings),
         exports: account.exports.iter().map(ExtExport::of).collect(),
         imports: account.imports.iter().map(ExtImport::of).collect(),
+        name_tag: &account.name,
         sublist_stats: IndexStats::of(&index),
     })
 }
@@ -115,5 +116,7 @@ pub(crate) struct AccountInfo<'a> {
     exports: Vec<ExtExport<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     imports: Vec<ExtImport<'a>>,
+    /// Its name where nothing else was given, as in `/accstatz`.
+    name_tag: &'a str,
     sublist_stats: IndexStats,
 }

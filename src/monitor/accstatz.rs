@@ -118,8 +118,8 @@ pub(crate) struct AccountStat {
     leafnodes: u64,
     total_conns: u64,
     num_subscriptions: u64,
-    sent: DataStats,
-    received: DataStats,
+    sent: ByLink,
+    received: ByLink,
     slow_consumers: u64,
 }
 
@@ -132,14 +132,31 @@ impl AccountStat {
             leafnodes: 0,
             total_conns: usage.connections,
             num_subscriptions: usage.subscriptions,
-            sent: DataStats::of(usage.sent),
-            received: DataStats::of(usage.received),
+            sent: ByLink::clients(usage.sent),
+            received: ByLink::clients(usage.received),
             slow_consumers: usage.slow_consumers,
         }
     }
 }
 
-/// Messages and bytes. Parts for gateways, routes and leafnodes come with them.
+/// All of an account's traffic, and of it what went by each kind of link: there are none.
+#[derive(Serialize)]
+struct ByLink {
+    #[serde(flatten)]
+    all: DataStats,
+    gateways: DataStats,
+    routes: DataStats,
+    leafs: DataStats,
+}
+
+impl ByLink {
+    fn clients(traffic: Traffic) -> ByLink {
+        let none = || DataStats::of(Traffic::default());
+        ByLink { all: DataStats::of(traffic), gateways: none(), routes: none(), leafs: none() }
+    }
+}
+
+/// Messages and bytes.
 #[derive(Serialize)]
 pub(crate) struct DataStats {
     msgs: u64,

@@ -22,20 +22,10 @@ pub(crate) struct Options {
 
 /// What is asked for, checked.
 pub(crate) struct Request {
-    frame: Frame,
     list: List,
     paging: Paging,
     test: Option<String>,
     account: Option<String>,
-}
-
-/// Whether the index's figures stand alone when no subscription is listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Frame {
-    /// Seen of nats-server 2.9.10 over HTTP: they do.
-    WhenListed,
-    /// Seen of its system service: they never do.
-    Always,
 }
 
 /// Whether the subscriptions themselves are shown.
@@ -48,7 +38,6 @@ enum List {
 impl Request {
     pub(crate) fn from_query(params: &Params<'_>) -> Result<Request, BadRequest> {
         Request {
-            frame: Frame::WhenListed,
             list: if params.boolean("subs")? { List::Shown } else { List::Hidden },
             paging: params.paging()?,
             test: params.some_text("test").map(str::to_owned),
@@ -60,7 +49,6 @@ impl Request {
     pub(crate) fn from_options(options: Options) -> Result<Request, BadRequest> {
         let text = |text: String| Some(text).filter(|text| !text.is_empty());
         Request {
-            frame: Frame::Always,
             list: if options.subscriptions { List::Shown } else { List::Hidden },
             paging: Paging::of(options.offset, options.limit),
             test: text(options.test),
@@ -97,9 +85,6 @@ pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -
             (scene.source.index(id).await, list(scene.source, request).await)
         }
     };
-    if listed.is_empty() && request.frame == Frame::WhenListed {
-        return scene.json(&IndexStats::of(&figures));
-    }
     let rows = listed.len();
     let listing = Listing {
         server_id: facts.server_id.clone(),

@@ -54,15 +54,14 @@ pub(crate) fn leafz<S: Source>(scene: &Scene<'_, S>) -> Reply {
         server_id: &'a str,
         now: String,
         leafnodes: u64,
-        /// nats-server writes null for an empty list here, so clients take it.
-        leafs: Option<()>,
+        leafs: [(); 0],
     }
     let facts = scene.source.facts();
     scene.json(&Leafz {
         server_id: &facts.server_id,
         now: rfc3339(scene.now_ns),
         leafnodes: 0,
-        leafs: None,
+        leafs: [],
     })
 }
 

@@ -67,7 +67,6 @@ struct Varz<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ocsp_peer_cache: Option<OcspCacheFigures>,
     slow_consumer_stats: ByKind,
-    #[serde(skip_serializing_if = "ByKind::is_zero")]
     stale_connection_stats: ByKind,
     disk_io_wait_stats: DiskIoWaits,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -139,7 +139,7 @@ pub const VARZ: &[Field] = &[
     field("pinned_account_fails", Integer, IF_SET, "2.4.0"),
     field("ocsp_peer_cache", Object, IF_SET, "2.9.21"),
     field("slow_consumer_stats", Object, ALWAYS, "2.10.0"),
-    field("stale_connection_stats", Object, IF_SET, "2.12.0"),
+    field("stale_connection_stats", Object, ALWAYS, "2.12.0"),
     field("disk_io_wait_stats", Object, ALWAYS, "2.12.14"),
     field("proxies", Object, IF_SET, "2.12.0"),
     field("tls_cert_not_after", Time, IF_SET, "2.11.12"),
