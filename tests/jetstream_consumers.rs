@@ -402,7 +402,7 @@ async fn k12_k13_k14_every_status_of_a_pull_request() {
             json!({"expires": 100, "idle_heartbeat": 60}),
             "400 Bad Request - heartbeat value too large",
         ),
-        (json!({"group": "g"}), "400 Bad Request - not a priority group consumer"),
+        (json!({"priority": 10}), "400 Bad Request - Priority must be between 0 and 9"),
     ];
     for (request, wanted) in table {
         assert_eq!(status(&mut bench.pull(request.clone()).await).await, wanted, "{request}");
@@ -475,7 +475,7 @@ async fn k18_v04_one_client_is_pinned() {
     let fields = json!({"priority_policy": "pinned_client", "priority_groups": ["g"]});
     bench.consumer(fields).await;
     let mut without = bench.pull(json!({"batch": 1})).await;
-    assert_eq!(status(&mut without).await, "400 Bad Request - priority group missing");
+    assert_eq!(status(&mut without).await, "400 Bad Request - Priority Group missing");
     let mut one = bench.pull(json!({"batch": 1, "group": "g"})).await;
     let message = next(&mut one).await;
     let pin = header(&message, "Nats-Pin-Id").expect("a pin").to_owned();

@@ -46,7 +46,8 @@ impl Client {
     fn trace_payload(&self, context: &Context<'_>, publish: &protocol::Publish<'_>) {
         let all = match self.settings.traced {
             Traced::Whole => &publish.body()[..publish.total_len()],
-            Traced::Headers => publish.headers().unwrap_or_default(),
+            // Seen of nats-server 2.15.2: without the line ends behind them.
+            Traced::Headers => publish.headers().unwrap_or_default().trim_ascii_end(),
         };
         let max = self.settings.traced_payload_max;
         let (shown, more) = match all.get(..max) {

@@ -104,7 +104,11 @@ impl CreateRequest {
             Form::Durable(_) if !config.is_durable() => {
                 return Err(ErrorCode::ConsumerDurableNameNotSet.into());
             }
-            Form::Durable(name) => match_name(config, name)?,
+            Form::Durable(name) => {
+                match_name(config, name)?;
+                // Seen of nats-server 2.15.2: its name is there in both words.
+                name.clone_into(&mut config.name);
+            }
             Form::Named { name, filter } => {
                 rules::check_name(name)?;
                 match_name(config, name)?;

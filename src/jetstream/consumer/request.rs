@@ -194,31 +194,27 @@ impl Body {
             return Err(Refusal::Bad("heartbeat value too large"));
         }
         if !(0..=PRIORITY_MAX).contains(&self.priority) {
-            return Err(Refusal::Bad("priority must be between 0 and 9"));
+            return Err(Refusal::Bad("Priority must be between 0 and 9"));
         }
         Ok(())
     }
 
     /// The place of the group in the configuration; options that need a policy are refused
-    /// without it.
+    /// without it. Seen of nats-server 2.15.2: a group and a priority are not, they do nothing.
     fn group(&self, config: &ConsumerConfig) -> Result<usize, Refusal> {
         let policy = config.priority_policy;
         let overflow = self.min_pending != 0 || self.min_ack_pending != 0;
-        let refused = if policy == PriorityPolicy::None && !self.group.is_empty() {
-            "not a priority group consumer"
-        } else if overflow && policy != PriorityPolicy::Overflow {
-            "min_pending and min_ack_pending need the overflow policy"
+        let refused = if overflow && policy != PriorityPolicy::Overflow {
+            "Not a Overflow Priority consumer"
         } else if !self.id.is_empty() && policy != PriorityPolicy::PinnedClient {
-            "id needs the pinned_client policy"
-        } else if self.priority != 0 && policy != PriorityPolicy::Prioritized {
-            "priority needs the prioritized policy"
+            "Not a Pinned Client Priority consumer"
         } else if policy != PriorityPolicy::None && self.group.is_empty() {
-            "priority group missing"
+            "Priority Group missing"
         } else if policy == PriorityPolicy::None {
             return Ok(0);
         } else {
             let at = config.priority_groups.iter().position(|group| *group == self.group);
-            return at.ok_or(Refusal::Bad("invalid priority group"));
+            return at.ok_or(Refusal::Bad("Invalid Priority Group"));
         };
         Err(Refusal::Bad(refused))
     }
@@ -267,9 +263,8 @@ mod tests {
             (r#"{"max_bytes":101}"#, Refusal::Bytes(100)),
             (r#"{"expires":10,"idle_heartbeat":6}"#, Refusal::Bad("heartbeat value too large")),
             (r#"{"expires":-1}"#, Refusal::Bad("negative value")),
-            (r#"{"priority":10}"#, Refusal::Bad("priority must be between 0 and 9")),
-            (r#"{"group":"g"}"#, Refusal::Bad("not a priority group consumer")),
-            (r#"{"id":"g"}"#, Refusal::Bad("id needs the pinned_client policy")),
+            (r#"{"priority":10}"#, Refusal::Bad("Priority must be between 0 and 9")),
+            (r#"{"id":"g"}"#, Refusal::Bad("Not a Pinned Client Priority consumer")),
         ];
         for (payload, refusal) in refused {
             assert_eq!(read(payload, &bounded).unwrap_err(), refusal, "{payload}");
@@ -287,10 +282,9 @@ mod tests {
         };
         assert_eq!(read(r#"{"group":"b","min_pending":5}"#, &config).unwrap().group, 1);
         for (payload, why) in [
-            ("", "priority group missing"),
-            (r#"{"group":"c"}"#, "invalid priority group"),
-            (r#"{"group":"a","id":"x"}"#, "id needs the pinned_client policy"),
-            (r#"{"group":"a","priority":1}"#, "priority needs the prioritized policy"),
+            ("", "Priority Group missing"),
+            (r#"{"group":"c"}"#, "Invalid Priority Group"),
+            (r#"{"group":"a","id":"x"}"#, "Not a Pinned Client Priority consumer"),
         ] {
             assert_eq!(read(payload, &config).unwrap_err(), Refusal::Bad(why), "{payload}");
         }

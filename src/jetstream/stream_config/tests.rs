@@ -167,9 +167,9 @@ fn what_breaks_a_rule_is_refused_with_its_error() {
             r#"{"name":"A","persist_mode":"async","allow_atomic":true}"#,
             "500 10052 async persist mode is not supported with atomic batch publish",
         ),
-        (r#"{"name":"A","subjects":["a..b"]}"#, "500 10052 invalid subject \"a..b\""),
-        (r#"{"name":"A","subjects":["a b"]}"#, "500 10052 invalid subject \"a b\""),
-        (r#"{"name":"A","subjects":["a","a"]}"#, "500 10052 duplicate subjects detected"),
+        (r#"{"name":"A","subjects":["a..b"]}"#, "500 10052 invalid subject"),
+        (r#"{"name":"A","subjects":["a b"]}"#, "500 10052 invalid subject"),
+        (r#"{"name":"A","subjects":["a","a"]}"#, "500 10052 subject \"a\" overlaps with \"a\""),
         (
             r#"{"name":"A","subjects":["a.*","a.b"]}"#,
             "500 10052 subject \"a.*\" overlaps with \"a.b\"",
