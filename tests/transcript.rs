@@ -63,14 +63,11 @@ fn what_clients_receive_is_what_is_written_down() {
 
 #[test]
 fn a_real_server_says_the_same() {
-    let Some(reference) = installed_reference() else {
-        eprintln!("SKIPPED: no nats-server on the PATH");
-        return;
-    };
+    let Some(reference) = Subject::installed() else { return };
     let record = std::env::var_os("COREWIRE_RECORD").is_some();
     for file in scripts() {
         let script = parse(&std::fs::read_to_string(&file).expect("a script"));
-        if script.newer {
+        if script.newer && reference.skips("2.12.0") {
             continue;
         }
         let said = play(&script, reference.clone());
@@ -80,12 +77,6 @@ fn a_real_server_says_the_same() {
             compare(&file, &said);
         }
     }
-}
-
-fn installed_reference() -> Option<Subject> {
-    let path = std::env::var_os("PATH")?;
-    let candidates = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
-    candidates.into_iter().find(|file| file.is_file()).map(Subject::of)
 }
 
 fn scripts() -> Vec<PathBuf> {

@@ -24,6 +24,19 @@ impl Subject {
         }
     }
 
+    /// The real nats-server to compare with: the one that `scripts/reference` keeps beside the
+    /// clients of other languages, else the one on the PATH. Says so where there is none.
+    pub fn installed() -> Option<Subject> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let kept = cache().map(|cache| cache.join("corewire-clients/server"));
+        let folders = kept.into_iter().chain(std::env::split_paths(&path));
+        let found = folders.map(|folder| folder.join("nats-server")).find(|file| file.is_file());
+        if found.is_none() {
+            eprintln!("SKIPPED: no nats-server is installed");
+        }
+        found.map(Subject::of)
+    }
+
     /// Tells a real nats-server by its file name.
     pub fn of(path: PathBuf) -> Subject {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -75,6 +88,12 @@ fn built_beside_this_test() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let profile = test.parent().and_then(Path::parent).expect("tests stand in <profile>/deps");
     profile.join("corewire")
+}
+
+/// Where programs keep what they can fetch again.
+fn cache() -> Option<PathBuf> {
+    let home = || std::env::home_dir().map(|home| home.join(".cache"));
+    std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
 }
 
 /// Cargo runs a test in the package's folder: a relative path is meant from there.

@@ -120,17 +120,6 @@ const NEWER: &[&str] = &[
     "num_deleted",
 ];
 
-/// An installed nats-server. Where there is none, the test says so.
-fn reference() -> Option<Subject> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
-    let found = found.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("SKIPPED: no nats-server is installed");
-    }
-    found.map(Subject::of)
-}
-
 async fn play(server: &Server) -> Vec<Value> {
     let (client, context) = connect(server).await;
     let mut answers = Vec::new();
@@ -178,6 +167,15 @@ fn compare(path: &str, ours: &Value, theirs: &Value, differences: &mut Vec<Strin
 /// Where Corewire answers otherwise on purpose, or follows the specification of a later release:
 /// the request, and the fields.
 const EXPECTED: &[(&str, &str)] = &[
+    // INFO of a server without a cluster names that server as the leader since 2.10; a list tells
+    // nothing about the level of the server that answers. The versions differ by nature.
+    ("STREAM.INFO.S", ".cluster"),
+    ("STREAM.", ".config.metadata._nats.ver"),
+    ("CONSUMER.", ".config.metadata._nats.ver"),
+    ("STREAM.LIST", ".streams[0].config.metadata"),
+    ("STREAM.LIST", ".streams[1].config.metadata"),
+    ("CONSUMER.LIST.S", ".consumers[0].config.metadata"),
+    ("CONSUMER.LIST.S", ".consumers[1].config.metadata"),
     // Since 2.10 a consumer begins with its floor before its first message.
     ("CONSUMER.", ".ack_floor.stream_seq"),
     ("CONSUMER.LIST.S", ".consumers[0].ack_floor.stream_seq"),
@@ -191,7 +189,7 @@ const EXPECTED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn j03_answers_are_those_of_an_installed_nats_server() {
-    let Some(reference) = reference() else { return };
+    let Some(reference) = Subject::installed() else { return };
     let (ours, theirs) = (server(), enabled(Server::builder_for(reference)).start());
     if !ours.subject().is_corewire() {
         return;

@@ -1,8 +1,6 @@
 //! Rows S23 and V03: backups with consumers, what is told of them, what may not come of them, and
 //! backups that pass between Corewire and nats-server.
 
-use std::path::PathBuf;
-
 use async_nats::Client;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -29,9 +27,14 @@ impl Backup {
         let mut chunks = Vec::new();
         loop {
             let chunk = timeout(PATIENCE, chunks_in.next()).await.expect("in time").expect("open");
-            let Some(answer_to) = chunk.reply else { break };
+            if chunk.payload.is_empty() {
+                break;
+            }
             chunks.push(chunk.payload);
-            client.publish(answer_to, "".into()).await.expect("answered");
+            // nats-server 2.15 asks only now and then whether it may go on.
+            if let Some(answer_to) = chunk.reply {
+                client.publish(answer_to, "".into()).await.expect("answered");
+            }
         }
         inbox.unsubscribe().await.expect("unsubscribed");
         Backup { described, chunks }
@@ -326,19 +329,12 @@ async fn v03_backups_and_restores_are_told_of() {
     assert_eq!(told, expected);
 }
 
-/// The real server, where one is installed.
-fn reference() -> Option<Subject> {
-    let found = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
-    let path = found.into_iter().map(PathBuf::from).find(|path| path.exists())?;
-    Some(Subject::of(path))
-}
-
 #[tokio::test]
 async fn s23_backups_pass_between_corewire_and_nats_server() {
-    let Some(reference) = reference().filter(|_| !Subject::from_env().skips_ours()) else {
-        eprintln!("SKIPPED: no nats-server is installed");
+    if Subject::from_env().skips_ours() {
         return;
-    };
+    }
+    let Some(reference) = Subject::installed() else { return };
     let ours = server();
     let theirs = enabled(Server::builder_for(reference)).start();
     for (from, to) in [(&theirs, &ours), (&ours, &theirs)] {
@@ -355,7 +351,8 @@ async fn s23_backups_pass_between_corewire_and_nats_server() {
         after["state"] = before["state"].clone();
         assert_eq!(after, before);
         let stored = client.request("s.new", "x".into()).await.expect("stored");
-        assert_eq!(stored.payload, r#"{"stream":"S", "seq":21}"#.as_bytes());
+        let stored: Value = serde_json::from_slice(&stored.payload).expect("JSON");
+        assert_eq!(stored, json!({"stream": "S", "seq": 21}));
         ask(&client, "STREAM.DELETE.S", "").await;
     }
 }

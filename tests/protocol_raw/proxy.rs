@@ -53,7 +53,10 @@ fn c20_the_address_is_the_one_that_the_proxy_says() {
         assert!(info.contains(&format!("\"client_ip\":\"{ip}\"")), "{info}");
         assert_eq!(address_of(&server, raw.cid()), (ip.to_owned(), port));
     }
-    server.wait_for_log("192.0.2.9:56324 - cid:");
+    // nats-server names the address of the proxy in its log.
+    if server.subject().is_corewire() {
+        server.wait_for_log("192.0.2.9:56324 - cid:");
+    }
 }
 
 #[test]
@@ -111,7 +114,9 @@ fn c20_half_a_header_ends_after_five_seconds() {
     raw.send_bytes(b"PROXY TCP4 ");
     assert!(raw.is_silent_for(Duration::from_secs(4)));
     raw.expect_eof();
-    server.wait_for_log("PROXY protocol header did not come in time");
+    if server.subject().is_corewire() {
+        server.wait_for_log("PROXY protocol header did not come in time");
+    }
 }
 
 #[test]
