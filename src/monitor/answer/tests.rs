@@ -459,8 +459,13 @@ fn account_figures_add_up_what_is_and_what_was() {
     assert_eq!((&own["acc"], &own["conns"]), (&"A".into(), &2.into()));
     assert_eq!(own["num_subscriptions"], 2);
     // Two that are open and one that was.
-    assert_eq!(own["received"], serde_json::json!({ "msgs": 3 * 7, "bytes": 3 * 70 }));
-    assert_eq!(own["sent"], serde_json::json!({ "msgs": 3 * 9, "bytes": 3 * 90 }));
+    let none = serde_json::json!({ "msgs": 0, "bytes": 0 });
+    for (way, msgs, bytes) in [("received", 3 * 7, 3 * 70), ("sent", 3 * 9, 3 * 90)] {
+        assert_eq!((&own[way]["msgs"], &own[way]["bytes"]), (&msgs.into(), &bytes.into()), "{way}");
+        for link in ["gateways", "routes", "leafs"] {
+            assert_eq!(own[way][link], none, "{way} {link}");
+        }
+    }
     assert_eq!(statz("/accstatz?unused=1").as_array().map(Vec::len), Some(3));
     let all = json(FakeServer::idle(), "/accstatz");
     check(&all, fields::ACCOUNT_STATZ, Optional::All);
