@@ -430,7 +430,7 @@ fn what_is_known_to_nats_but_not_built_is_refused_by_name() {
         assert!(end.stderr.contains(name), "{flag:?} is named: {}", end.stderr);
     }
     let blocks = [
-        ("jetstream", "key: secret"),
+        ("jetstream", "tpm: { keys_file: k }"),
         ("cluster", "port: -1"),
         ("gateway", "name: a"),
         ("leafnodes", "port: -1"),
