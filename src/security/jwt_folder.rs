@@ -168,7 +168,7 @@ impl JwtStore {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.holds(account) {
             self.make_room()?;
-        } else if !self.is_newer(account, claims) {
+        } else if !self.is_newer(account, claims, token) {
             self.index().touch(account);
             return Ok(Saved::NotNewer);
         }
@@ -236,11 +236,12 @@ impl JwtStore {
         self.dir.join(format!("{account}{suffix}"))
     }
 
-    /// As nats-server decides: another token, and not made before the one that is there.
-    fn is_newer(&self, account: &AccountKey, claims: &Claims<jwt::Account>) -> bool {
-        let kept = read(&self.path(account, JWT)).ok();
-        let kept = kept.and_then(|token| Claims::<jwt::Account>::decode(&token).ok());
-        kept.is_none_or(|kept| kept.id != claims.id && kept.issued_s <= claims.issued_s)
+    /// Another token, and not made before the one that is there. Its id does not tell: two that
+    /// were made for an account in one second have the same.
+    fn is_newer(&self, account: &AccountKey, claims: &Claims<jwt::Account>, token: &str) -> bool {
+        let Ok(kept) = read(&self.path(account, JWT)) else { return true };
+        let made = Claims::<jwt::Account>::decode(&kept).map_or(0, |kept| kept.issued_s);
+        kept.trim_ascii() != token.trim_ascii() && made <= claims.issued_s
     }
 
     fn make_room(&self) -> Result<(), StoreError> {
