@@ -33,12 +33,12 @@ struct ExtLatency<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct ExtImport<'a> {
-    subject: Cow<'a, str>,
+    subject: &'a str,
     account: &'a str,
+    /// Of services, the same again under the name that older readers know.
     #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    local_subject: Option<String>,
+    to: Option<Cow<'a, str>>,
+    local_subject: Cow<'a, str>,
     #[serde(rename = "type")]
     kind: &'static str,
     invalid: bool,
@@ -98,20 +98,18 @@ impl<'a> ExtLatency<'a> {
 }
 
 impl<'a> ExtImport<'a> {
-    /// Of a service the subject is the importer's, of a stream the exporter's, as nats-server shows
-    /// them.
+    /// The subject is the exporter's, the local one the importer's.
     pub(crate) fn of(import: &'a Import) -> ExtImport<'a> {
         let Import { account, subject, kind } = import;
-        let (subject, to, local_subject, kind, share) = match kind {
+        let (to, local_subject, kind, share) = match kind {
             ImportKind::Service { to, share } => {
                 let own =
                     to.as_deref().map_or(Cow::Borrowed(&subject[..]), |to| leaving(subject, to));
-                (own, Some(&subject[..]), None, "service", *share)
+                (Some(own.clone()), own, "service", *share)
             }
             ImportKind::Stream { to, .. } => {
                 let own = to.as_deref().unwrap_or(subject);
-                let arriving = arriving(subject, own);
-                (Cow::Borrowed(&subject[..]), None, Some(arriving), "stream", false)
+                (None, arriving(subject, own).into(), "stream", false)
             }
         };
         let (invalid, tracking) = (false, false);
@@ -152,8 +150,9 @@ mod tests {
         let import =
             |subject: &str, kind| Import { account: "A".into(), subject: subject.into(), kind };
         let service = import("q.*", ImportKind::Service { to: Some("ask.$1".into()), share: true });
-        let expected = serde_json::json!({"subject": "ask.*", "account": "A", "to": "q.*",
-            "type": "service", "invalid": false, "share": true, "tracking": false});
+        let expected = serde_json::json!({"subject": "q.*", "account": "A", "to": "ask.*",
+            "local_subject": "ask.*", "type": "service", "invalid": false, "share": true,
+            "tracking": false});
         assert_eq!(shown(&ExtImport::of(&service)), expected);
         let to = Some("from.s.>".into());
         let stream = import("s.>", ImportKind::Stream { to, allow_trace: false });

@@ -175,8 +175,8 @@ fn h08_accountz_shows_what_accounts_have_of_each_other() {
     assert!(exports.contains(&private), "{exports:?}");
     assert!(exports.contains(&json!({"subject": "s.>", "type": "stream"})), "{exports:?}");
     let imports = b["imports"].as_array().expect("a list");
-    let service = json!({"subject": "ask.*", "account": "A", "to": "q.*", "type": "service",
-        "invalid": false, "share": true, "tracking": false});
+    let service = json!({"subject": "q.*", "account": "A", "to": "ask.*",
+        "local_subject": "ask.*", "type": "service", "invalid": false, "share": true, "tracking": false});
     assert!(imports.contains(&service), "{imports:?}");
     let stream = json!({"subject": "s.>", "account": "A", "local_subject": "from.s.>",
         "type": "stream", "invalid": false, "share": false, "tracking": false});
