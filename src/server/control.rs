@@ -161,7 +161,7 @@ impl Control {
     }
 
     fn trapped(&self, name: &str) {
-        self.log.say(Level::Debug, format!("Trapped {name:?} signal"));
+        self.log.say(Level::Info, format!("Trapped {name:?} signal"));
     }
 
     /// spec/client-protocol.md §9: no new clients, a word to those there are, and after a grace
