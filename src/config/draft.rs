@@ -147,11 +147,8 @@ impl Options {
     pub fn log_warnings(&self) -> Vec<Warning> {
         // spec/client-protocol.md §1, max_payload
         let large = self.max_payload > limits::PAYLOAD_WARN;
-        // spec/cli-and-config.md §7.1, feature_flags. What is off is off here too.
-        let on = self.feature_flags.iter().filter(|(_, on)| **on);
-        let flags = on.map(|(name, _)| Warning::FeatureFlag(name.clone()));
         // spec/security.md §1, plaintext warning
         let plain = self.has_plain_secrets().then_some(Warning::PlainPasswords);
-        large.then_some(Warning::LargePayload).into_iter().chain(plain).chain(flags).collect()
+        large.then_some(Warning::LargePayload).into_iter().chain(plain).collect()
     }
 }

@@ -38,6 +38,7 @@
 //! | `accounts.rs` | accounts, imports and exports as plain data |
 //! | `account_block.rs`, `account_jetstream.rs`, `exchange.rs`, `mapping.rs` | reading them |
 //! | `jetstream.rs` | the options inside `jetstream` |
+//! | `feature_flags.rs` | features of nats-server that can be switched |
 //! | `known.rs` | what NATS knows inside blocks that are not built yet |
 //! | `operator.rs`, `resolver.rs` | operator mode: whose word is taken, where accounts come from |
 //! | `apply.rs` | parsed values to options |
@@ -76,6 +77,7 @@ pub mod digest;
 pub mod draft;
 pub mod duration;
 mod exchange;
+pub mod feature_flags;
 pub mod flags;
 pub mod fuzz;
 pub mod host_check;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::accounts::{Account, Accounts};
 use crate::cores::CoreList;
+use crate::feature_flags::FeatureFlags;
 use crate::limits;
 use crate::ocsp::Ocsp;
 use crate::ocsp_peer::OcspCache;
@@ -143,7 +144,7 @@ pub struct Options {
     /// Key and value pairs shown in monitoring.
     pub server_metadata: BTreeMap<String, String>,
     /// Features of nats-server to switch on or off, by their names there.
-    pub feature_flags: BTreeMap<String, bool>,
+    pub feature_flags: FeatureFlags,
 
     /// JetStream, switched on or not.
     pub jetstream: JetStream,
@@ -609,7 +610,7 @@ impl Default for Options {
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
             jetstream: JetStream::default(),
-            feature_flags: BTreeMap::new(),
+            feature_flags: FeatureFlags::default(),
             config_file: None,
             config_digest: String::new(),
             corewire: Corewire::default(),

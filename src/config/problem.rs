@@ -485,9 +485,6 @@ pub enum Warning {
         mebibytes(limits::PAYLOAD_WARN)
     )]
     LargePayload,
-    /// A feature that is switched on and that Corewire does not have.
-    #[error("Feature flag \"{0}\" is not supported")]
-    FeatureFlag(String),
 }
 
 fn mebibytes(bytes: usize) -> f64 {

@@ -215,7 +215,7 @@ static FIELDS: &[Field] = &[
     field!("http_base_path", "HTTPBasePath", http_base_path),
     field!("server_tags", "Tags", server_tags, "tags"),
     field!("server_metadata", "Metadata", server_metadata, "metadata"),
-    field!("feature_flags", "FeatureFlags", feature_flags),
+    field!("feature_flags", "FeatureFlags", feature_flags.said),
     Field {
         allowed: |old, new| is_raised(old.jetstream.memory_max, new.jetstream.memory_max),
         ..field!("jetstream.max_memory_store", "JetStreamMaxMemory", jetstream.memory_max)

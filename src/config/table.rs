@@ -12,6 +12,7 @@ use crate::corewire::COREWIRE;
 use crate::declaration::Reload::{Applies, NeedsRestart};
 use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
 use crate::draft::Draft;
+use crate::feature_flags::FeatureFlags;
 use crate::jetstream;
 use crate::known;
 use crate::limits;
@@ -539,7 +540,7 @@ pub static TOP_LEVEL: &[Declaration] = &[
         "",
         NeedsRestart,
         "Features of nats-server to switch on or off; those that Corewire lacks are logged",
-        Kind::SwitchMap(|d, map| d.options.feature_flags = map),
+        Kind::SwitchMap(|d, map| d.options.feature_flags = FeatureFlags { said: map }),
     ),
     built(
         "mappings",

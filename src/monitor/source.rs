@@ -147,7 +147,7 @@ pub struct ServerFacts {
     pub tags: Vec<String>,
     /// Key and value pairs from the configuration.
     pub metadata: BTreeMap<String, String>,
-    /// Features of nats-server that were switched on or off.
+    /// Features of nats-server that can be switched, and how they stand.
     pub feature_flags: BTreeMap<String, bool>,
     /// The system account's name, where there is one.
     pub system_account: Option<String>,

@@ -82,7 +82,7 @@ pub fn of(
         config_digest: options.config_digest.clone(),
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.clone(),
-        feature_flags: options.feature_flags.clone(),
+        feature_flags: options.feature_flags.in_force(),
         system_account: (!options.accounts.no_system).then(|| system.as_ref().to_owned()),
         jetstream: options.jetstream.enabled,
         ..ServerFacts::default()

@@ -57,6 +57,7 @@ pub fn say_start(log: &Log, options: &Options, identity: &Identity, cores: &[usi
     info(format!("  Name:     {}", identity.name));
     info(format!("  ID:       {}", identity.id));
     info(format!("  Cores:    {cores:?}"));
+    options.feature_flags.lines().into_iter().for_each(info);
     if options.corewire.profile != ProfileName::Default {
         info(format!("Using profile: {}", options.corewire.profile));
     }

@@ -5,6 +5,7 @@ use crate::accounts::{Account, Accounts, Destination, Mapping};
 use crate::apply;
 use crate::callout::Callout;
 use crate::declaration::{Inside, Known, Status};
+use crate::feature_flags::FeatureFlags;
 use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
 use crate::ocsp::{OCSP, Ocsp, OcspMode};
 use crate::ocsp_peer::{CacheKind, Faults, OCSP_CACHE, OCSP_PEER, OcspCache, OcspPeer};
@@ -15,7 +16,7 @@ use crate::options::{Cipher, Encryption, Secret};
 use crate::parser::{self, Files};
 use crate::permissions::{Permissions, SubjectRules};
 use crate::place::Sources;
-use crate::problem::{Diagnostics, Problem, Warning};
+use crate::problem::{Diagnostics, Problem};
 use crate::profile::ProfileName;
 use crate::proxies::Proxies;
 use crate::resolver::{JwtFolder, Keeps, RESOLVER_TLS, Resolver, ResolverTls, ResolverTrust};
@@ -309,7 +310,9 @@ fn every_option_that_is_built_is_set() {
                 timeout: Duration::from_secs(26),
             },
         },
-        feature_flags: [("js_ack_fc_v2".into(), true), ("other".into(), false)].into(),
+        feature_flags: FeatureFlags {
+            said: [("js_ack_fc_v2".into(), true), ("other".into(), false)].into(),
+        },
         config_file: None,
         config_digest: String::new(),
         corewire: Corewire {
@@ -369,9 +372,6 @@ fn a_large_payload_is_warned_of_in_the_log_only() {
                 performance";
     assert_eq!(warnings, [text]);
     assert!(Options::default().log_warnings().is_empty());
-    let (draft, mut found) = read("feature_flags { off: false, on: true }");
-    let warnings = draft.finish(&mut found).log_warnings();
-    assert_eq!(warnings, [Warning::FeatureFlag("on".into())]);
 }
 
 fn each_block() -> [(&'static str, &'static [Declaration]); 6] {

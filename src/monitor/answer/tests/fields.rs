@@ -97,7 +97,7 @@ pub const VARZ: &[Field] = &[
     ("config_digest", Text, Always),
     ("tags", Texts, IfSet),
     ("metadata", Map, IfSet),
-    ("feature_flags", Map, NotYet),
+    ("feature_flags", Map, IfSet),
     ("trusted_operators_jwt", Texts, NotYet),
     ("trusted_operators_claim", List, NotYet),
     ("system_account", Text, IfSet),
