@@ -199,6 +199,8 @@ fn full_facts() -> ServerFacts {
         tags: vec!["t".into()],
         proxies: vec!["NPROXY".into()],
         metadata: [("k".into(), "v".into())].into(),
+        domain: "hub".into(),
+        feature_flags: [("js_ack_fc_v2".into(), false)].into(),
         system_account: Some("$SYS".into()),
         ..facts()
     }

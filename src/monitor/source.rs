@@ -149,6 +149,8 @@ pub struct ServerFacts {
     pub metadata: BTreeMap<String, String>,
     /// Features of nats-server that can be switched, and how they stand.
     pub feature_flags: BTreeMap<String, bool>,
+    /// JetStream's domain; empty without.
+    pub domain: String,
     /// The system account's name, where there is one.
     pub system_account: Option<String>,
     /// Whether there is JetStream.

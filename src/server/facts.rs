@@ -84,6 +84,7 @@ pub fn of(
         metadata: options.server_metadata.clone(),
         feature_flags: options.feature_flags.in_force(),
         system_account: (!options.accounts.no_system).then(|| system.as_ref().to_owned()),
+        domain: options.jetstream.domain.clone().unwrap_or_default(),
         jetstream: options.jetstream.enabled,
         ..ServerFacts::default()
     }

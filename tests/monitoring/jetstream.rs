@@ -176,7 +176,8 @@ fn h08_accountz_shows_what_accounts_have_of_each_other() {
     assert!(exports.contains(&json!({"subject": "s.>", "type": "stream"})), "{exports:?}");
     let imports = b["imports"].as_array().expect("a list");
     let service = json!({"subject": "q.*", "account": "A", "to": "ask.*",
-        "local_subject": "ask.*", "type": "service", "invalid": false, "share": true, "tracking": false});
+        "local_subject": "ask.*", "type": "service", "invalid": false, "share": true,
+        "tracking": false});
     assert!(imports.contains(&service), "{imports:?}");
     let stream = json!({"subject": "s.>", "account": "A", "local_subject": "from.s.>",
         "type": "stream", "invalid": false, "share": false, "tracking": false});

@@ -22,11 +22,15 @@ pub(super) struct ServerInfo<'a> {
     name: &'a str,
     host: &'a str,
     id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    domain: &'a str,
     ver: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    feature_flags: &'a BTreeMap<String, bool>,
     jetstream: bool,
     /// Bit 0 JetStream; bit 1 binary stream snapshots and bit 2 account NRG are for clusters.
     flags: u64,
@@ -49,9 +53,11 @@ impl Envelope {
             name: &facts.server_name,
             host: &facts.host,
             id: &facts.server_id,
+            domain: &facts.domain,
             ver: &facts.version,
             tags: &facts.tags,
             metadata: &facts.metadata,
+            feature_flags: &facts.feature_flags,
             jetstream: facts.jetstream,
             flags: u64::from(facts.jetstream),
             seq,

@@ -48,9 +48,9 @@ impl Filter {
         let has = |tag: &String| facts.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
         fits(&self.server_name, &facts.server_name)
             && fits(&self.host, &facts.host)
-            // A server alone has neither cluster nor domain.
+            // A server alone has no cluster.
             && fits(&self.cluster, "")
-            && fits(&self.domain, "")
+            && (self.domain.is_empty() || self.domain == facts.domain)
             && self.tags.iter().all(has)
     }
 }
@@ -77,6 +77,7 @@ mod tests {
             server_name: "north-1".into(),
             host: "10.0.0.1".into(),
             tags: vec!["region:north".into(), "fast".into()],
+            domain: "hub".into(),
             ..ServerFacts::default()
         };
         decode::<Filter>(body.as_bytes()).unwrap().admits(&facts)
@@ -92,6 +93,7 @@ mod tests {
             r#"{"server_name":"north-1","exact_match":true}"#,
             r#"{"host":"10.","tags":["FAST"],"unknown":1}"#,
             r#"{"tags":null}"#,
+            r#"{"domain":"hub"}"#,
         ] {
             assert!(admits(meant), "{meant}");
         }
@@ -100,7 +102,7 @@ mod tests {
             r#"{"server_name":"north","exact_match":true}"#,
             r#"{"tags":["fast","slow"]}"#,
             r#"{"cluster":"c"}"#,
-            r#"{"domain":"d"}"#,
+            r#"{"domain":"hu"}"#,
             r#"{"server_name":"north-1","host":"10.0.0.2"}"#,
         ] {
             assert!(!admits(other), "{other}");

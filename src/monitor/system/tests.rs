@@ -10,8 +10,20 @@ use crate::source::Health;
 use crate::wording::Wording;
 
 /// ServerInfo (spec/monitoring.md §14) of a full server, in order.
-const SERVER_INFO: [&str; 10] =
-    ["name", "host", "id", "ver", "tags", "metadata", "jetstream", "flags", "seq", "time"];
+const SERVER_INFO: [&str; 12] = [
+    "name",
+    "host",
+    "id",
+    "domain",
+    "ver",
+    "tags",
+    "metadata",
+    "feature_flags",
+    "jetstream",
+    "flags",
+    "seq",
+    "time",
+];
 
 const ACCOUNT_A: AccountId = AccountId(2);
 
