@@ -249,18 +249,12 @@ impl Dialect for Client {
                 _ => None,
             };
             if !self.trace
-                && let Some((publish, len)) = parse_publish(&bytes[at..], &self.limits)
+                && let Some((publish, _)) = parse_publish(&bytes[at..], &self.limits)
             {
                 let ahead = &bytes[at..];
                 let run = Run::of(publish, ahead, limits::RUN_BYTES_MAX);
-                let (flow, len) = match self.publish_run(context, &run) {
-                    Some(flow) => (flow, run.bytes().len()),
-                    None => {
-                        let shared = shared.filter(|whole| whole.len() == len);
-                        (self.publish(context, &publish, shared, ahead), len)
-                    }
-                };
-                at += len;
+                let (flow, taken) = self.publish_all(context, &run, shared, ahead);
+                at += taken;
                 match flow {
                     Flow::Continue => continue,
                     Flow::Pause(pause) => break Next::Pause(pause),

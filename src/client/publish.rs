@@ -11,13 +11,41 @@ use shard::{Message, Published, Reached};
 use crate::client::{Client, Flow};
 
 impl Client {
+    /// Publishes a run until the flow stops, and says how many bytes that took. `ahead` begins with
+    /// the run; `shared` is the buffer of a message that fills one.
+    #[inline]
+    pub(crate) fn publish_all(
+        &mut self,
+        context: &mut Context<'_>,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        ahead: &[u8],
+    ) -> (Flow, usize) {
+        let len = run.bytes().len();
+        if run.count() == 1 {
+            let shared = shared.filter(|whole| whole.len() == len);
+            return (self.publish(context, run.first(), shared, ahead), len);
+        }
+        if let Some(flow) = self.publish_run(context, run) {
+            return (flow, len);
+        }
+        let mut taken = 0;
+        for message in run.messages() {
+            let flow = self.publish(context, &message, None, &ahead[taken..]);
+            taken += message.wire().len();
+            if !matches!(flow, Flow::Continue) {
+                return (flow, taken);
+            }
+        }
+        (Flow::Continue, taken)
+    }
+
     /// Publishes messages that differ in their payload only, where what is decided for the first
     /// holds for all. `None` when it does not; then nothing was done.
     #[inline]
-    pub(crate) fn publish_run(&mut self, context: &mut Context<'_>, run: &Run<'_>) -> Option<Flow> {
+    fn publish_run(&mut self, context: &mut Context<'_>, run: &Run<'_>) -> Option<Flow> {
         let first = run.first();
-        if run.count() == 1
-            || first.has_headers()
+        if first.has_headers()
             || first.reply().is_some()
             || self.mappings.is_some()
             || self.connect.verbose
