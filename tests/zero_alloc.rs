@@ -371,6 +371,7 @@ fn network() -> Uring {
     let options = UringOptions {
         read_chunk_bytes: limits::READ_CHUNK,
         read_chunks: limits::READ_CHUNKS as u16,
+        disk_operations_max: 1,
     };
     Uring::new(options, Vec::new()).expect("this host has io_uring")
 }

@@ -164,7 +164,16 @@ pub static JETSTREAM: &[Declaration] = &[
     not_built("meta_compact", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_size", Off::Zero, "When a cluster's catalogue is compacted"),
     not_built("meta_compact_sync", Off::False, "How a cluster's catalogue is compacted"),
-    not_built("max_concurrent_io", Off::Zero, "Disk operations at a time"),
+    built(
+        "max_concurrent_io",
+        "4096",
+        "Disk operations at a time, shared evenly by the cores; the next ones wait",
+        Kind::Count {
+            min: *limits::DISK_OPERATIONS_BOUNDS.start(),
+            max: *limits::DISK_OPERATIONS_BOUNDS.end(),
+            set: |d, n| d.options.jetstream.disk_operations_max = n as usize,
+        },
+    ),
     built("limits", "", "What streams and consumers may ask for", Kind::Block(LIMITS)),
 ];
 

@@ -5,6 +5,7 @@
 //! A name ends in its bound; sizes are bytes. Where an option changes a limit, the constant is the
 //! option's default and the option's key is named.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const KIB: usize = 1 << 10;
@@ -244,6 +245,13 @@ pub const LAME_DUCK_CLOSE_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// ask for information. Over it: all of that kind are dropped without an answer, advisory
 /// `API.LIMIT_REACHED`.
 pub const API_REQUESTS_MAX: usize = 10_000;
+
+/// Disk operations of all cores that the kernel has at a time (`jetstream.max_concurrent_io`). Over
+/// it: the next one waits for one to end.
+pub const DISK_OPERATIONS_MAX: usize = 4096;
+
+/// What `jetstream.max_concurrent_io` may be.
+pub const DISK_OPERATIONS_BOUNDS: RangeInclusive<i64> = 4..=8192;
 
 // ---- Reading ----
 

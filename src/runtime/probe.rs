@@ -69,7 +69,7 @@ impl From<std::io::Error> for ProbeError {
 /// # Errors
 /// [`HostError`] when this host does not give us one.
 pub fn build_ring() -> Result<(), HostError> {
-    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8 };
+    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max: 1 };
     Uring::new(options, Vec::new()).map(drop)
 }
 
@@ -83,7 +83,7 @@ pub fn try_ring() -> Result<(), ProbeError> {
 
 fn use_ring() -> Result<(), ProbeError> {
     const SLOT: ConnSlot = ConnSlot(0);
-    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8 };
+    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max: 1 };
     let mut net = Uring::new(options, Vec::new()).map_err(ProbeError::Host)?;
     net.connect(vec![net.descriptor()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

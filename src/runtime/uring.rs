@@ -106,6 +106,8 @@ pub struct UringOptions {
     pub read_chunk_bytes: usize,
     /// Read chunks of this core, a power of two.
     pub read_chunks: u16,
+    /// Disk operations that the kernel has at a time, at least one. The next ones wait.
+    pub disk_operations_max: usize,
 }
 
 /// The network of one core over its own io_uring. Made and used on that core's thread only.
@@ -178,7 +180,7 @@ impl Uring {
             spare_messages: Vec::new(),
             alarm: None,
             alarms_set: 0,
-            disk: DiskState::default(),
+            disk: DiskState::new(options.disk_operations_max),
         };
         uring.watch(uring.control.eventfd.as_raw_fd(), About::Control.with(0));
         for index in 0..uring.executor_fds.len() {

@@ -402,7 +402,8 @@ fn start_core(
     let ended = common.ended.clone();
     let main = move |watched: Vec<RawFd>| async move {
         let tuning = &common.options.corewire.tuning;
-        let mut net = match Uring::new(tuning::uring_options(tuning), watched) {
+        let uring_options = tuning::uring_options(&common.options, common.counters.len());
+        let mut net = match Uring::new(uring_options, watched) {
             Ok(net) => net,
             Err(error) => {
                 let _ = stands_sender.send(Err(error));

@@ -1,7 +1,7 @@
 //! A profile made true: what it says, in the words of the rooms that do it.
 
 use base::{Level, Log};
-use config::options::Corewire;
+use config::options::{Corewire, Options};
 use config::profile::{self, ControlCores, CoreChoice, MemoryLock, Pages, Tuning};
 use config::{cores::CoreList, limits};
 use ring::Sizes;
@@ -72,9 +72,14 @@ pub fn ring_sizes(tuning: &Tuning) -> Sizes {
     }
 }
 
-/// How a core's own ring is built.
-pub fn uring_options(tuning: &Tuning) -> UringOptions {
-    UringOptions { read_chunk_bytes: tuning.read_chunk_bytes, read_chunks: tuning.read_chunks }
+/// How the ring of one of so many cores is built.
+pub fn uring_options(options: &Options, cores: usize) -> UringOptions {
+    let tuning = &options.corewire.tuning;
+    UringOptions {
+        read_chunk_bytes: tuning.read_chunk_bytes,
+        read_chunks: tuning.read_chunks,
+        disk_operations_max: (options.jetstream.disk_operations_max / cores).max(1),
+    }
 }
 
 /// Tunes this core's thread and its ring, which stands. What the kernel refuses is a warning: the
@@ -151,8 +156,13 @@ mod tests {
         let sockets = socket_options(&tuning);
         assert_eq!((sockets.busy_poll_us, sockets.send_buffer_bytes), (Some(7), Some(8192)));
         assert_eq!(socket_options(&Tuning::default()), SocketOptions::default());
-        let options = uring_options(&tuning);
-        assert_eq!((options.read_chunk_bytes, options.read_chunks), (65_536, 128));
+        let mut options = Options::default();
+        options.corewire.tuning = tuning.clone();
+        options.jetstream.disk_operations_max = 9;
+        let ring = uring_options(&options, 4);
+        assert_eq!((ring.read_chunk_bytes, ring.read_chunks), (65_536, 128));
+        assert_eq!(ring.disk_operations_max, 2);
+        assert_eq!(uring_options(&options, 10).disk_operations_max, 1, "a core needs one");
         let sizes = ring_sizes(&tuning);
         assert_eq!((sizes.data_bytes, sizes.interest_bytes), (1 << 18, 1 << 17));
         assert_eq!(wanted_by(None, tuning).control, Control::Listed(vec![1]));

@@ -95,6 +95,7 @@ jetstream {
   store_dir: "/s", strict: false, max_mem: 1K, max_file_store: "2G", sync_interval: 3s, domain: hub
   encryption_key: k, prev_encryption_key: o, cipher: AES
   request_queue_limit: 4, info_queue_limit: 27
+  max_concurrent_io: 28
   max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
   limits {
     max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s", max_ha_assets: 22
@@ -298,6 +299,7 @@ fn every_option_that_is_built_is_set() {
             requests_max: 4,
             infos_max: Some(27),
             ack_pending_max: Some(6),
+            disk_operations_max: 28,
             request_batch_max: Some(7),
             duplicate_window_max: Some(Duration::from_secs(8)),
             ha_assets_max: Some(22),

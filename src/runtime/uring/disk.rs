@@ -4,6 +4,7 @@
 //! (paths, blocks) is held there. A transfer that the kernel cuts short is submitted again for the
 //! rest, unless the file ended.
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,11 +21,15 @@ use crate::network::Event;
 use crate::socket_calls::close_descriptor;
 
 /// What is open, what is under way and what has completed.
-#[derive(Default)]
 pub struct DiskState {
     files: Vec<Option<RawFd>>,
     under_way: Vec<Option<UnderWay>>,
     free: Vec<u32>,
+    /// How many of those under way the kernel has, and how many it may have.
+    submitted: usize,
+    submitted_max: usize,
+    /// Places of the others, in order.
+    waiting: VecDeque<u32>,
     completed: Vec<Completion>,
 }
 
@@ -44,6 +49,29 @@ struct UnderWay {
 }
 
 impl DiskState {
+    /// Nothing yet; the kernel may have so many operations at a time.
+    pub fn new(submitted_max: usize) -> DiskState {
+        DiskState {
+            files: Vec::new(),
+            under_way: Vec::new(),
+            free: Vec::new(),
+            submitted: 0,
+            submitted_max: submitted_max.max(1),
+            waiting: VecDeque::new(),
+            completed: Vec::new(),
+        }
+    }
+
+    /// Takes the next operation that the kernel may have.
+    fn next_submission(&mut self) -> Option<Entry> {
+        if self.submitted == self.submitted_max {
+            return None;
+        }
+        let place = self.waiting.pop_front()?;
+        self.submitted += 1;
+        Some(self.entry(place))
+    }
+
     fn descriptor(&self, file: FileId) -> Fd {
         Fd(self.files[file.0 as usize].expect("the file is open"))
     }
@@ -198,11 +226,19 @@ impl Uring {
             let entry = self.disk.entry(place);
             self.push(entry);
         } else {
+            self.disk.submitted -= 1;
+            self.submit_to_disk();
             events.push(Event::Disk);
         }
     }
 
-    /// Waits until the kernel has none of our blocks any more.
+    fn submit_to_disk(&mut self) {
+        while let Some(entry) = self.disk.next_submission() {
+            self.push(entry);
+        }
+    }
+
+    /// Waits until nothing is under way any more, and so no block of ours is the kernel's.
     pub(super) fn finish_disk(&mut self) {
         let mut events = Vec::new();
         while self.disk.under_way.iter().any(Option::is_some) {
@@ -259,8 +295,8 @@ impl Disk for Uring {
                 self.ready.push(Event::Disk);
             }
             None => {
-                let entry = disk.entry(place);
-                self.push(entry);
+                disk.waiting.push_back(place);
+                self.submit_to_disk();
             }
         }
     }

@@ -26,7 +26,12 @@ fn folder(name: &str) -> Folder {
 }
 
 fn ring() -> Uring {
-    Uring::new(UringOptions { read_chunk_bytes: 4096, read_chunks: 8 }, Vec::new()).unwrap()
+    ring_with(64)
+}
+
+fn ring_with(disk_operations_max: usize) -> Uring {
+    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max };
+    Uring::new(options, Vec::new()).unwrap()
 }
 
 fn run(net: &mut Uring, operation: Operation) -> Result<Done, DiskError> {
@@ -73,20 +78,54 @@ fn a_file_is_made_written_read_and_removed() {
 }
 
 #[test]
-fn a_ring_that_goes_waits_for_its_disk() {
-    let folder = folder("end");
-    let mut net = ring();
+fn the_kernel_has_no_more_operations_than_it_may() {
+    let folder = folder("bound");
+    let mut net = ring_with(2);
     let path: Rc<Path> = folder.0.join("a.seg").into();
     let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
     let Ok(Done::Opened(file)) = run(&mut net, open) else { panic!("not opened") };
-    let mut block = Block::new(BLOCK_ALIGN);
-    block.claim(BLOCK_ALIGN).fill(3);
-    let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
-    net.submit(DiskToken(1), Operation::Write { file, offset: 0, bytes, durability });
+    for number in 0..5 {
+        let mut block = Block::new(BLOCK_ALIGN);
+        block.claim(BLOCK_ALIGN).fill(number);
+        let offset = u64::from(number) * BLOCK_ALIGN as u64;
+        let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
+        let write = Operation::Write { file, offset, bytes, durability };
+        net.submit(DiskToken(number.into()), write);
+    }
+    assert_eq!((net.disk.submitted, net.disk.waiting.len()), (2, 3));
+    let (mut events, mut completed) = (Vec::new(), Vec::new());
+    while completed.len() < 5 {
+        net.turn(Wait::Forever, &mut events);
+        net.take_completed(&mut completed);
+        assert!(net.disk.submitted <= 2);
+    }
+    assert!(completed.iter().all(|completion| completion.result.is_ok()));
+    assert_eq!((net.disk.submitted, net.disk.waiting.len()), (0, 0));
+    let mut found = vec![0; 5 * BLOCK_ALIGN];
+    assert_eq!(SystemFiles.read_at(&path, 0, &mut found).unwrap(), found.len());
+    for (number, block) in found.chunks(BLOCK_ALIGN).enumerate() {
+        assert_eq!(block, [number as u8; BLOCK_ALIGN]);
+    }
+}
+
+#[test]
+fn a_ring_that_goes_waits_for_its_disk() {
+    let folder = folder("end");
+    let mut net = ring_with(1);
+    let path: Rc<Path> = folder.0.join("a.seg").into();
+    let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
+    let Ok(Done::Opened(file)) = run(&mut net, open) else { panic!("not opened") };
+    for number in [0, 1] {
+        let mut block = Block::new(BLOCK_ALIGN);
+        block.claim(BLOCK_ALIGN).fill(3);
+        let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
+        let offset = number * BLOCK_ALIGN as u64;
+        net.submit(DiskToken(number), Operation::Write { file, offset, bytes, durability });
+    }
     drop(net);
-    let mut found = [0; 2 * BLOCK_ALIGN];
-    assert_eq!(SystemFiles.read_at(&path, 0, &mut found).unwrap(), BLOCK_ALIGN);
-    assert_eq!(found[..BLOCK_ALIGN], [3; BLOCK_ALIGN]);
+    let mut found = [0; 3 * BLOCK_ALIGN];
+    assert_eq!(SystemFiles.read_at(&path, 0, &mut found).unwrap(), 2 * BLOCK_ALIGN);
+    assert_eq!(found[..2 * BLOCK_ALIGN], [3; 2 * BLOCK_ALIGN], "the one that waited too");
 }
 
 #[test]

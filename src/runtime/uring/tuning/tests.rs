@@ -10,7 +10,8 @@ use crate::network::{Network as _, Wait};
 use crate::uring::UringOptions;
 
 fn ring() -> Uring {
-    let options = UringOptions { read_chunk_bytes: 32 << 10, read_chunks: 64 };
+    let options =
+        UringOptions { read_chunk_bytes: 32 << 10, read_chunks: 64, disk_operations_max: 1 };
     let mut ring = Uring::new(options, Vec::new()).expect("this host has io_uring");
     ring.connect(vec![ring.descriptor()]);
     ring
@@ -70,7 +71,7 @@ fn read_chunks_move_into_huge_pages() {
         Ok(()) => assert!(huge_kib() >= before.max(2048), "2 MiB of chunks are one huge page"),
         Err(refused) => assert!(refused.to_string().starts_with("huge_pages"), "{refused}"),
     }
-    let small = UringOptions { read_chunk_bytes: 8 << 10, read_chunks: 16 };
+    let small = UringOptions { read_chunk_bytes: 8 << 10, read_chunks: 16, disk_operations_max: 1 };
     let small = Uring::new(small, Vec::new()).expect("this host has io_uring");
     assert!(small.use_huge_pages().is_err(), "128 KiB fill no huge page");
 }
