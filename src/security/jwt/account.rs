@@ -153,12 +153,22 @@ pub struct Scope {
     /// What these users are.
     #[serde(default)]
     pub role: String,
-    /// What they may do.
-    #[serde(default)]
+    /// What they may do. A limit that it does not name is none.
+    #[serde(default = "Grant::everything", deserialize_with = "template")]
     pub template: Grant,
     /// What they are for.
     #[serde(default)]
     pub description: String,
+}
+
+/// The limits of a template are -1 unless it says more: other than in a user's own claims, whose
+/// unsaid limits are 0.
+fn template<'de, D: Deserializer<'de>>(reader: D) -> Result<Grant, D::Error> {
+    let mut said = serde_json::Map::deserialize(reader)?;
+    for limit in ["subs", "data", "payload"] {
+        said.entry(limit).or_insert_with(|| (-1).into());
+    }
+    Grant::deserialize(serde_json::Value::Object(said)).map_err(serde::de::Error::custom)
 }
 
 /// For whom a scope is.

@@ -19,6 +19,21 @@ fn user_payload(issuer: &KeyPair, nats: &str) -> String {
 }
 
 #[test]
+fn limits_that_a_template_does_not_name_are_none() {
+    let scope = |template: &str| {
+        let text = format!(r#"{{"kind":"user_scope","key":"A"{template}}}"#);
+        serde_json::from_str::<Scope>(&text).expect("a scope").template
+    };
+    assert_eq!(scope(""), Grant::everything());
+    let some = scope(r#","template":{"sub":{"allow":["in.>"]},"payload":7}"#);
+    assert_eq!((some.subscriptions, some.data, some.payload), (-1, -1, 7));
+    assert_eq!(some.subscribe.allow, Some(vec!["in.>".to_owned()]));
+    assert!(
+        serde_json::from_str::<Scope>(r#"{"kind":"user_scope","key":"A","template":7}"#).is_err()
+    );
+}
+
+#[test]
 fn what_is_written_reads_the_same() {
     let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
     let content = Account {
