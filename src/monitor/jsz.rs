@@ -188,14 +188,19 @@ struct Leader<'a> {
     leader: &'a str,
 }
 
+/// What nats-server shows as its interval where everything is flushed at once, and no interval is.
+const UNUSED_SYNC_INTERVAL_NS: u64 = 120_000_000_000;
+
 impl<'a> Config<'a> {
     pub(crate) fn of(figures: &'a JetStreamFigures) -> Config<'a> {
+        let on_disk = !figures.store_dir.is_empty();
+        let interval = figures.sync_interval_ns.unwrap_or(UNUSED_SYNC_INTERVAL_NS);
         Config {
             max_memory: figures.memory_max,
             max_storage: figures.storage_max,
             store_dir: &figures.store_dir,
-            sync_interval: figures.sync_interval_ns,
-            sync_always: figures.sync_interval_ns.is_none() && !figures.store_dir.is_empty(),
+            sync_interval: on_disk.then_some(interval),
+            sync_always: on_disk && figures.sync_interval_ns.is_none(),
             domain: &figures.domain,
             unique_tag: &figures.unique_tag,
             strict: figures.strict,

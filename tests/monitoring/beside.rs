@@ -56,12 +56,10 @@ const NOT_OURS: &[(&str, &str)] = &[
     ("/accountz?acc=$G account_detail.imports", "system services are subscriptions here"),
     ("/accountz?acc=A account_detail.imports", "system services are subscriptions here"),
     ("/accountz?acc=$SYS account_detail.imports", "system services are subscriptions here"),
-    ("/varz feature_flags", "there are none to set"),
     ("*connections[].name_tag", "here it is the user's; `account` tells the account"),
     ("*subscriptions_list[].account_tag", "`account` tells it"),
     ("*exports[].approved_accounts", "exports come in any order; the first is compared"),
     ("*exports[].approved_accounts[]", "exports come in any order; the first is compared"),
-    ("*config.sync_interval", "`sync_always` says it: nothing waits for an interval"),
     ("/jsz?leader-only=1&raft=1 consumers_leader", "it is about replicas"),
     ("/jsz?leader-only=1&raft=1 streams_leader", "it is about replicas"),
     ("* limits", "`default_max_consumers` is no option here"),
@@ -76,7 +74,8 @@ const BY_CONFIGURATION: &[&str] =
     &["/jsz config.sync_always", "/varz jetstream.config.sync_always"];
 
 /// Objects whose keys are data.
-const MAPS: &[&str] = &["/varz http_req_stats", "/varz metadata", "/ipqueuesz?all=1 "];
+const MAPS: &[&str] =
+    &["/varz http_req_stats", "/varz metadata", "/varz feature_flags", "/ipqueuesz?all=1 "];
 /// And where such an object ends a path of any target.
 const MAPS_AT_END: &[&str] = &[".config.metadata", ".mappings"];
 
