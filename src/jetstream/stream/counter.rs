@@ -22,23 +22,21 @@ struct Value {
     val: String,
 }
 
-/// Whether the message may be in a stream with or without counters.
-// spec/jetstream.md §5 Nats-Incr: missing 10169, invalid 10171, disabled 10168, payload not empty
-// 10170; incompatible with rollup/expected headers
+/// Whether a message that adds to a counter may.
+// spec/jetstream.md §5 Nats-Incr: invalid 10171, disabled 10168, payload not empty 10170;
+// incompatible with rollup/expected headers
 pub(super) fn check(
     config: &StreamConfig,
     message: &Publication<'_>,
     asked: &Asked<'_>,
 ) -> Result<(), ApiError> {
-    if !config.allow_msg_counter {
-        return match asked.increment {
-            Some(_) => Err(ApiError::new(ErrorCode::MessageIncrDisabled)),
-            None => Ok(()),
-        };
+    let Some(increment) = asked.increment else { return Ok(()) };
+    if parse(increment).is_none() {
+        return Err(ApiError::new(ErrorCode::MessageIncrInvalid));
     }
-    let Some(increment) = asked.increment else {
-        return Err(ApiError::new(ErrorCode::MessageIncrMissing));
-    };
+    if !config.allow_msg_counter {
+        return Err(ApiError::new(ErrorCode::MessageIncrDisabled));
+    }
     if !message.payload.is_empty() {
         return Err(ApiError::new(ErrorCode::MessageIncrPayload));
     }
@@ -50,7 +48,7 @@ pub(super) fn check(
         asked.expected_last_subject,
         asked.expected_last_msg_id,
     ];
-    if conflicts.iter().any(Option::is_some) || parse(increment).is_none() {
+    if conflicts.iter().any(Option::is_some) {
         return Err(ApiError::new(ErrorCode::MessageIncrInvalid));
     }
     Ok(())

@@ -34,6 +34,22 @@ pub(super) enum Verdict<'a> {
     Wait,
 }
 
+/// When a message goes by itself, Unix nanoseconds; 0 for never.
+#[derive(Clone, Copy)]
+enum Life {
+    /// As its header says.
+    AsAsked(u64),
+    /// Later: its header is to say so many seconds.
+    Raised { seconds: u64, expires_ns: u64 },
+}
+
+impl Life {
+    fn expires_ns(self) -> u64 {
+        let (Life::AsAsked(expires_ns) | Life::Raised { expires_ns, .. }) = self;
+        expires_ns
+    }
+}
+
 /// A message that passed every check.
 pub(super) struct Judged<'a> {
     pub(super) headers: Cow<'a, [u8]>,
@@ -192,7 +208,7 @@ impl Stream {
 
     // spec/jetstream.md §5 Order of checks (single server): size, sealed, counter, expected
     // stream, TTL allowed, last subject seq, last seq, schedules, source header, dedupe, last msg
-    // id, rollup, counter apply, sizes, resources
+    // id, rollup, counter apply, TTL, sizes, resources
     pub(super) fn judge<'a>(
         &mut self,
         subject: &[u8],
@@ -208,9 +224,13 @@ impl Stream {
         if asked.expected_stream.is_some_and(|name| name != self.config.name.as_bytes()) {
             return Err(ApiError::new(ErrorCode::StreamNotMatch));
         }
-        let mut expires_ns = self.judge_ttl(asked, turn)?;
+        let ttl = asked.ttl.map(Ttl::parse);
+        if matches!(ttl, Some(Some(_))) && !self.config.allow_msg_ttl {
+            return Err(ApiError::new(ErrorCode::MessageTtlDisabled));
+        }
         self.check_sequences(subject, asked, turn)?;
         let is_schedule = schedule::check(&self.config, subject, asked)?;
+        self.check_cancelled_schedule(subject, asked, turn)?;
         if asked.stream_source.is_some() {
             return Err(ApiError::new(ErrorCode::MessageSourceHdrNotAllowed));
         }
@@ -229,14 +249,19 @@ impl Stream {
         if is_schedule {
             // spec/jetstream.md §7: schedule messages get rollup `sub`
             rollup = Some(Rollup::Subject);
-            if asked.ttl.is_none() {
-                expires_ns = 0;
-            }
         }
+        if self.rules.counter && asked.increment.is_none() {
+            return Err(ApiError::new(ErrorCode::MessageIncrMissing));
+        }
+        let life = match ttl {
+            None => Life::AsAsked(0),
+            Some(None) => return Err(ApiError::new(ErrorCode::MessageTtlInvalid)),
+            Some(Some(ttl)) => self.life(ttl, turn),
+        };
         let mut judged = Judged {
-            headers: self.stored_headers(message.headers, asked),
+            headers: self.stored_headers(message.headers, asked, rollup, life),
             payload: Cow::Borrowed(message.payload),
-            expires_ns,
+            expires_ns: life.expires_ns(),
             msg_id: asked.msg_id,
             rollup,
             value: None,
@@ -252,14 +277,34 @@ impl Stream {
         Ok(Verdict::Store(judged))
     }
 
-    /// A message as it is stored: `Nats-Request-Info` says where it came from, not what it is.
-    fn stored_headers<'a>(&self, block: &'a [u8], asked: &Asked<'_>) -> Cow<'a, [u8]> {
-        if asked.request_info.is_none() {
+    /// A message as it is stored: `Nats-Request-Info` says where it came from, not what it is, a
+    /// schedule says that it replaces the one before it, and a time that was raised is told.
+    fn stored_headers<'a>(
+        &self,
+        block: &'a [u8],
+        asked: &Asked<'_>,
+        rollup: Option<Rollup>,
+        life: Life,
+    ) -> Cow<'a, [u8]> {
+        let rolls_up = rollup.is_some() && asked.rollup.is_none();
+        let raised = match life {
+            Life::AsAsked(_) => None,
+            Life::Raised { seconds, .. } => Some(seconds),
+        };
+        if asked.request_info.is_none() && !rolls_up && raised.is_none() {
             return Cow::Borrowed(block);
         }
-        let mut kept = Vec::with_capacity(block.len());
+        let mut kept = Vec::with_capacity(block.len() + 32);
         header_block::begin(&mut kept);
-        header_block::add_from(&mut kept, block, |name| name != b"Nats-Request-Info");
+        header_block::add_from(&mut kept, block, |name| {
+            name != b"Nats-Request-Info" && (raised.is_none() || name != b"Nats-TTL")
+        });
+        if rolls_up {
+            header_block::add(&mut kept, "Nats-Rollup", b"sub");
+        }
+        if let Some(seconds) = raised {
+            header_block::add_number(&mut kept, "Nats-TTL", seconds);
+        }
         if header_block::is_bare(&kept) {
             return Cow::Borrowed(&[]);
         }
@@ -279,25 +324,18 @@ impl Stream {
         Ok(())
     }
 
-    /// When the message goes by itself, Unix nanoseconds; 0 for never.
+    /// How long a message lives that asks for so much.
     // spec/jetstream.md §5 Nats-TTL: with delete markers enabled raised to the marker TTL unless
-    // max_msgs_per_subject is 1
-    pub(super) fn judge_ttl(&self, asked: &Asked<'_>, turn: &Turn<'_>) -> Result<u64, ApiError> {
-        let Some(value) = asked.ttl else { return Ok(0) };
-        if !self.config.allow_msg_ttl {
-            return Err(ApiError::new(ErrorCode::MessageTtlDisabled));
+    // max_msgs_per_subject is 1. Seen of nats-server 2.15.2: the header is raised with it, and
+    // both are compared in whole seconds.
+    fn life(&self, ttl: Ttl, turn: &Turn<'_>) -> Life {
+        let Ttl::For(ttl) = ttl else { return Life::AsAsked(0) };
+        let after = |ttl_ns| turn.now.wall_ns.saturating_add(ttl_ns);
+        let seconds = self.rules.marker_ttl_ns / 1_000_000_000;
+        if self.rules.per_subject_max != 1 && ttl.as_secs() < seconds {
+            return Life::Raised { seconds, expires_ns: after(self.rules.marker_ttl_ns) };
         }
-        match Ttl::parse(value) {
-            None => Err(ApiError::new(ErrorCode::MessageTtlInvalid)),
-            Some(Ttl::Never) => Ok(0),
-            Some(Ttl::For(ttl)) => {
-                let mut ttl_ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
-                if self.rules.per_subject_max != 1 {
-                    ttl_ns = ttl_ns.max(self.rules.marker_ttl_ns);
-                }
-                Ok(turn.now.wall_ns.saturating_add(ttl_ns))
-            }
-        }
+        Life::AsAsked(after(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     // spec/jetstream.md §5 Nats-Expected-Last-Subject-Sequence, Nats-Expected-Last-Sequence

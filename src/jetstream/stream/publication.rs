@@ -158,7 +158,9 @@ impl<'a> Asked<'a> {
     pub(super) fn read(block: &'a [u8]) -> Asked<'a> {
         let mut asked = Asked::default();
         for (name, value) in header_lines(block) {
-            if name.starts_with(b"Nats-") {
+            // Seen of nats-server 2.15.2: a header without a value is none; only a commit is bad.
+            let is_there = !value.is_empty() || name == b"Nats-Batch-Commit";
+            if is_there && name.starts_with(b"Nats-") {
                 asked.note(name, value);
             }
         }
@@ -194,7 +196,8 @@ mod tests {
     #[test]
     fn headers_are_found_by_their_exact_names() {
         let block = b"NATS/1.0\r\nNats-Msg-Id: a b \r\nnats-ttl:1\r\nNats-TTL:2s\r\n\
-                      Nats-Msg-Id: later\r\nnonsense\r\nX-Other: 1\r\nNats-Rollup:\tsub\r\n\r\n";
+                      Nats-Msg-Id: later\r\nnonsense\r\nX-Other: 1\r\nNats-Rollup:\tsub\r\n\
+                      Nats-Batch-Id:\r\nNats-Expected-Stream: \r\n\r\n";
         let asked = Asked::read(block);
         let expected = Asked {
             msg_id: Some(b"a b"),
@@ -203,7 +206,7 @@ mod tests {
             ..Asked::default()
         };
         assert_eq!(asked, expected);
-        assert_eq!(header_lines(block).count(), 6);
+        assert_eq!(header_lines(block).count(), 8);
     }
 
     #[test]

@@ -77,19 +77,13 @@ impl Schedules {
     }
 }
 
-/// Whether the message is a schedule, and a good one; or cancels one rightly.
+/// Whether the message is a schedule, and a good one.
 pub(super) fn check(
     config: &StreamConfig,
     subject: &[u8],
     asked: &Asked<'_>,
 ) -> Result<bool, ApiError> {
     let refuse = |code| Err(ApiError::new(code));
-    if let Some(scheduler) = asked.scheduler {
-        let cancels = asked.schedule_next == Some(PURGE);
-        if config.allow_msg_schedules && !(cancels && name::is_sound_literal(scheduler)) {
-            return refuse(ErrorCode::MessageSchedulesSchedulerInvalid);
-        }
-    }
     let Some(pattern) = asked.schedule else { return Ok(false) };
     if !config.allow_msg_schedules {
         return refuse(ErrorCode::MessageSchedulesDisabled);
@@ -103,13 +97,14 @@ pub(super) fn check(
         }
         Ok(_) => {}
     }
-    if let Some(ttl) = asked.schedule_ttl
-        && (!config.allow_msg_ttl || Ttl::parse(ttl).is_none())
-    {
+    if asked.schedule_ttl.is_some_and(|ttl| Ttl::parse(ttl).is_none()) {
         return refuse(ErrorCode::MessageSchedulesTtlInvalid);
     }
     if asked.schedule_rollup.is_some_and(|value| !value.eq_ignore_ascii_case(b"sub")) {
         return refuse(ErrorCode::MessageSchedulesRollupInvalid);
+    }
+    if asked.schedule_ttl.is_some() && !config.allow_msg_ttl {
+        return refuse(ErrorCode::MessageTtlDisabled);
     }
     // A roll-up of everything would take other schedules with it.
     if asked.rollup.is_some_and(|value| !value.eq_ignore_ascii_case(b"sub")) {
@@ -133,6 +128,34 @@ pub(super) fn check(
 }
 
 impl Stream {
+    /// Whether a message cancels a schedule rightly, if it cancels one.
+    // Seen of nats-server 2.15.2: both headers together, another subject than its own, and what
+    // stands there is a schedule or nothing.
+    pub(super) fn check_cancelled_schedule(
+        &self,
+        subject: &[u8],
+        asked: &Asked<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<(), ApiError> {
+        let invalid = || Err(ApiError::new(ErrorCode::MessageSchedulesSchedulerInvalid));
+        let scheduler = match (asked.scheduler, asked.schedule_next) {
+            (None, None) => return Ok(()),
+            (Some(scheduler), Some(PURGE)) => scheduler,
+            _ => return invalid(),
+        };
+        if scheduler == subject || !name::is_sound_literal(scheduler) {
+            return invalid();
+        }
+        if !self.config.allow_msg_schedules {
+            return Err(ApiError::new(ErrorCode::MessageSchedulesDisabled));
+        }
+        let stands = turn.storage.stream(self.id).subject(scheduler).is_some();
+        if stands && !self.schedules.by_subject.contains_key(scheduler) {
+            return invalid();
+        }
+        Ok(())
+    }
+
     /// Plans the schedule that was just stored, or cancels the one that a message names.
     pub(super) fn note_schedule(
         &mut self,

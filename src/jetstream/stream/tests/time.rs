@@ -58,7 +58,8 @@ fn the_last_message_of_a_subject_leaves_a_marker() {
 #[test]
 fn markers_raise_shorter_times_to_live() {
     let mut rig = Rig::new(r#""subject_delete_marker_ttl":5000000000"#);
-    rig.publish("s.a", "Nats-TTL: 1", "1");
+    rig.publish("s.a", "Nats-TTL: 1\nX: y", "1");
+    assert_eq!(rig.message(1).unwrap().1, "NATS/1.0\r\nX: y\r\nNats-TTL: 5\r\n\r\n", "raised");
     rig.pass(2 * SECOND);
     assert_eq!(rig.stored(), ["1 s.a 1"]);
     rig.pass(3 * SECOND);
@@ -131,16 +132,42 @@ fn bad_schedules_are_refused() {
         ("Nats-Schedule: @daily\nNats-Schedule-Target: other".to_owned(), 10190),
         ("Nats-Schedule: @daily\nNats-Schedule-Target: s.*".to_owned(), 10190),
         ("Nats-Schedule: @daily\nNats-Schedule-Target: s.when".to_owned(), 10190),
-        (format!("{daily}\nNats-Schedule-TTL: 5"), 10191),
+        (format!("{daily}\nNats-Schedule-TTL: x"), 10191),
+        (format!("{daily}\nNats-Schedule-TTL: 5"), 10166),
         (format!("{daily}\nNats-Schedule-Rollup: all"), 10192),
         (format!("{daily}\nNats-Rollup: all"), 10192),
         (format!("{daily}\nNats-Schedule-Source: s.*"), 10203),
         (format!("{daily}\nNats-Schedule-Source: s.out"), 10203),
         (format!("{daily}\nNats-Schedule-Time-Zone: Mars/Olympus"), 10223),
-        ("Nats-Scheduler: s.when\nNats-Schedule-Next: soon".to_owned(), 10212),
+        ("Nats-Scheduler: s.x\nNats-Schedule-Next: soon".to_owned(), 10212),
+        ("Nats-Scheduler: s.x".to_owned(), 10212),
+        ("Nats-Schedule-Next: purge".to_owned(), 10212),
+        ("Nats-Scheduler: s.when\nNats-Schedule-Next: purge".to_owned(), 10212),
+        ("Nats-Scheduler: s.*\nNats-Schedule-Next: purge".to_owned(), 10212),
+        ("Nats-Scheduler: s.plain\nNats-Schedule-Next: purge".to_owned(), 10212),
     ];
+    rig.publish("s.plain", "", "no schedule");
     for (headers, code) in table {
         let refused = rig.refused("s.when", &headers, "x");
         assert!(refused.starts_with(&code.to_string()), "{headers}: {refused}");
     }
+    rig.publish("s.when", "Nats-Scheduler: s.x\nNats-Schedule-Next: purge", "nothing there");
+    assert_eq!(rig.stored().len(), 2);
+    let mut rig = Rig::new("");
+    let cancel = "Nats-Scheduler: s.x\nNats-Schedule-Next: purge";
+    assert!(rig.refused("s.when", cancel, "x").starts_with("10188"));
+}
+
+#[test]
+fn a_schedule_says_that_it_replaces_the_one_before() {
+    let mut rig = Rig::new(r#""allow_msg_schedules":true"#);
+    let daily = "Nats-Schedule: @daily\nNats-Schedule-Target: s.out";
+    rig.publish("s.when", daily, "1");
+    rig.publish("s.when", &format!("Nats-Rollup: sub\n{daily}"), "2");
+    assert_eq!(rig.stored(), ["2 s.when 2"]);
+    let (_, headers, _) = rig.message(2).unwrap();
+    assert_eq!(headers.matches("Nats-Rollup: sub\r\n").count(), 1, "{headers}");
+    rig.publish("s.when", daily, "3");
+    let (_, headers, _) = rig.message(3).unwrap();
+    assert!(headers.ends_with("s.out\r\nNats-Rollup: sub\r\n\r\n"), "{headers}");
 }
