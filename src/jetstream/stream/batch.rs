@@ -11,6 +11,7 @@
 //! `Nats-Batch-Commit`. Source: spec/jetstream.md §6; ADR-50.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use config::limits;
@@ -21,7 +22,7 @@ use storage::Place;
 use super::ingest::{Verdict, send};
 use super::pub_ack::Also;
 use super::publication::{Asked, OwnedPublication, Publication};
-use super::store::Entry;
+use super::store::{Entry, Rollup};
 use super::{Stream, Turn, header_block};
 use crate::stream_config::{self, Discard};
 use crate::{ApiError, ErrorCode, advisory};
@@ -101,6 +102,10 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Result<Option<Commit>, ApiError> {
         let fail = |code| Err(ApiError::new(code));
+        if self.rules.sealed {
+            return fail(ErrorCode::StreamSealed);
+        }
+        self.check_size(message.headers.len(), message.payload.len())?;
         if !self.config.allow_atomic {
             return fail(ErrorCode::AtomicPublishDisabled);
         }
@@ -118,14 +123,14 @@ impl Stream {
         let commit = match asked.batch_commit {
             None => None,
             Some(b"1") => Some(Commit::Stored),
-            Some(b"eob") if sequence >= 2 => Some(Commit::EndOfBatch),
+            Some(b"eob") => Some(Commit::EndOfBatch),
             Some(_) => {
                 self.abandon(id, "unsupported", turn);
                 return fail(ErrorCode::AtomicPublishInvalidBatchCommit);
             }
         };
-        self.check_batch_headers(id, sequence, asked, turn)?;
-        if sequence == 1 {
+        self.check_batch_headers(id, asked, turn)?;
+        if sequence == 1 && commit != Some(Commit::EndOfBatch) {
             self.open_batch(id, turn)?;
         }
         let open = self.batches.by_id.get_mut(id);
@@ -146,29 +151,27 @@ impl Stream {
         Ok(commit)
     }
 
-    // spec/jetstream.md §6: unsupported header (Nats-Expected-Last-Msg-Id, or
-    // Nats-Expected-Last-Sequence on other than the first) 10177
+    // spec/jetstream.md §6: unsupported header (Nats-Expected-Last-Msg-Id) 10177
     fn check_batch_headers(
         &mut self,
         id: &[u8],
-        sequence: u64,
         asked: &Asked<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<(), ApiError> {
-        let unsupported = if asked.expected_last_msg_id.is_some() {
-            "Nats-Expected-Last-Msg-Id"
-        } else if asked.expected_last_seq.is_some() && sequence > 1 {
-            "Nats-Expected-Last-Sequence"
-        } else {
+        if asked.expected_last_msg_id.is_none() {
             return Ok(());
-        };
+        }
         self.abandon(id, "unsupported", turn);
+        let unsupported = "Nats-Expected-Last-Msg-Id";
         Err(ApiError::with(ErrorCode::AtomicPublishUnsupportedHeaderBatch, unsupported))
     }
 
     fn open_batch(&mut self, id: &[u8], turn: &mut Turn<'_>) -> Result<(), ApiError> {
-        // One that begins anew gives up what it had.
-        self.abandon(id, "incomplete", turn);
+        // Seen of nats-server 2.15.2: one that is open cannot begin anew.
+        if self.batches.by_id.contains_key(id) {
+            self.abandon(id, "incomplete", turn);
+            return Err(ApiError::new(ErrorCode::AtomicPublishIncompleteBatch));
+        }
         // spec/jetstream.md §6: too many in flight (50/stream, 1000/server) 10210
         if self.batches.len() >= self.bounds.batches.per_stream_max || turn.quota.batches == 0 {
             return Err(ApiError::new(ErrorCode::AtomicPublishTooManyInflight));
@@ -210,13 +213,15 @@ impl Stream {
         }
     }
 
-    /// Judges every message against the stream as it was before the batch.
+    /// Judges every message against the stream as it was before the batch, and against those of
+    /// the batch before it.
     fn check_batch(
         &mut self,
         messages: &[OwnedPublication],
         turn: &mut Turn<'_>,
     ) -> Result<Readiness, ApiError> {
         let mut ids: Vec<&[u8]> = Vec::new();
+        let mut written: HashSet<Vec<u8>> = HashSet::new();
         let kind = turn.storage.stream(self.id).kind();
         let mut bytes = 0;
         for message in messages {
@@ -230,14 +235,17 @@ impl Stream {
             }
             let renamed = self.rename(message.subject);
             let subject = renamed.as_deref().unwrap_or(message.subject);
+            check_within(&written, subject, &asked)?;
             match self.judge(subject, &message, &asked, turn)? {
                 Verdict::Wait => return Ok(Readiness::Wait),
                 Verdict::Duplicate(_) => return Err(duplicate()),
                 Verdict::Store(judged) => {
+                    check_rollup_within(&written, subject, judged.rollup)?;
                     let payload = judged.payload.len();
                     bytes += kind.size_of(subject.len(), judged.headers.len(), payload);
                 }
             }
+            written.insert(subject.to_vec());
         }
         self.check_batch_room(messages.len() as u64, bytes, turn)?;
         Ok(Readiness::Ready)
@@ -273,14 +281,19 @@ impl Stream {
         let mut last = 0;
         for (index, message) in messages.iter().enumerate() {
             let message = message.borrow();
-            let mut asked = Asked::read(message.headers);
+            let asked = Asked::read(message.headers);
             let renamed = self.rename(message.subject);
             let subject = renamed.as_deref().unwrap_or(message.subject);
             // Judged against the stream before the batch; now only what is made of it counts.
-            asked.expected_last_seq = None;
-            asked.expected_last_subject_seq = None;
-            asked.expected_last_subject = None;
-            let Verdict::Store(judged) = self.judge(subject, &message, &asked, turn)? else {
+            let made = Asked {
+                expected_last_seq: None,
+                expected_last_subject_seq: None,
+                expected_last_subject: None,
+                scheduler: None,
+                schedule_next: None,
+                ..asked
+            };
+            let Verdict::Store(judged) = self.judge(subject, &message, &made, turn)? else {
                 return Err(ApiError::new(ErrorCode::AtomicPublishIncompleteBatch));
             };
             let is_last = index + 1 == messages.len();
@@ -339,6 +352,40 @@ impl Stream {
             self.abandon(&id, "timeout", turn);
         }
     }
+}
+
+/// What a message may expect of the stream where its batch has `written` to it: the last sequence
+/// only as the first message, that of a subject only where no other message has it.
+// Seen of nats-server 2.15.2
+fn check_within(
+    written: &HashSet<Vec<u8>>,
+    subject: &[u8],
+    asked: &Asked<'_>,
+) -> Result<(), ApiError> {
+    let looked_at = asked.expected_last_subject.unwrap_or(subject);
+    let is_stale = asked.expected_last_subject_seq.is_some() && written.contains(looked_at);
+    if is_stale || (asked.expected_last_seq.is_some() && !written.is_empty()) {
+        return Err(ApiError::new(ErrorCode::StreamWrongLastSequenceConstant));
+    }
+    Ok(())
+}
+
+/// A roll-up never takes messages of its own batch.
+fn check_rollup_within(
+    written: &HashSet<Vec<u8>>,
+    subject: &[u8],
+    rollup: Option<Rollup>,
+) -> Result<(), ApiError> {
+    let (takes_its_own, word) = match rollup {
+        None => return Ok(()),
+        Some(Rollup::Subject) => (written.contains(subject), "sub"),
+        Some(Rollup::All) => (!written.is_empty(), "all"),
+    };
+    if !takes_its_own {
+        return Ok(());
+    }
+    let reason = format_args!("batch rollup {word} invalid");
+    Err(ApiError::with(ErrorCode::StreamRollupFailed, reason))
 }
 
 /// Whether a batch can be stored now.

@@ -48,8 +48,12 @@ fn what_is_wrong_with_a_batch_is_said() {
             "10200 atomic publish batch commit is invalid".to_owned(),
         ),
         (
-            batch("b", 1, "Nats-Batch-Commit: eob"),
+            batch("b", 1, "Nats-Batch-Commit:"),
             "10200 atomic publish batch commit is invalid".to_owned(),
+        ),
+        (
+            batch("b", 1, "Nats-Batch-Commit: eob"),
+            "10176 atomic publish batch is incomplete".to_owned(),
         ),
         (
             batch("b", 1, last_id),
@@ -65,8 +69,8 @@ fn what_is_wrong_with_a_batch_is_said() {
         assert_eq!(rig.refused("s.a", &headers, "x"), expected, "{headers}");
     }
     rig.publish("s.a", &batch("b", 1, ""), "1");
-    let refused = rig.refused("s.a", &batch("b", 2, "Nats-Expected-Last-Sequence: 0"), "2");
-    assert!(refused.starts_with("10177"), "{refused}");
+    let refused = rig.refused("s.a", &batch("b", 1, ""), "2");
+    assert!(refused.starts_with("10176"), "an open batch does not begin anew: {refused}");
     for id in 0..50 {
         rig.publish("s.a", &batch(&format!("b{id}"), 1, ""), "1");
     }
@@ -98,6 +102,32 @@ fn a_batch_that_breaks_a_rule_is_not_stored_at_all() {
     assert_eq!(rig.stored(), ["1 s.a 0"]);
     let mut rig = Rig::new(r#""allow_atomic":true,"max_msgs":1,"discard":"new""#);
     assert_eq!(attempt(&mut rig, "", ""), "10077 maximum messages exceeded");
+    let mut rig = Rig::new(r#""allow_atomic":true,"max_msg_size":100"#);
+    let refused = rig.refused("s.a", &batch("b", 1, ""), &"x".repeat(100));
+    assert!(refused.starts_with("10054"), "before the commit: {refused}");
+    let mut rig = Rig::new(r#""max_msg_size":1"#);
+    let refused = rig.refused("s.a", &batch("b", 1, ""), "large");
+    assert!(refused.starts_with("10054"), "also where there are no batches: {refused}");
+}
+
+#[test]
+fn a_batch_expects_nothing_of_what_it_writes_itself() {
+    let mut rig = Rig::new(r#""allow_atomic":true,"allow_rollup_hdrs":true"#);
+    let attempt = |rig: &mut Rig, second: &str| {
+        rig.publish("s.a", &batch("b", 1, ""), "1");
+        rig.refused("s.a", &batch("b", 2, &format!("{second}\n{COMMIT}")), "2")
+    };
+    let stale = "10164 wrong last sequence";
+    assert_eq!(attempt(&mut rig, "Nats-Expected-Last-Sequence: 1"), stale);
+    assert_eq!(attempt(&mut rig, "Nats-Expected-Last-Subject-Sequence: 0"), stale);
+    assert_eq!(attempt(&mut rig, "Nats-Rollup: sub"), "10111 batch rollup sub invalid");
+    assert_eq!(attempt(&mut rig, "Nats-Rollup: all"), "10111 batch rollup all invalid");
+    assert_eq!(rig.stored(), [""; 0]);
+    rig.publish("s.old", "", "0");
+    rig.publish("s.a", &batch("b", 1, "Nats-Rollup: all"), "1");
+    let more = format!("Nats-Expected-Last-Subject-Sequence: 0\nNats-Rollup: sub\n{COMMIT}");
+    rig.publish("s.b", &batch("b", 2, &more), "2");
+    assert_eq!(rig.stored(), ["2 s.a 1", "3 s.b 2"]);
 }
 
 #[test]
@@ -257,7 +287,10 @@ fn counters_add_up() {
     let table = [
         ("", "", "10169 message counter increment is missing"),
         ("Nats-Incr: x", "", "10171 message counter increment is invalid"),
-        ("Nats-Incr: ", "", "10171 message counter increment is invalid"),
+        ("Nats-Incr: ", "", "10169 message counter increment is missing"),
+        ("Nats-Expected-Stream: T", "", "10060 expected stream does not match"),
+        ("Nats-Rollup: sub", "", "10111 rollup not permitted"),
+        ("Nats-Incr: x", "x", "10171 message counter increment is invalid"),
         ("Nats-Incr: 1", "x", "10170 message counter has payload"),
         ("Nats-Incr: 1\nNats-Rollup: sub", "", "10171 message counter increment is invalid"),
         (
