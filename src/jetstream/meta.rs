@@ -26,7 +26,7 @@ use crate::note::{Note, Order, Question};
 use crate::request_json::is_empty;
 use crate::request_json::{Strictness, decode};
 use crate::settings::Settings;
-use crate::stream_config::{Pedantry, Storage, decode_request, for_create, for_update};
+use crate::stream_config::{Pedantry, Storage, check_name, decode_request, for_create, for_update};
 use crate::{ApiError, ErrorCode, StreamConfig};
 use gather::Gather;
 use registry::{Creation, Entry, Registry, ServerBounds, State, Tiers};
@@ -261,7 +261,10 @@ impl Meta {
         desk: &mut Desk<'_>,
     ) -> Result<(), ApiError> {
         let account = question.account();
-        let (config, pedantry) = self.read(question, name, desk)?;
+        let (config, pedantry) = self.read(question, desk)?;
+        if config.name != name {
+            return Err(ErrorCode::StreamMismatch.into());
+        }
         let mut config = for_create(config, &self.settings.streams, pedantry)?;
         if self.registry.judge_create(account, &mut config)? == Creation::Same {
             let entry = self.registry.stream(account, name).ok_or(ErrorCode::StreamNotFound)?;
@@ -291,8 +294,14 @@ impl Meta {
     ) -> Result<(), ApiError> {
         let account = question.account();
         // What the state of another server holds besides is of no use here, and no mistake.
+        if question.body.is_empty() || question.body == "{}" {
+            return Err(ErrorCode::BadRequest.into());
+        }
         let body = question.body.as_bytes();
-        let request = decode::<stream_restore::Request>(body, Strictness::Lenient)?.request;
+        let mut request = decode::<stream_restore::Request>(body, Strictness::Lenient)?.request;
+        if request.config.name.is_empty() {
+            name.clone_into(&mut request.config.name);
+        }
         if request.config.name != name {
             return Err(ErrorCode::StreamMismatch.into());
         }
@@ -324,7 +333,12 @@ impl Meta {
         desk: &mut Desk<'_>,
     ) -> Result<(), ApiError> {
         let account = question.account();
-        let (config, pedantry) = self.read(question, name, desk)?;
+        let (config, pedantry) = self.read(question, desk)?;
+        // Seen of nats-server 2.15.2: an update is asked for a good name before it is for this one.
+        check_name(&config.name)?;
+        if config.name != name {
+            return Err(ErrorCode::StreamMismatch.into());
+        }
         let entry = self.registry.stream(account, name).ok_or(ErrorCode::StreamNotFound)?;
         let before = entry.config.clone();
         let mut config = for_update(&before, config, &self.settings.streams, pedantry)?;
@@ -356,18 +370,14 @@ impl Meta {
         Ok(())
     }
 
-    /// The configuration in a request, whose name must be the subject's.
+    /// The configuration in a request.
     fn read(
         &self,
         question: &Question,
-        name: &str,
         desk: &mut Desk<'_>,
-    ) -> Result<(StreamConfig, crate::stream_config::Pedantry), ApiError> {
+    ) -> Result<(StreamConfig, Pedantry), ApiError> {
         let decoded = decode_request(question.body.as_bytes(), self.settings.strictness)?;
         desk.complain(question, decoded.ignored.as_deref());
-        if decoded.request.config.name != name {
-            return Err(ErrorCode::StreamMismatch.into());
-        }
         Ok((decoded.request.config, decoded.request.pedantry))
     }
 

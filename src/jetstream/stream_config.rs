@@ -15,7 +15,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub use create::{Pedantry, ServerLimits, for_create, is_valid_asset_name};
+pub use create::{Pedantry, ServerLimits, check_name, for_create, is_valid_asset_name};
 pub use fields::{
     Compression, ConsumerLimits, Discard, ExternalStream, PersistMode, Placement, Republish,
     Retention, SourceConsumer, Storage, StreamConfig, StreamSource, SubjectTransform, UNLIMITED,

@@ -53,8 +53,11 @@ impl Rules {
         let [messages_max, bytes_max, per_subject_max] =
             [config.max_msgs, config.max_bytes, config.max_msgs_per_subject].map(limit);
         let transform = |src: &str, dest: &str| {
-            Transform::new(src, dest, TransformUse::Stream)
-                .expect("a configuration in use was checked")
+            // Without a destination nothing is renamed.
+            (!dest.is_empty()).then(|| {
+                Transform::new(src, dest, TransformUse::Stream)
+                    .expect("a configuration in use was checked")
+            })
         };
         Rules {
             retention: config.retention,
@@ -74,10 +77,10 @@ impl Rules {
             transform: config
                 .subject_transform
                 .as_ref()
-                .map(|rename| transform(&rename.src, &rename.dest)),
-            republish: config.republish.as_ref().map(|republish| RepublishRule {
-                transform: transform(&republish.src, &republish.dest),
-                headers_only: republish.headers_only,
+                .and_then(|rename| transform(&rename.src, &rename.dest)),
+            republish: config.republish.as_ref().and_then(|republish| {
+                let transform = transform(&republish.src, &republish.dest)?;
+                Some(RepublishRule { transform, headers_only: republish.headers_only })
             }),
         }
     }
@@ -100,8 +103,8 @@ impl Ttl {
         if text.eq_ignore_ascii_case("never") {
             return Some(Ttl::Never);
         }
-        let duration = match text.parse::<u32>() {
-            Ok(seconds) => Duration::from_secs(u64::from(seconds)),
+        let duration = match text.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
             Err(_) => config::duration::parse(text).ok()?,
         };
         (duration >= config::limits::JS_TTL_MIN).then_some(Ttl::For(duration))
@@ -120,6 +123,7 @@ mod tests {
             ("5", seconds(5)),
             ("1s", seconds(1)),
             ("1h30m", seconds(5400)),
+            ("99999999999", seconds(99_999_999_999)),
             ("999ms", None),
             ("0", None),
             ("-1", None),

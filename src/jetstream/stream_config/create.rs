@@ -9,7 +9,8 @@ use config::limits;
 use subject::{Transform, TransformUse, name};
 
 use super::{
-    Discard, PersistMode, Retention, Storage, StreamConfig, UNLIMITED, level, sources_rules,
+    Discard, PersistMode, Placement, Retention, Storage, StreamConfig, UNLIMITED, level,
+    sources_rules,
 };
 use crate::{ApiError, ErrorCode};
 
@@ -44,6 +45,10 @@ pub fn for_create(
     if config.sealed {
         return Err(invalid("stream configuration for create can not be sealed"));
     }
+    // Seen of nats-server 2.15.2: an update may say so, and nothing comes of it.
+    if config.mirror_direct && !config.is_mirror() {
+        return Err(invalid("stream has no mirror but does have mirror direct"));
+    }
     Ok(config)
 }
 
@@ -65,8 +70,13 @@ pub(super) fn complete(
     }
     sources_rules::sources(&config)?;
     subjects(&mut config)?;
-    let_others_rename(&config)?;
-    placement(&config)?;
+    transform(&config)?;
+    republish(&mut config, pedantry)?;
+    placement(&mut config)?;
+    // spec/jetstream.md §3: standalone >1 -> 10074. As in nats-server, after everything else.
+    if config.num_replicas > 1 {
+        return Err(ApiError::new(ErrorCode::StreamReplicasNotSupported));
+    }
     let required = level::required_by_stream(&config);
     level::stamp_stored(&mut config.metadata, required);
     Ok(config)
@@ -79,22 +89,30 @@ pub fn is_valid_asset_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(forbidden)
 }
 
-// spec/jetstream.md §3: name 1..255, no space tab CR LF FF . * > \ /; description <= 4096;
-// metadata <= 128 KiB
-fn names_and_texts(config: &StreamConfig) -> Result<(), ApiError> {
-    if config.name.contains(['/', '\\']) {
+/// A 10052 of a text that is too long.
+fn too_long(what: &str, max: usize) -> ApiError {
+    invalid(format_args!("{what} is too long, maximum allowed is {max}"))
+}
+
+/// Whether a stream's name is one.
+// spec/jetstream.md §3: name 1..255, no space tab CR LF FF . * > \ /
+pub fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.contains(['/', '\\']) {
         return Err(ApiError::new(ErrorCode::StreamNameContainsPathSeparators));
     }
-    if !is_valid_asset_name(&config.name) {
-        return Err(invalid(
-            "stream name is required and can not contain '.', '*', '>', '\\', '/' or whitespace",
-        ));
+    if !is_valid_asset_name(name) {
+        let rule = "stream name is required and can not contain '.', '*', '>', '\\', '/'";
+        return Err(invalid(rule));
     }
-    let too_long =
-        |what, max| invalid(format_args!("{what} is too long, maximum allowed is {max}"));
-    if config.name.len() > limits::JS_NAME_MAX {
+    if name.len() > limits::JS_NAME_MAX {
         return Err(too_long("stream name", limits::JS_NAME_MAX));
     }
+    Ok(())
+}
+
+// spec/jetstream.md §3: description <= 4096; metadata <= 128 KiB
+fn names_and_texts(config: &StreamConfig) -> Result<(), ApiError> {
+    check_name(&config.name)?;
     if config.description.len() > limits::JS_DESCRIPTION_MAX {
         return Err(too_long("stream description", limits::JS_DESCRIPTION_MAX));
     }
@@ -106,15 +124,14 @@ fn names_and_texts(config: &StreamConfig) -> Result<(), ApiError> {
     Ok(())
 }
 
-// spec/jetstream.md §3: num_replicas 1..5; standalone >1 -> 10074
+// spec/jetstream.md §3: num_replicas 1..5
 fn replicas(config: &mut StreamConfig) -> Result<(), ApiError> {
     match config.num_replicas {
         0 => config.num_replicas = 1,
-        1 => {}
         more if more > limits::JS_REPLICAS_MAX => {
             return Err(invalid(format_args!("maximum replicas is {}", limits::JS_REPLICAS_MAX)));
         }
-        more if more > 1 => return Err(ApiError::new(ErrorCode::StreamReplicasNotSupported)),
+        more if more > 1 => {}
         _ => return Err(ApiError::new(ErrorCode::ReplicasCountCannotBeNegative)),
     }
     Ok(())
@@ -162,10 +179,16 @@ fn ages(
     if config.duplicate_window == 0 && !config.is_mirror() && config.sources.is_empty() {
         let default = limits::JS_DUPLICATE_WINDOW.as_nanos() as i64;
         let age_max = if config.max_age > 0 { config.max_age } else { i64::MAX };
-        config.duplicate_window = default.min(server_max_ns).min(age_max);
-        if pedantry == Pedantry::Pedantic && config.duplicate_window != default {
-            let reason = "duplicate window limits are higher than current limits";
-            return Err(ApiError::with(ErrorCode::Pedantic, reason));
+        let bounds = [
+            (server_max_ns, "duplicate window limits are higher than current limits"),
+            (age_max, "duplicate window cannot be bigger than max age"),
+        ];
+        config.duplicate_window = default;
+        for (bound, reason) in bounds {
+            if config.duplicate_window > bound && pedantry == Pedantry::Pedantic {
+                return Err(ApiError::with(ErrorCode::Pedantic, reason));
+            }
+            config.duplicate_window = config.duplicate_window.min(bound);
         }
     }
     let window = config.duplicate_window;
@@ -190,9 +213,6 @@ fn ages(
 fn combinations(config: &StreamConfig) -> Result<(), ApiError> {
     if config.deny_purge && config.allow_rollup_hdrs {
         return Err(invalid("roll-ups require the purge permission"));
-    }
-    if config.mirror_direct && !config.is_mirror() {
-        return Err(invalid("stream has no mirror but does have mirror direct"));
     }
     if config.allow_msg_counter {
         if config.discard == Discard::New {
@@ -222,8 +242,9 @@ fn combinations(config: &StreamConfig) -> Result<(), ApiError> {
 // spec/jetstream.md §3: subject_delete_marker_ttl >= 1 s, implies allow_msg_ttl and
 // allow_rollup_hdrs, deny_purge false; allow_msg_schedules not with discard new, implies roll-up
 fn markers_and_schedules(config: &mut StreamConfig, pedantry: Pedantry) -> Result<(), ApiError> {
+    // Seen of nats-server 2.15.2: 10052 here.
     let pedantic = |reason: &str| match pedantry {
-        Pedantry::Pedantic => Err(ApiError::with(ErrorCode::Pedantic, reason)),
+        Pedantry::Pedantic => Err(invalid(reason)),
         Pedantry::Lenient => Ok(()),
     };
     if config.subject_delete_marker_ttl < 0 {
@@ -240,15 +261,12 @@ fn markers_and_schedules(config: &mut StreamConfig, pedantry: Pedantry) -> Resul
             return Err(invalid("counter stream cannot use message TTLs"));
         }
         if !config.allow_msg_ttl {
-            pedantic("subject marker delete cannot be set if message TTLs are disabled")?;
+            pedantic("subject delete marker cannot be set if message TTLs are disabled")?;
             config.allow_msg_ttl = true;
         }
         if !config.allow_rollup_hdrs {
-            pedantic("subject marker delete cannot be set if roll-ups are disabled")?;
+            pedantic("subject delete marker cannot be set if roll-ups are disabled")?;
             config.allow_rollup_hdrs = true;
-        }
-        if config.deny_purge {
-            pedantic("roll-ups require the purge permission")?;
             config.deny_purge = false;
         }
     }
@@ -259,9 +277,6 @@ fn markers_and_schedules(config: &mut StreamConfig, pedantry: Pedantry) -> Resul
         if !config.allow_rollup_hdrs {
             pedantic("message scheduling cannot be set if roll-ups are disabled")?;
             config.allow_rollup_hdrs = true;
-        }
-        if config.deny_purge {
-            pedantic("roll-ups require the purge permission")?;
             config.deny_purge = false;
         }
     }
@@ -273,6 +288,9 @@ fn persist_mode(config: &StreamConfig) -> Result<(), ApiError> {
     if config.persist_mode == PersistMode::Async {
         if config.storage == Storage::Memory {
             return Err(invalid("async persist mode is only supported on file storage"));
+        }
+        if config.num_replicas > 1 {
+            return Err(invalid("async persist mode is not supported on replicated streams"));
         }
         if config.allow_atomic {
             return Err(invalid("async persist mode is not supported with atomic batch publish"));
@@ -325,28 +343,66 @@ fn needs_no_ack(subject: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-// spec/jetstream.md §3 subject_transform, republish
-fn let_others_rename(config: &StreamConfig) -> Result<(), ApiError> {
-    if let Some(transform) = &config.subject_transform {
-        let src = if transform.src.is_empty() { ">" } else { &transform.src };
-        if !is_valid_pattern(src) {
-            let reason = format_args!("{src} invalid subject");
-            return Err(ApiError::with(ErrorCode::StreamTransformInvalidSource, reason));
-        }
-        Transform::new(src, &transform.dest, TransformUse::Stream)
-            .map_err(|error| ApiError::with(ErrorCode::StreamTransformInvalidDestination, error))?;
+// spec/jetstream.md §3 subject_transform. Seen of nats-server 2.15.2: without a destination it
+// renames nothing.
+fn transform(config: &StreamConfig) -> Result<(), ApiError> {
+    let Some(transform) = &config.subject_transform else { return Ok(()) };
+    let src = if transform.src.is_empty() { ">" } else { &transform.src };
+    if !is_valid_pattern(src) {
+        let reason = format_args!("invalid subject {src}");
+        return Err(ApiError::with(ErrorCode::StreamTransformInvalidSource, reason));
     }
-    let Some(republish) = &config.republish else { return Ok(()) };
-    let src = if republish.src.is_empty() { ">" } else { &republish.src };
-    let within = src == ">"
-        || config.subjects.iter().any(|own| name::overlap(own.as_bytes(), src.as_bytes()));
-    if !is_valid_pattern(src) || !within {
-        return Err(invalid(
-            "stream configuration for republish source is not valid subset of subjects",
-        ));
+    if transform.dest.is_empty() {
+        return Ok(());
     }
-    let transform = Transform::new(src, &republish.dest, TransformUse::Stream)
-        .map_err(|_| invalid("stream configuration for republish with transform is not valid"))?;
+    let refuse = |reason: &dyn std::fmt::Display| {
+        Err(ApiError::with(ErrorCode::StreamTransformInvalidDestination, reason))
+    };
+    if name::has_blank(transform.dest.as_bytes()) {
+        return refuse(&"invalid mapping destination: invalid transform");
+    }
+    match Transform::new(src, &transform.dest, TransformUse::Stream) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse(&error),
+    }
+}
+
+// spec/jetstream.md §3 republish. Seen of nats-server 2.15.2: the source need not be one of the
+// stream's subjects, without a destination nothing is published again, and `>` to `>` follows
+// the transform of the only subject.
+fn republish(config: &mut StreamConfig, pedantry: Pedantry) -> Result<(), ApiError> {
+    let pedantic = |reason: &str| match pedantry {
+        Pedantry::Pedantic => Err(ApiError::with(ErrorCode::Pedantic, reason)),
+        Pedantry::Lenient => Ok(()),
+    };
+    let Some(republish) = &mut config.republish else { return Ok(()) };
+    if republish.src.is_empty() {
+        pedantic("republish source can not be empty")?;
+        ">".clone_into(&mut republish.src);
+    }
+    if republish.src == ">"
+        && republish.dest == ">"
+        && let Some(transform) = &config.subject_transform
+        && let [subject] = &config.subjects[..]
+        && *subject == transform.src
+    {
+        pedantic("implicit republish based on subject transform")?;
+        transform.dest.clone_into(&mut republish.src);
+        transform.dest.clone_into(&mut republish.dest);
+    }
+    if republish.dest.is_empty() {
+        return Ok(());
+    }
+    let (src, dest) = (&republish.src, &republish.dest);
+    let not_valid = || {
+        invalid(format_args!(
+            "stream configuration for republish with transform from '{src}' to '{dest}' not valid"
+        ))
+    };
+    if !is_valid_pattern(src) || name::has_blank(dest.as_bytes()) {
+        return Err(not_valid());
+    }
+    let transform = Transform::new(src, dest, TransformUse::Stream).map_err(|_| not_valid())?;
     let lands_on = transform.destination_pattern();
     if config.subjects.iter().any(|own| name::overlap(own.as_bytes(), &lands_on)) {
         return Err(invalid("stream configuration for republish destination forms a cycle"));
@@ -354,7 +410,8 @@ fn let_others_rename(config: &StreamConfig) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn placement(config: &StreamConfig) -> Result<(), ApiError> {
+fn placement(config: &mut StreamConfig) -> Result<(), ApiError> {
+    config.placement.take_if(|placement| *placement == Placement::default());
     let placed = config.placement.as_ref();
     if placed.is_some_and(|placement| !placement.preferred.is_empty()) {
         return Err(invalid("preferred server not permitted in placement"));

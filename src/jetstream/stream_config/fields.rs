@@ -75,6 +75,7 @@ impl Compression {
 pub enum PersistMode {
     /// When it is durable.
     #[default]
+    #[serde(alias = "")]
     Default,
     /// When it is written, before it is durable.
     Async,

@@ -35,7 +35,6 @@ fn fixed(old: &StreamConfig, new: &StreamConfig) -> Result<(), ApiError> {
         (workqueue(new) != workqueue(old), "retention policy to/from workqueue"),
         (new.allow_msg_counter != old.allow_msg_counter, "message counter setting"),
         (new.persist_mode != old.persist_mode, "persist mode"),
-        (new.first_seq != old.first_seq, "first sequence"),
     ];
     for (changed, what) in changes {
         if changed {
