@@ -533,6 +533,43 @@ async fn k20_both_forms_of_ack_subjects_count() {
 }
 
 #[tokio::test]
+async fn k20_the_second_form_is_written_where_the_flag_says_so() {
+    if harness::Subject::from_env().skips("2.14.0") {
+        return;
+    }
+    let builder = Server::builder().cores(2).config("feature_flags { js_ack_fc_v2: true }");
+    let folder = builder.folder().join("js");
+    let bench = Bench::start(builder, &folder).await;
+    bench.right("STREAM.CREATE.S", json!({"name": "S", "subjects": ["a.>"]})).await;
+    let payload = "x".repeat(64 << 10);
+    bench.store(&[("a.1", &payload), ("a.2", &payload), ("a.3", &payload)]).await;
+    bench.consumer(json!({})).await;
+    let mut deliveries = bench.pull(json!({"batch": 2})).await;
+    let (first, second) = (next(&mut deliveries).await, next(&mut deliveries).await);
+    // The account's name, hashed as nats-server hashes it.
+    let scope = "_.szMpdrwD.";
+    let reply = first.reply.clone().expect("an ack subject");
+    assert!(reply.starts_with(&format!("$JS.ACK.{scope}S.c.1.1.1.")), "{reply}");
+    bench.ack(&first, "+ACK").await;
+    assert_eq!(bench.info().await["ack_floor"]["stream_seq"], 1);
+    let short = second.reply.expect("an ack subject").replacen(scope, "", 1);
+    bench.client.request(short, "+ACK".into()).await.expect("confirmed");
+    assert_eq!(bench.info().await["ack_floor"]["stream_seq"], 2, "the first form counts as well");
+    let mut pushed = bench.listen("pushed").await;
+    let config = json!({
+        "deliver_subject": "pushed", "flow_control": true, "idle_heartbeat": 1_000_000_000,
+    });
+    bench.right("CONSUMER.CREATE.S", json!({"stream_name": "S", "config": config})).await;
+    let asked = loop {
+        let message = next(&mut pushed).await;
+        if message.description.as_deref() == Some("FlowControl Request") {
+            break message.reply.expect("an answer is asked for");
+        }
+    };
+    assert!(asked.starts_with(&format!("$JS.FC.{scope}S.")), "{asked}");
+}
+
+#[tokio::test]
 async fn k21_an_ordered_consumer_is_made_again_behind_a_gap() {
     let bench = Bench::new().await;
     bench.store(&[("a.1", "1"), ("a.2", "2"), ("a.3", "3")]).await;

@@ -9,6 +9,7 @@
 //! | `engine.rs` | one consumer: its parts, its timers, its end |
 //! | `delivery.rs`, `budget.rs` | messages to those who take them, and how many a turn |
 //! | `acks.rs`, `ack.rs` | acknowledgements: what they do, how they are written |
+//! | `reply_form.rs` | what their subjects, and those of flow control, begin with |
 //! | `pulls.rs`, `request.rs`, `waiting.rs` | pull requests: handled, read, queued |
 //! | `push.rs` | push consumers: interest, heartbeats, flow control |
 //! | `lead.rs` | how far a consumer is ahead of who receives |
@@ -43,6 +44,7 @@ mod pending;
 mod pins;
 mod pulls;
 mod push;
+mod reply_form;
 mod request;
 mod reset;
 mod rules;
@@ -62,5 +64,6 @@ pub use create::{Action, CreateRequest, Form, Made};
 pub use engine::{Birth, Consumer, Desk, Home, Persistence};
 pub use info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
 pub use kept::{KEPT_CONFIG, KEPT_STATE, Lost};
+pub use reply_form::{ReplyForm, ReplyScope};
 pub use rules::{Corrections, Setting, admit, check_name};
 pub use set::{ConsumerPlace, Consumers, End};

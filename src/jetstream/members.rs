@@ -303,8 +303,7 @@ mod tests {
     #[test]
     fn what_is_left_is_what_all_cores_leave_when_a_turn_begins() {
         let bounds = ServerBounds { memory: Some(1000), storage: None };
-        let settings =
-            Settings::new(&config::options::JetStream::default(), ("s", "ID"), 2, bounds);
+        let settings = Settings::new(&config::Options::default(), ("s", "ID"), 2, bounds);
         let (ledger, there, id) = (&settings.ledger, ShardId(1), AccountId(5));
         let mut members = Members::new(ShardId(0), &settings);
         let limits = |max_memory| AccountLimits { max_memory, ..AccountLimits::default() };

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use config::options::JetStream;
+use config::{Options, feature_flags};
 
+use crate::consumer::ReplyForm;
 use crate::ledger::Ledger;
 use crate::meta::registry::ServerBounds;
 use crate::request_json::Strictness;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub server_id: String,
     /// This JetStream's domain.
     pub domain: Option<String>,
+    /// How subjects of acknowledgements and flow control are written.
+    pub reply_form: ReplyForm,
     /// What becomes of fields that nobody knows.
     pub strictness: Strictness,
     /// What streams may ask for.
@@ -46,15 +49,18 @@ impl Settings {
     /// by name and id.
     #[must_use]
     pub fn new(
-        options: &JetStream,
+        options: &Options,
         (server, id): (&str, &str),
         cores: usize,
         bounds: ServerBounds,
     ) -> Settings {
+        let is_scoped = options.feature_flags.is_on(feature_flags::ACK_FORMAT_V2);
+        let options = &options.jetstream;
         Settings {
             server: server.to_owned(),
             server_id: id.to_owned(),
             domain: options.domain.clone(),
+            reply_form: if is_scoped { ReplyForm::Scoped } else { ReplyForm::Short },
             strictness: match options.strict {
                 true => Strictness::Strict,
                 false => Strictness::Lenient,

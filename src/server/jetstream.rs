@@ -27,7 +27,7 @@ const STORAGE_UNKNOWN: u64 = 1 << 40;
 /// What all cores' services have in common; the server's name and id among it.
 pub fn settings(options: &Options, server: (&str, &str), cores: usize) -> Option<Settings> {
     let chosen = &options.jetstream;
-    chosen.enabled.then(|| Settings::new(chosen, server, cores, bounds(chosen)))
+    chosen.enabled.then(|| Settings::new(options, server, cores, bounds(chosen)))
 }
 
 /// Whether each account may use no more than there is for all.

@@ -6,7 +6,7 @@
 //! v2  $JS.ACK.<domain>.<account>.<stream>.<consumer>.<the same five>[.more]
 //! ```
 //!
-//! Source: spec/jetstream.md §9. Both forms are read; v1 is written.
+//! Source: spec/jetstream.md §9. Both forms are read; `reply_form.rs` says which is written.
 
 use std::time::Duration;
 

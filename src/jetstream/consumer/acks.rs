@@ -28,7 +28,7 @@ impl Consumer {
         desk: &mut Desk<'_>,
     ) {
         let Some(delivery) = Delivery::parse(subject) else { return };
-        if !self.is_named_in(subject) {
+        if !self.is_named_in(subject, home) {
             return;
         }
         let seq = delivery.stream_seq;
@@ -56,10 +56,13 @@ impl Consumer {
     /// Whether a valid reply subject is this consumer's: one that had its place before may still be
     /// answered.
     #[inline]
-    fn is_named_in(&self, subject: &[u8]) -> bool {
+    fn is_named_in(&self, subject: &[u8], home: &Home) -> bool {
+        if subject.starts_with(&self.ack_prefix) {
+            return true;
+        }
         // Behind `$JS.ACK.`, and behind domain and account in the second form.
-        let names = &self.ack_prefix[ACK_PREFIX.len()..];
-        subject.starts_with(&self.ack_prefix)
+        let names = &self.ack_prefix[ACK_PREFIX.len() + home.scope.as_str().len()..];
+        subject.get(ACK_PREFIX.len()..).is_some_and(|rest| rest.starts_with(names))
             || memchr::memchr_iter(b'.', subject)
                 .nth(3)
                 .is_some_and(|dot| subject[dot + 1..].starts_with(names))
@@ -129,8 +132,15 @@ impl Consumer {
 
     /// A message is never wanted again.
     fn terminate(&mut self, delivery: &Delivery, reason: &[u8], home: &Home, desk: &mut Desk<'_>) {
-        let Some(entry) = self.take(delivery.stream_seq, desk.now) else { return };
-        self.release(entry.seq, home);
+        let Some(entry) = self.pending.get(delivery.stream_seq).copied() else { return };
+        match self.config.ack_policy {
+            // Seen of nats-server 2.15.2: it ends all before it, as an acknowledgement does.
+            AckPolicy::All => self.acknowledge_upto(entry.seq, home, desk),
+            AckPolicy::None | AckPolicy::Explicit | AckPolicy::FlowControl => {
+                self.settle(entry.seq, desk.now);
+                self.release(entry.seq, home);
+            }
+        }
         let reason = String::from_utf8_lossy(reason);
         self.tell(Event::Terminated(entry.sequences(), &reason), home, desk);
     }

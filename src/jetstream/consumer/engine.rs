@@ -20,6 +20,7 @@ use super::pace::{Rate, Replay};
 use super::pending::{NEVER, Pending};
 use super::pins::Group;
 use super::push::Push;
+use super::reply_form::ReplyScope;
 use super::request::Subject;
 use super::status::Status;
 use super::waiting::Waiting;
@@ -49,6 +50,8 @@ pub struct Home {
     pub retention: Retention,
     /// The server's JetStream domain.
     pub domain: Option<String>,
+    /// What stands before its name in the subjects that its consumers write.
+    pub scope: ReplyScope,
 }
 
 /// What a call works with.
@@ -128,7 +131,7 @@ pub struct Consumer {
     pub(crate) used_at_ns: u64,
     /// Stream sequences that are acknowledged, for the stream's retention; both ends included.
     pub(crate) settled: Vec<(u64, u64)>,
-    /// `$JS.ACK.<stream>.<consumer>.`
+    /// `$JS.ACK.<stream>.<consumer>.`, with the scope before the stream.
     pub(crate) ack_prefix: Box<[u8]>,
     pub(crate) sampling: u8,
     pub(crate) random: fastrand::Rng,
@@ -176,7 +179,8 @@ impl Consumer {
         now: Now,
     ) -> Consumer {
         let Birth { name, config, created, persistence, waiter } = birth;
-        let ack_prefix = format!("{ACK_PREFIX}{}.{name}.", home.stream).into_bytes().into();
+        let (scope, stream) = (home.scope.as_str(), &home.stream);
+        let ack_prefix = format!("{ACK_PREFIX}{scope}{stream}.{name}.").into_bytes().into();
         let mut consumer = Consumer {
             reception: Reception::Pull(Waiting::default()),
             groups: Vec::new(),

@@ -236,7 +236,8 @@ impl Consumer {
     pub(crate) fn ask(&mut self, home: &Home, desk: &mut Desk<'_>) {
         let Reception::Push(push) = &mut self.reception else { return };
         let Some(flow) = push.flow.as_mut().filter(|flow| flow.asked.is_none()) else { return };
-        let mut subject = format!("$JS.FC.{}.{}.", home.stream, self.name).into_bytes();
+        let (scope, stream) = (home.scope.as_str(), &home.stream);
+        let mut subject = format!("$JS.FC.{scope}{stream}.{}.", self.name).into_bytes();
         let letters = std::iter::repeat_with(|| self.random.alphanumeric() as u8);
         subject.extend(letters.take(FLOW_ID_LEN));
         Status::FlowControl.write(&mut self.headers);

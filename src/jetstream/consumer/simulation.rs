@@ -13,6 +13,7 @@ use super::budget::{Budget, Company};
 use super::config::ConsumerConfig;
 use super::create::{CreateRequest, Made};
 use super::engine::{Desk, Home, Persistence};
+use super::reply_form::ReplyScope;
 use super::rules::Setting;
 use super::set::{ConsumerPlace, Consumers};
 use crate::outlet::{Outlet, Token, Way};
@@ -170,7 +171,8 @@ impl Bench {
         let mut storage = Storage::without_disk();
         let id = storage.create(AccountId::GLOBAL, Kind::File, Seq::FIRST);
         let (account, stream) = (AccountId::GLOBAL, "S".to_owned());
-        let home = Home { account, stream, id, retention, domain: None };
+        let scope = ReplyScope::default();
+        let home = Home { account, stream, id, retention, domain: None, scope };
         let consumers = Consumers::new(home.clone());
         let now = Now { mono_ns: SECOND, wall_ns: START_NS };
         let (recorder, company) = (Recorder::default(), Company::Alone);

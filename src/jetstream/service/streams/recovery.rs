@@ -4,7 +4,7 @@ use base::{Level, Now};
 use storage::{StreamId, ValueKey};
 
 use super::{Counted, Streams};
-use crate::consumer::{self, Consumers, Home};
+use crate::consumer::{self, Consumers, Home, ReplyScope};
 use crate::desk::Desk;
 use crate::service::held::Held;
 use crate::service::kept::{self, KeptStream};
@@ -36,12 +36,15 @@ impl Streams {
         });
         self.places.insert((account, config.name.clone()), place);
         let domain = self.ground.settings.domain.clone();
+        let owner = &self.ground.members.get(member).name;
+        let scope = ReplyScope::new(self.ground.settings.reply_form, domain.as_deref(), owner);
         let home = Home {
             account,
             stream: config.name.clone(),
             id,
             retention: config.retention,
             domain: domain.clone(),
+            scope,
         };
         // spec/jetstream.md §13: what is in memory is not compressed; the storage sees to that
         self.ground.storage.set_compression(id, config.compression.of_storage());
