@@ -75,7 +75,12 @@ impl Consumer {
     }
 
     fn deliver_next(&mut self, home: &Home, desk: &mut Desk<'_>) -> Step {
-        let Some(receiver) = self.receiver(home, desk) else { return Step::Stop };
+        let Some(receiver) = self.receiver(home, desk) else {
+            if !self.reading {
+                self.end_passed_over(home, desk.outlet);
+            }
+            return Step::Stop;
+        };
         let Some(next) = self.next(home, desk) else { return Step::Stop };
         if let (Receiver::Request(at), PriorityPolicy::PinnedClient) =
             (receiver, self.config.priority_policy)

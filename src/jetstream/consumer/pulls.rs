@@ -64,9 +64,14 @@ impl Consumer {
         home: &Home,
         desk: &mut Desk<'_>,
     ) -> Option<Status<'static>> {
-        let group = self.groups.get(request.group);
-        if group.is_some_and(|group| group.is_outdated(request.pin.as_deref())) {
-            return Some(Status::WrongPin);
+        // Seen of nats-server 2.15.2: which of the two is said.
+        if let Some(group) = self.groups.get(request.group)
+            && group.is_outdated(request.pin.as_deref())
+        {
+            return Some(match group.pin {
+                Some(_) => Status::PinMismatch,
+                None => Status::WrongPin(request.left()),
+            });
         }
         // spec/jetstream.md §8: 404 and 408 at once for no_wait without expires only.
         if request.wait != Wait::Never || request.expires_at_ns != NEVER {
@@ -133,13 +138,31 @@ impl Consumer {
 
     /// The end of the stream is reached: requests that do not wait end.
     pub(crate) fn end_hasty(&mut self, home: &Home, outlet: &mut dyn crate::Outlet) {
+        self.end_hasty_where(|_| true, home, outlet);
+    }
+
+    /// The rules of the priority groups let nobody who keeps up have a message: of them, those
+    /// that do not wait end.
+    // Seen of nats-server 2.15.2
+    pub(crate) fn end_passed_over(&mut self, home: &Home, outlet: &mut dyn crate::Outlet) {
+        if self.config.priority_policy != PriorityPolicy::None {
+            self.end_hasty_where(|request| request.lead.is_open(), home, outlet);
+        }
+    }
+
+    fn end_hasty_where(
+        &mut self,
+        concerned: impl Fn(&Request) -> bool,
+        home: &Home,
+        outlet: &mut dyn crate::Outlet,
+    ) {
         let Reception::Pull(waiting) = &mut self.reception else { return };
         if !waiting.has_hasty() {
             return;
         }
         let scratch = &mut self.headers;
         waiting.sweep(|request| {
-            if !request.ends_when_empty() {
+            if !(request.ends_when_empty() && concerned(request)) {
                 return Keep::Yes;
             }
             Status::NoMessages.write(scratch);
@@ -190,11 +213,11 @@ impl Consumer {
         let Some(pin) = group.pin.take() else { return false };
         if let Reception::Pull(waiting) = &mut self.reception {
             let (scratch, outlet) = (&mut self.headers, &mut *desk.outlet);
-            Status::WrongPin.write(scratch);
             waiting.sweep(|request| {
                 if request.group != number || request.pin.as_deref() != Some(&*pin.id) {
                     return Keep::Yes;
                 }
+                Status::WrongPin(request.left()).write(scratch);
                 outlet.publish(home.account, &headers_only(&request.reply, None, scratch));
                 Keep::No
             });

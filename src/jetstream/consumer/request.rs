@@ -36,6 +36,15 @@ struct Body {
     priority: i64,
 }
 
+/// How a request was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As JSON.
+    Json,
+    /// As a number of messages, or as nothing.
+    Count,
+}
+
 /// A pull request that is being served.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -83,6 +92,8 @@ pub(crate) enum Wait {
 /// Why a request is not taken: what its sender is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// Its time was over before it came.
+    Late(Left),
     Bad(&'static str),
     Json(String),
     Batch(u64),
@@ -93,6 +104,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(&self) -> Status<'_> {
         match self {
+            Refusal::Late(left) => Status::RequestTimeout(*left),
             Refusal::Bad(why) => Status::BadRequest(why),
             Refusal::Json(why) => Status::BadRequest(why),
             Refusal::Batch(most) => Status::RequestBatch(*most),
@@ -110,17 +122,24 @@ impl Request {
         config: &ConsumerConfig,
         now_ns: u64,
     ) -> Result<Request, Refusal> {
-        let body = Body::read(payload.trim_ascii())?;
-        let expires = body.expires.max(0);
+        let (body, form) = Body::read(payload.trim_ascii())?;
         body.check(config)?;
-        let group = body.group(config)?;
+        // Seen of nats-server 2.15.2: what names no group since it is no JSON needs none.
+        let group = match form {
+            Form::Json => body.group(config)?,
+            Form::Count => 0,
+        };
+        let left = Left { messages: body.batch.max(1) as u64, bytes: body.max_bytes.max(0) as u64 };
+        if body.expires < 0 {
+            return Err(Refusal::Late(left));
+        }
         let heartbeat_ns = body.idle_heartbeat.max(0) as u64;
         Ok(Request {
             reply: Subject::from_slice(reply),
-            left: body.batch.max(1) as u64,
+            left: left.messages,
             delivered: 0,
-            bytes_left: (body.max_bytes > 0).then_some(body.max_bytes as u64),
-            expires_at_ns: match expires {
+            bytes_left: (left.bytes > 0).then_some(left.bytes),
+            expires_at_ns: match body.expires {
                 0 => NEVER,
                 expires => now_ns.saturating_add(expires as u64),
             },
@@ -155,30 +174,29 @@ impl Request {
 }
 
 impl Body {
-    fn read(payload: &[u8]) -> Result<Body, Refusal> {
-        match payload.first() {
-            None => Ok(Body::default()),
+    fn read(payload: &[u8]) -> Result<(Body, Form), Refusal> {
+        if payload.first() == Some(&b'{') {
             // Only what is not read at once is worth a second look: fields that are `null`.
-            Some(b'{') => serde_json::from_slice(payload).or_else(|_| {
+            let read = serde_json::from_slice(payload).or_else(|_| {
                 let decoded = decode::<Body>(payload, Strictness::Lenient);
                 decoded.map(|decoded| decoded.request).map_err(|error| {
                     let reason = error.description.into_owned();
                     Refusal::Json(reason)
                 })
-            }),
-            Some(_) => {
-                let batch = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
-                let batch = batch.ok_or(Refusal::Bad("invalid batch size"))?;
-                Ok(Body { batch, ..Body::default() })
-            }
+            });
+            return read.map(|body| (body, Form::Json));
         }
+        // Seen of nats-server 2.15.2: what is no number asks for one message.
+        let batch = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
+        Ok((Body { batch: batch.unwrap_or(1), ..Body::default() }, Form::Count))
     }
 
     fn check(&self, config: &ConsumerConfig) -> Result<(), Refusal> {
         let positive = |bound: i64| u64::try_from(bound).ok().filter(|&bound| bound > 0);
         let over = |asked: i64, bound: i64| positive(bound).filter(|&most| asked > most as i64);
-        if self.expires < 0 || self.max_bytes < 0 || self.idle_heartbeat < 0 {
-            return Err(Refusal::Bad("negative value"));
+        // spec/jetstream.md §8: heartbeat*2 must be <= expires (400).
+        if self.idle_heartbeat > 0 && self.idle_heartbeat > self.expires / 2 {
+            return Err(Refusal::Bad("heartbeat value too large"));
         }
         if let Some(most) = over(self.batch, config.max_batch) {
             return Err(Refusal::Batch(most));
@@ -188,10 +206,6 @@ impl Body {
         }
         if let Some(most) = over(self.max_bytes, config.max_bytes) {
             return Err(Refusal::Bytes(most));
-        }
-        // spec/jetstream.md §8: heartbeat*2 must be <= expires (400).
-        if self.idle_heartbeat > self.expires / 2 {
-            return Err(Refusal::Bad("heartbeat value too large"));
         }
         if !(0..=PRIORITY_MAX).contains(&self.priority) {
             return Err(Refusal::Bad("Priority must be between 0 and 9"));
@@ -234,16 +248,26 @@ mod tests {
 
     #[test]
     fn payloads_are_empty_numbers_or_json() {
-        for (payload, batch) in
-            [("", 1), ("7", 7), (" 7\r\n", 7), ("0", 1), ("{}", 1), (r#"{"batch":500}"#, 500)]
-        {
+        for (payload, batch) in [
+            ("", 1),
+            ("7", 7),
+            (" 7\r\n", 7),
+            ("0", 1),
+            ("-3", 1),
+            ("1.5", 1),
+            ("x", 1),
+            ("\u{fe}", 1),
+            ("{}", 1),
+            (r#"{"batch":500}"#, 500),
+            (r#"{"batch":-1,"max_bytes":-1,"idle_heartbeat":-1}"#, 1),
+        ] {
             assert_eq!(read(payload, &plain()).map(|request| request.left), Ok(batch), "{payload}");
         }
         let full = r#"{"batch":2,"expires":5000,"no_wait":true,"max_bytes":10}"#;
         let request = read(full, &plain()).unwrap();
         assert_eq!((request.expires_at_ns, request.bytes_left), (6000, Some(10)));
         assert_eq!(request.wait, Wait::Never);
-        for payload in ["x", "{", "1.5", r#"{"batch":"x"}"#, "\u{fe}"] {
+        for payload in ["{", r#"{"batch":"x"}"#] {
             let status = read(payload, &plain()).unwrap_err();
             assert!(matches!(status.status(), Status::BadRequest(_)), "{payload}");
         }
@@ -262,7 +286,7 @@ mod tests {
             (r#"{"expires":2000000001}"#, Refusal::Expires("2s".to_owned())),
             (r#"{"max_bytes":101}"#, Refusal::Bytes(100)),
             (r#"{"expires":10,"idle_heartbeat":6}"#, Refusal::Bad("heartbeat value too large")),
-            (r#"{"expires":-1}"#, Refusal::Bad("negative value")),
+            (r#"{"expires":-1}"#, Refusal::Late(Left { messages: 1, bytes: 0 })),
             (r#"{"priority":10}"#, Refusal::Bad("Priority must be between 0 and 9")),
             (r#"{"id":"g"}"#, Refusal::Bad("Not a Pinned Client Priority consumer")),
         ];
@@ -281,8 +305,9 @@ mod tests {
             ..ConsumerConfig::default()
         };
         assert_eq!(read(r#"{"group":"b","min_pending":5}"#, &config).unwrap().group, 1);
+        assert!(read("", &config).is_ok(), "names none");
         for (payload, why) in [
-            ("", "Priority Group missing"),
+            ("{}", "Priority Group missing"),
             (r#"{"group":"c"}"#, "Invalid Priority Group"),
             (r#"{"group":"a","id":"x"}"#, "Not a Pinned Client Priority consumer"),
         ] {

@@ -46,8 +46,10 @@ pub enum Status<'a> {
     RequestMaxBytes(u64),
     /// 412: the request asks for a newer server.
     ApiLevel,
+    /// 423: the client that was pinned is not any more.
+    WrongPin(Left),
     /// 423: another client is pinned.
-    WrongPin,
+    PinMismatch,
 }
 
 /// What of a pull request was not served.
@@ -102,7 +104,8 @@ impl Status<'_> {
                 decimal::push(out, *most);
             }
             Status::ApiLevel => out.extend_from_slice(b"412 Required Api Level"),
-            Status::WrongPin => out.extend_from_slice(b"423 Nats-Wrong-Pin-Id"),
+            Status::WrongPin(left) => left.write(b"423 Nats-Wrong-Pin-Id", out),
+            Status::PinMismatch => out.extend_from_slice(b"423 Nats-Pin-Id mismatch"),
         }
         out.extend_from_slice(b"\r\n\r\n");
     }
@@ -128,7 +131,7 @@ mod tests {
         let pending = "\r\nNats-Pending-Messages: 3\r\nNats-Pending-Bytes: 40";
         let beat = |stalled| Status::Heartbeat { consumer_seq: 7, stream_seq: 9, stalled };
         let last = "100 Idle Heartbeat\r\nNats-Last-Consumer: 7\r\nNats-Last-Stream: 9";
-        let table: [(Status<'_>, String); 19] = [
+        let table: [(Status<'_>, String); 20] = [
             (beat(None), last.to_owned()),
             (beat(Some(b"$JS.FC.S.C.x")), format!("{last}\r\nNats-Consumer-Stalled: $JS.FC.S.C.x")),
             (Status::FlowControl, "100 FlowControl Request".to_owned()),
@@ -146,7 +149,8 @@ mod tests {
             (Status::RequestExpires("5s"), "409 Exceeded MaxRequestExpires of 5s".to_owned()),
             (Status::RequestMaxBytes(99), "409 Exceeded MaxRequestMaxBytes of 99".to_owned()),
             (Status::ApiLevel, "412 Required Api Level".to_owned()),
-            (Status::WrongPin, "423 Nats-Wrong-Pin-Id".to_owned()),
+            (Status::WrongPin(left), format!("423 Nats-Wrong-Pin-Id{pending}")),
+            (Status::PinMismatch, "423 Nats-Pin-Id mismatch".to_owned()),
             (Status::BadRequest("x"), "400 Bad Request - x".to_owned()),
         ];
         let mut out = Vec::new();

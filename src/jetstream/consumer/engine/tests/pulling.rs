@@ -239,11 +239,38 @@ fn one_client_is_pinned_until_it_is_gone() {
     bench.pull(place, "i", &format!(r#"{{"batch":1,"group":"g","id":"{pin}"}}"#));
     assert_eq!(seqs(&bench.turn()), [2]);
     bench.pull(place, "k", r#"{"batch":1,"group":"g","id":"someone else"}"#);
-    assert_eq!(statuses(&bench.turn()), ["423 Nats-Wrong-Pin-Id"]);
+    assert_eq!(statuses(&bench.turn()), ["423 Nats-Pin-Id mismatch"]);
     // Without a word for two minutes the pin goes to who waits.
     assert_eq!(bench.wait(119 * SECOND), []);
     let sent = bench.wait(2 * SECOND);
     assert!(sent.iter().any(|sent| sent.to == "j"), "{sent:?}");
+}
+
+#[test]
+fn who_is_not_pinned_and_does_not_wait_hears_so() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(grouped(PriorityPolicy::PinnedClient));
+    bench.publish("a", "x");
+    bench.publish("a", "x");
+    bench.pull(place, "i", r#"{"batch":1,"group":"g"}"#);
+    assert_eq!(seqs(&bench.turn()), [1]);
+    bench.pull(place, "j", r#"{"batch":1,"group":"g","no_wait":true}"#);
+    assert_eq!(statuses(&bench.turn()), ["404 No Messages"]);
+}
+
+#[test]
+fn what_the_overflow_rules_pass_over_ends_where_it_does_not_wait() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(grouped(PriorityPolicy::Overflow));
+    for _ in 0..3 {
+        bench.publish("a", "x");
+    }
+    bench.pull(place, "i", r#"{"batch":1,"group":"g","min_pending":4,"expires":1000000000}"#);
+    bench.pull(place, "j", r#"{"batch":1,"group":"g","min_pending":4,"no_wait":true}"#);
+    let sent = bench.turn();
+    assert_eq!((sent.len(), &*sent[0].to, &*statuses(&sent)[0]), (1, "j", "404 No Messages"));
+    bench.pull(place, "k", r#"{"batch":1,"group":"g","min_pending":3,"no_wait":true}"#);
+    assert_eq!(seqs(&bench.turn()), [1]);
 }
 
 #[test]
