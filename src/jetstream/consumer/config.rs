@@ -16,6 +16,7 @@ use crate::wire_time::WireTime;
 pub enum DeliverPolicy {
     /// At the first message.
     #[default]
+    #[serde(alias = "undefined")]
     All,
     /// At the last message that matches.
     Last,

@@ -94,7 +94,8 @@ impl CreateRequest {
         if self.stream_name != stream {
             return Err(ErrorCode::StreamMismatch.into());
         }
-        let config = self.config.as_mut().ok_or(ErrorCode::ConsumerConfigRequired)?;
+        // As in Go: none is one of zeroes.
+        let config = self.config.get_or_insert_default();
         match form {
             Form::Ephemeral if config.is_durable() => {
                 return Err(ErrorCode::ConsumerEphemeralWithDurableName.into());
@@ -113,19 +114,16 @@ impl CreateRequest {
                 rules::check_name(name)?;
                 match_name(config, name)?;
                 match_filter(config, filter)?;
-                if config.name.is_empty() {
-                    name.clone_into(&mut config.name);
-                }
+                name.clone_into(&mut config.name);
             }
         }
         Ok(self)
     }
 }
 
-/// The name in the subject is that of the configuration.
+/// The name in the subject is the durable name, if there is one; `name` gives way to it.
 fn match_name(config: &ConsumerConfig, name: &str) -> Result<(), ApiError> {
-    let other = |given: &String| !given.is_empty() && given != name;
-    if other(&config.durable_name) || other(&config.name) {
+    if config.is_durable() && config.durable_name != name {
         return Err(ErrorCode::ConsumerDurableNameNotMatchSubject.into());
     }
     Ok(())

@@ -36,7 +36,7 @@ impl Cursor {
             DeliverPolicy::Last => {
                 stream.last_matching(filter, Seq::MAX).map_or(after, |seq| seq.0)
             }
-            DeliverPolicy::ByStartSequence => config.opt_start_seq.max(first).min(after),
+            DeliverPolicy::ByStartSequence => config.opt_start_seq.max(first),
             DeliverPolicy::ByStartTime => {
                 let time = config.opt_start_time.unwrap_or_default();
                 stream.first_at(time.wall_ns()).0

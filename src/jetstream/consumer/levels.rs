@@ -14,8 +14,7 @@ pub fn required(config: &ConsumerConfig) -> u32 {
         return 4;
     }
     match config.priority_policy {
-        PriorityPolicy::Prioritized => 2,
-        PriorityPolicy::Overflow | PriorityPolicy::PinnedClient => 1,
+        PriorityPolicy::Prioritized | PriorityPolicy::Overflow | PriorityPolicy::PinnedClient => 1,
         PriorityPolicy::None => u32::from(config.pause_until.is_some()),
     }
 }

@@ -121,8 +121,22 @@ fn correct(
         Corrections::Refused if wrong => Err(ApiError::with(ErrorCode::Pedantic, what)),
         _ => Ok(wrong),
     };
-    if may_correct(config.max_deliver < -1, "max_deliver must be set to -1")? {
-        config.max_deliver = -1;
+    // spec/jetstream.md §4; the order and the words are those of nats-server 2.15.2
+    let at_least = [
+        ("max_deliver must be set to -1", -1, &mut config.max_deliver),
+        ("max_waiting must not be negative", 0, &mut config.max_waiting),
+        ("max_ack_pending must be set to -1", -1, &mut config.max_ack_pending),
+        ("max_batch must not be negative", 0, &mut config.max_batch),
+        ("max_expires must not be negative", 0, &mut config.max_expires),
+        ("max_bytes must not be negative", 0, &mut config.max_bytes),
+        ("idle_heartbeat must not be negative", 0, &mut config.idle_heartbeat),
+        ("inactive_threshold must not be negative", 0, &mut config.inactive_threshold),
+        ("priority_timeout must not be negative", 0, &mut config.priority_timeout),
+    ];
+    for (rule, lowest, value) in at_least {
+        if may_correct(*value < lowest, rule)? {
+            *value = lowest;
+        }
     }
     if config.max_deliver == 0 {
         config.max_deliver = -1;
@@ -131,19 +145,15 @@ fn correct(
         config.flow_control = config.is_push();
         config.idle_heartbeat = if config.is_push() { FLOW_HEARTBEAT_NS } else { 0 };
     }
-    if let Some(&first) = config.backoff.first()
-        && config.ack_wait != first
-    {
-        let chosen = config.ack_wait != 0;
-        may_correct(chosen, "first backoff value has to equal ack_wait")?;
-        config.ack_wait = first;
-    }
     let waits = matches!(config.ack_policy, AckPolicy::Explicit | AckPolicy::All);
     if waits && config.ack_wait == 0 {
         config.ack_wait = ACK_WAIT_NS;
     }
-    if may_correct(config.max_ack_pending < -1, "max_ack_pending must be set to -1")? {
-        config.max_ack_pending = -1;
+    if let Some(&first) = config.backoff.first()
+        && config.ack_wait != first
+    {
+        may_correct(true, "first backoff value has to equal batch AckWait")?;
+        config.ack_wait = first;
     }
     if config.max_ack_pending == 0 && setting.stream_ack_pending_max > 0 {
         may_correct(true, "max_ack_pending must be set if it's configured in stream limits")?;
@@ -151,9 +161,6 @@ fn correct(
     }
     if config.max_ack_pending == 0 && config.ack_policy != AckPolicy::None {
         config.max_ack_pending = within(ACK_PENDING, setting.ack_pending_max);
-    }
-    if may_correct(config.inactive_threshold < 0, "inactive_threshold must not be negative")? {
-        config.inactive_threshold = 0;
     }
     if config.inactive_threshold == 0 {
         let in_stream = setting.stream_inactive_max_ns > 0;
@@ -197,18 +204,18 @@ fn texts(config: &ConsumerConfig) -> Result<(), ApiError> {
     }
     let bytes: usize = config.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > METADATA_BYTES_MAX {
-        return Err(ApiError::with(ErrorCode::ConsumerMetadataLength, "128KiB"));
+        return Err(ApiError::with(ErrorCode::ConsumerMetadataLength, "128KB"));
     }
     Ok(())
 }
 
 /// Times that are out of bounds for every consumer.
 fn durations(config: &ConsumerConfig) -> Result<(), ApiError> {
-    if config.ack_wait < 0 {
-        return Err(ErrorCode::ConsumerAckWaitNegative.into());
-    }
     if config.backoff.iter().any(|&wait| wait < 0) {
         return Err(ErrorCode::ConsumerBackOffNegative.into());
+    }
+    if config.ack_wait < 0 {
+        return Err(ErrorCode::ConsumerAckWaitNegative.into());
     }
     // spec/jetstream.md §4: max_deliver >= len(backoff); without a bound it is long enough.
     let deliveries = config.deliveries_max().map_or(usize::MAX, |most| most as usize);
@@ -239,7 +246,7 @@ fn push(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiError> 
     if config.flow_control && config.idle_heartbeat == 0 {
         return Err(ErrorCode::ConsumerWithFlowControlNeedsHeartbeats.into());
     }
-    if config.priority_policy != PriorityPolicy::None || !config.priority_groups.is_empty() {
+    if config.priority_policy != PriorityPolicy::None {
         return Err(ErrorCode::ConsumerPushWithPriorityGroup.into());
     }
     if config.direct && config.is_durable() {
@@ -256,17 +263,11 @@ fn pull(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiError> 
     if config.rate_limit_bps > 0 {
         return Err(ErrorCode::ConsumerPullWithRateLimit.into());
     }
-    if config.max_waiting < 0 {
-        return Err(ErrorCode::ConsumerMaxWaitingNegative.into());
-    }
     if config.idle_heartbeat > 0 {
         return Err(ErrorCode::ConsumerHbRequiresPush.into());
     }
     if config.flow_control {
         return Err(ErrorCode::ConsumerFcRequiresPush.into());
-    }
-    if config.max_batch < 0 {
-        return Err(ErrorCode::ConsumerMaxRequestBatchNegative.into());
     }
     if config.max_expires != 0 && config.max_expires < EXPIRES_MIN_NS {
         return Err(ErrorCode::ConsumerMaxRequestExpiresTooSmall.into());
@@ -371,7 +372,7 @@ fn filters(config: &ConsumerConfig) -> Result<(), ApiError> {
     for (at, filter) in config.filters().enumerate() {
         let filter = filter.as_bytes();
         if !name::is_valid_subscription(filter) || name::has_blank(filter) {
-            return Err(ErrorCode::ConsumerFilterNotSubset.into());
+            return Err(ApiError::with(ErrorCode::StreamInvalidConfig, "invalid subject"));
         }
         let mut before = config.filters().take(at);
         if before.any(|other| name::overlap(other.as_bytes(), filter)) {
@@ -441,8 +442,11 @@ fn work_queue(config: &ConsumerConfig, others: &[&ConsumerConfig]) -> Result<(),
     }
     let unfiltered = config.filters().next().is_none();
     for other in others.iter().filter(|other| !other.is_internal()) {
-        if unfiltered || other.filters().next().is_none() {
+        if unfiltered {
             return Err(ErrorCode::ConsumerWqMultipleUnfiltered.into());
+        }
+        if other.filters().next().is_none() {
+            return Err(ErrorCode::ConsumerWqConsumerNotUnique.into());
         }
         let meets = |filter: &str| {
             other.filters().any(|taken| name::overlap(taken.as_bytes(), filter.as_bytes()))

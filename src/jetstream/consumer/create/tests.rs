@@ -44,9 +44,13 @@ fn the_subject_and_the_configuration_agree() {
     let error = request(filtered("")).resolve("T", Form::Ephemeral).unwrap_err();
     assert_eq!(error.err_code, 10056);
     let without = CreateRequest { config: None, ..request(filtered("")) };
-    assert_eq!(without.resolve("S", Form::Ephemeral).unwrap_err().err_code, 10078);
-    let resolved = request(filtered("a")).resolve("S", named("x", "a")).unwrap();
-    assert_eq!(resolved.config.unwrap().name, "x");
+    let resolved = without.resolve("S", Form::Ephemeral).unwrap();
+    assert_eq!(resolved.config, Some(ConsumerConfig::default()));
+    for name in ["", "x", "other"] {
+        let config = ConsumerConfig { name: name.to_owned(), ..filtered("a") };
+        let resolved = request(config).resolve("S", named("x", "a")).unwrap();
+        assert_eq!(resolved.config.unwrap().name, "x", "that of the subject");
+    }
 }
 
 fn setting() -> Setting<'static> {

@@ -84,7 +84,7 @@ fn every_consumer_keeps_these_rules() {
             }),
             (10139, |config| config.filter_subjects = vec!["a".to_owned(), String::new()]),
             (10138, |config| config.filter_subjects = vec!["a.*".to_owned(), "a.b".to_owned()]),
-            (10093, |config| config.filter_subject = "a..b".to_owned()),
+            (10052, |config| config.filter_subject = "a..b".to_owned()),
             (10133, |config| config.num_replicas = -1),
             (10074, |config| config.num_replicas = 3),
             (0, |config| (config.ack_policy, config.max_ack_pending) = (AckPolicy::None, 1)),
@@ -103,11 +103,9 @@ fn pull_consumers_keep_these_rules() {
         pull,
         &[
             (10086, |config| config.rate_limit_bps = 1),
-            (10087, |config| config.max_waiting = -1),
             (10088, |config| config.idle_heartbeat = SECOND),
             (10089, |config| config.flow_control = true),
             (10090, |config| config.direct = true),
-            (10114, |config| config.max_batch = -1),
             (10115, |config| config.max_expires = 999_999),
             (10218, |config| config.ack_policy = AckPolicy::FlowControl),
             (10159, |config| config.priority_policy = PriorityPolicy::Overflow),
@@ -139,6 +137,7 @@ fn push_consumers_keep_these_rules() {
             (10083, |config| config.idle_heartbeat = 1),
             (10108, |config| config.flow_control = true),
             (10178, |config| group(config, "g")),
+            (10196, |config| config.priority_groups = vec!["g".to_owned()]),
             (10091, |config| (config.direct, config.durable_name) = (true, "c".to_owned())),
         ],
     );
@@ -271,19 +270,30 @@ fn limits_of_stream_and_server_are_caps_and_defaults() {
 
 #[test]
 fn pedantic_requests_are_refused_instead_of_corrected() {
-    let table: [Change; 4] = [
-        |config| config.max_deliver = -2,
-        |config| (config.backoff, config.ack_wait) = (vec![1, 2], 5),
-        |config| config.max_ack_pending = -7,
-        |config| config.inactive_threshold = -1,
+    let table: [(&str, Change); 11] = [
+        ("max_deliver must be set to -1", |config| config.max_deliver = -2),
+        ("max_waiting must not be negative", |config| config.max_waiting = -1),
+        ("max_ack_pending must be set to -1", |config| config.max_ack_pending = -7),
+        ("max_batch must not be negative", |config| config.max_batch = -1),
+        ("max_expires must not be negative", |config| config.max_expires = -1),
+        ("max_bytes must not be negative", |config| config.max_bytes = -1),
+        ("idle_heartbeat must not be negative", |config| config.idle_heartbeat = -1),
+        ("inactive_threshold must not be negative", |config| config.inactive_threshold = -1),
+        ("priority_timeout must not be negative", |config| config.priority_timeout = -1),
+        ("first backoff value has to equal batch AckWait", |config| {
+            (config.backoff, config.ack_wait) = (vec![1, 2], 5);
+        }),
+        ("first backoff value has to equal batch AckWait", |config| config.backoff = vec![1, 2]),
     ];
-    for (number, change) in table.iter().enumerate() {
+    for (text, change) in table {
         let mut config = pull();
         change(&mut config);
-        assert_eq!(code(judge(config.clone())), 0, "row {number}");
+        let corrected = judge(config.clone()).expect(text);
+        let bounds = [corrected.max_batch, corrected.max_expires, corrected.max_bytes];
+        assert_eq!((bounds, corrected.idle_heartbeat), ([0; 3], 0), "{text}");
         let refused = admit(config, &Bench::SETTING, &[], Corrections::Refused).unwrap_err();
-        assert_eq!(refused.err_code, 10157, "row {number}");
-        assert!(refused.description.starts_with("pedantic mode: "), "{refused}");
+        assert_eq!(refused.err_code, 10157, "{text}");
+        assert_eq!(refused.description, format!("pedantic mode: {text}"));
     }
     assert!(admit(pull(), &Bench::SETTING, &[], Corrections::Refused).is_ok());
 }
@@ -302,7 +312,7 @@ fn work_queues_have_one_consumer_for_each_message() {
     let new = ConsumerConfig { deliver_policy: DeliverPolicy::New, ..pull() };
     assert_eq!(judge(new, &[]), 10101);
     assert_eq!(judge(pull(), &[&filtered("a")]), 10099);
-    assert_eq!(judge(filtered("a"), &[&pull()]), 10099);
+    assert_eq!(judge(filtered("a"), &[&pull()]), 10100);
     assert_eq!(judge(filtered("a.*"), &[&filtered("a.b")]), 10100);
     assert_eq!(judge(filtered("a.c"), &[&filtered("a.b")]), 0);
     let internal = ConsumerConfig { direct: true, ..with(AckPolicy::None, push) };
@@ -373,7 +383,7 @@ fn levels_follow_from_what_is_used() {
         priority_policy: PriorityPolicy::Prioritized,
         ..ConsumerConfig::default()
     };
-    assert_eq!(levels::required(&prioritized), 2);
+    assert_eq!(levels::required(&prioritized), 1);
     let flow = ConsumerConfig { ack_policy: AckPolicy::FlowControl, ..ConsumerConfig::default() };
     assert_eq!(levels::required(&flow), 4);
     let mut config = pull();

@@ -126,6 +126,15 @@ fn a_nak_brings_it_back_at_once_or_later() {
 }
 
 #[test]
+fn term_ends_all_before_it_where_one_acknowledgement_is_for_all() {
+    let mut bench = Bench::new();
+    let config = ConsumerConfig { ack_policy: AckPolicy::All, ..pull() };
+    let (place, sent) = served(&mut bench, config, 4);
+    bench.ack(place, &sent[2], "+TERM");
+    assert_eq!(floor(&mut bench, place), (3, 3, 1));
+}
+
+#[test]
 fn progress_starts_the_time_again_and_term_ends_it() {
     let mut bench = Bench::new();
     let (place, sent) = served(&mut bench, pull(), 2);

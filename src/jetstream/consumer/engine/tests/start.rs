@@ -43,6 +43,20 @@ fn deliver_policies_choose_the_first_message() {
 }
 
 #[test]
+fn a_start_behind_the_end_is_waited_for() {
+    let mut bench = Bench::new();
+    let deliver_policy = DeliverPolicy::ByStartSequence;
+    let place = bench.consumer(ConsumerConfig { deliver_policy, opt_start_seq: 3, ..pull() });
+    assert_eq!(bench.info(place).ack_floor.stream_seq, 2);
+    bench.pull(place, "i", "100");
+    for _ in 0..4 {
+        bench.publish("a", "x");
+    }
+    assert_eq!(bench.info(place).num_pending, 2);
+    assert_eq!(seqs(&bench.turn()), [3, 4]);
+}
+
+#[test]
 fn the_last_of_each_subject_comes_first_and_then_what_is_new() {
     let mut bench = filled();
     let place = bench.consumer(ConsumerConfig {
