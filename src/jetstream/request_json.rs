@@ -35,6 +35,18 @@ pub fn decode<T: DeserializeOwned>(
     decode_with(body, strictness, &[])
 }
 
+/// Reads a request whose body may say nothing: what is neither object nor array is not looked at.
+// Seen of nats-server 2.15.2: lists, descriptions, purges and pauses are read so.
+pub fn decode_if_any<T: DeserializeOwned + Default>(
+    body: &str,
+    strictness: Strictness,
+) -> Result<T, ApiError> {
+    match body.trim_start().as_bytes().first() {
+        Some(b'{' | b'[') => Ok(decode(body.as_bytes(), strictness)?.request),
+        _ => Ok(T::default()),
+    }
+}
+
 /// The same, where fields named in `beside` are known and read by the caller.
 pub fn decode_with<T: DeserializeOwned>(
     body: &[u8],
@@ -42,7 +54,11 @@ pub fn decode_with<T: DeserializeOwned>(
     beside: &[&str],
 ) -> Result<Decoded<T>, ApiError> {
     let invalid = |reason: &dyn std::fmt::Display| ApiError::with(ErrorCode::InvalidJson, reason);
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    // Seen of nats-server 2.15.2: no body at all is an object without fields.
+    let mut value = match body.trim_ascii() {
+        b"" => Value::Null,
+        body => serde_json::from_slice(body).map_err(|error| invalid(&error))?,
+    };
     if value.is_null() {
         value = Value::Object(serde_json::Map::new());
     }
@@ -130,6 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_no_object_may_say_nothing() {
+        for body in ["", " ", "null", "x", "1", "\"x\""] {
+            assert_eq!(decode_if_any(body, Strictness::Strict), Ok(Request::default()), "{body}");
+        }
+        let read: Request = decode_if_any(r#" {"name":"a"}"#, Strictness::Strict).unwrap();
+        assert_eq!(read.name, "a");
+        for body in ["{bad", "[]", r#"{"x":1}"#] {
+            let error = decode_if_any::<Request>(body, Strictness::Strict).unwrap_err();
+            assert!(error.is(ErrorCode::InvalidJson), "{body}: {error}");
+        }
+        let empty: Decoded<Request> = decode(b" ", Strictness::Strict).unwrap();
+        assert_eq!(empty.request, Request::default());
+    }
+
+    #[test]
     fn bodies_that_say_nothing_are_empty() {
         for empty in ["", " ", "{}", " { } ", "null"] {
             assert!(is_empty(empty), "{empty}");
@@ -141,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for body in ["", "{", "[1", r#"{"name":3}"#, "\u{7f}"] {
+        for body in ["{", "[1", r#"{"name":3}"#, "\u{7f}"] {
             let error = decode::<Request>(body.as_bytes(), Strictness::Lenient).unwrap_err();
             assert!(error.is(ErrorCode::InvalidJson), "{body}: {error}");
             assert!(error.description.starts_with("invalid JSON: "), "{error}");

@@ -96,7 +96,7 @@ fn write_error(response: &str, error: &ApiError, zeroes: &str) -> Vec<u8> {
 const fn zeroes(kind: Kind) -> &'static str {
     match kind {
         Kind::StreamNames => r#""total":0,"offset":0,"limit":0,"streams":null"#,
-        Kind::StreamList => r#""total":0,"offset":0,"limit":0,"streams":null"#,
+        Kind::StreamList => r#""total":0,"offset":0,"limit":0,"streams":[]"#,
         Kind::StreamInfo => r#""total":0,"offset":0,"limit":0"#,
         Kind::ConsumerNames | Kind::ConsumerList => {
             r#""total":0,"offset":0,"limit":0,"consumers":[]"#

@@ -8,7 +8,7 @@ use crate::api::kind::Asked;
 use crate::api::page::{self, Page};
 use crate::api::{consumer_create, place_of};
 use crate::consumer::ConsumerInfo;
-use crate::request_json::{decode, is_empty};
+use crate::request_json::{decode_if_any, is_empty};
 use crate::service::held::{Held, Means};
 use crate::{ApiError, ErrorCode};
 
@@ -72,9 +72,6 @@ fn sorted(held: &Held) -> Vec<&str> {
 }
 
 fn page_of(body: &str, total: usize, limit: usize, means: &Means<'_>) -> Result<Page, ApiError> {
-    let request = match body.trim() {
-        "" => Request::default(),
-        body => decode::<Request>(body.as_bytes(), means.settings.strictness)?.request,
-    };
+    let request: Request = decode_if_any(body, means.settings.strictness)?;
     Ok(Page::new(total, page::offset_of(request.offset), limit))
 }

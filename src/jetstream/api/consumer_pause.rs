@@ -7,7 +7,7 @@ use crate::WireTime;
 use crate::api::answer::{Answer, Body};
 use crate::api::kind::Asked;
 use crate::api::place_of;
-use crate::request_json::decode;
+use crate::request_json::decode_if_any;
 use crate::service::held::{Held, Means};
 
 /// The body; may be empty.
@@ -32,10 +32,7 @@ pub(crate) fn answer(
     held: &mut Held,
     means: &mut Means<'_>,
 ) -> Answer {
-    let request = match body.trim() {
-        "" => Request::default(),
-        body => decode::<Request>(body.as_bytes(), means.settings.strictness)?.request,
-    };
+    let request: Request = decode_if_any(body, means.settings.strictness)?;
     let place = place_of(asked, held)?;
     let until = (!request.pause_until.is_zero()).then_some(request.pause_until);
     let left = held.consumers.pause(place, until, &mut means.of_consumers())?;

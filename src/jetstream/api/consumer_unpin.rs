@@ -7,6 +7,7 @@ use crate::api::kind::Asked;
 use crate::api::place_of;
 use crate::request_json::decode;
 use crate::service::held::{Held, Means};
+use crate::{ApiError, ErrorCode};
 
 /// The body.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +24,10 @@ pub(crate) fn answer(
     means: &mut Means<'_>,
 ) -> Answer {
     let request = decode::<Request>(body.as_bytes(), means.settings.strictness)?.request;
+    if request.group.is_empty() {
+        let reason = "consumer group not specified";
+        return Err(ApiError::with(ErrorCode::InvalidJson, reason));
+    }
     let place = place_of(asked, held)?;
     held.consumers.unpin(place, &request.group, &mut means.of_consumers())?;
     Body::empty()

@@ -10,10 +10,10 @@ use storage::{Filter, Stream};
 
 use crate::api::answer::{Answer, Body};
 use crate::api::page::{self, Page};
-use crate::request_json::{Strictness, decode};
+use crate::request_json::{Strictness, decode_if_any};
 use crate::stream::StreamSourceInfo;
 use crate::stream_config::stamp_answer;
-use crate::{ApiError, ErrorCode, StreamConfig, WireTime};
+use crate::{StreamConfig, WireTime};
 
 /// The body; may be empty.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -88,6 +88,14 @@ struct Response<'a> {
     page: Page,
     #[serde(flatten)]
     info: StreamInfo<'a>,
+    cluster: Cluster<'a>,
+}
+
+/// Who leads the stream. Seen of nats-server 2.15.2: without a cluster it is the server itself,
+/// and only this answer says so.
+#[derive(Serialize)]
+struct Cluster<'a> {
+    leader: &'a str,
 }
 
 /// Whether a description is the answer to what made the stream.
@@ -124,8 +132,11 @@ pub fn describe<'a>(facts: &Facts<'a>, made: Made) -> StreamInfo<'a> {
     let state = State {
         messages: numbers.messages,
         bytes: numbers.bytes,
-        // As nats-server shows a stream that never held anything.
-        first_seq: if numbers.last_seq.is_none() { 0 } else { numbers.first_seq.0 },
+        // As nats-server shows a stream that never held anything and starts anywhere.
+        first_seq: match numbers.last_seq.is_none() && config.first_seq == 0 {
+            true => 0,
+            false => numbers.first_seq.0,
+        },
         first_ts: time(numbers.first_time_ns),
         last_seq: numbers.last_seq.0,
         last_ts: time(numbers.last_time_ns),
@@ -169,31 +180,27 @@ pub fn json(described: &impl Serialize) -> String {
     serde_json::to_string(described).expect("a description is text and numbers")
 }
 
-/// The answer.
-pub fn answer(facts: &Facts<'_>, body: &str, strictness: Strictness) -> Answer {
-    let request = match body.trim() {
-        "" => Request::default(),
-        body => decode::<Request>(body.as_bytes(), strictness)?.request,
-    };
+/// The answer; `leader` is this server.
+pub fn answer(facts: &Facts<'_>, body: &str, leader: &str, strictness: Strictness) -> Answer {
+    let request: Request = decode_if_any(body, strictness)?;
     let mut info = describe(facts, Made::Before);
     if request.deleted_details {
         let ranges = facts.messages.deleted();
-        info.state.deleted = Some(ranges.flat_map(|(from, to)| from.0..=to.0).collect());
+        let deleted: Vec<u64> = ranges.flat_map(|(from, to)| from.0..=to.0).collect();
+        info.state.deleted = (!deleted.is_empty()).then_some(deleted);
     }
     let mut page = Page::default();
     if !request.subjects_filter.is_empty() {
-        (page, info.state.subjects) = subjects(facts.messages, &request)?;
+        (page, info.state.subjects) = subjects(facts.messages, &request);
     }
-    Body::of(&Response { page, info })
+    Body::of(&Response { page, info, cluster: Cluster { leader } })
 }
 
-/// The subjects that are asked for, each with its messages.
-fn subjects(
-    messages: &Stream,
-    request: &Request,
-) -> Result<(Page, Option<BTreeMap<String, u64>>), ApiError> {
+/// The subjects that are asked for, each with its messages; a filter that is no subject meets
+/// none.
+fn subjects(messages: &Stream, request: &Request) -> (Page, Option<BTreeMap<String, u64>>) {
     if !subject::name::is_valid_subscription(request.subjects_filter.as_bytes()) {
-        return Err(ErrorCode::BadRequest.into());
+        return (Page::default(), None);
     }
     let filter = Filter::new([request.subjects_filter.as_bytes()]);
     let mut all = Vec::new();
@@ -201,10 +208,10 @@ fn subjects(
         all.push((String::from_utf8_lossy(subject).into_owned(), state.messages));
     });
     if all.is_empty() {
-        return Ok((Page::default(), None));
+        return (Page::default(), None);
     }
     let page = Page::new(all.len(), page::offset_of(request.offset), page::SUBJECTS_MAX);
-    Ok((page, Some(page.of(all.into_iter()).collect())))
+    (page, Some(page.of(all.into_iter()).collect()))
 }
 
 fn is_zero(number: &u64) -> bool {

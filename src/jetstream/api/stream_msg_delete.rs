@@ -3,13 +3,13 @@
 
 use crate::ErrorCode;
 use crate::api::answer::{Answer, Body};
-use crate::request_json::decode;
+use crate::request_json::{decode, is_empty};
 use crate::service::held::{Held, Means};
 use crate::stream::DeleteRequest;
 
 /// The answer.
 pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer {
-    if body.trim().is_empty() {
+    if is_empty(body) {
         return Err(ErrorCode::BadRequest.into());
     }
     let decoded = decode::<DeleteRequest>(body.as_bytes(), means.settings.strictness)?;

@@ -8,7 +8,7 @@ use crate::ApiError;
 use crate::api::answer::{Answer, Body};
 use crate::api::page::{self, Page};
 use crate::meta::registry::Account;
-use crate::request_json::{Strictness, decode};
+use crate::request_json::{Strictness, decode_if_any};
 
 /// The body; may be empty.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -35,10 +35,7 @@ pub fn answer(account: &Account, body: &str, strictness: Strictness) -> Answer {
 
 /// Reads the body that `STREAM.NAMES` and `STREAM.LIST` share.
 pub(crate) fn read(body: &str, strictness: Strictness) -> Result<Request, ApiError> {
-    if body.trim().is_empty() {
-        return Ok(Request::default());
-    }
-    Ok(decode(body.as_bytes(), strictness)?.request)
+    decode_if_any(body, strictness)
 }
 
 /// The page of names that is asked for.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::api::answer::{Answer, Body};
-use crate::request_json::decode;
+use crate::request_json::decode_if_any;
 use crate::service::held::{Held, Means};
 use crate::stream::PurgeRequest;
 
@@ -15,10 +15,7 @@ struct Response {
 
 /// The answer; the body may be empty.
 pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer {
-    let request = match body.trim() {
-        "" => PurgeRequest::default(),
-        body => decode::<PurgeRequest>(body.as_bytes(), means.settings.strictness)?.request,
-    };
+    let request: PurgeRequest = decode_if_any(body, means.settings.strictness)?;
     let purged = held.with_stream(means, |stream, turn| stream.purge(&request, turn))?;
     Body::of(&Response { success: true, purged })
 }

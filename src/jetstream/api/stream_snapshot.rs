@@ -1,15 +1,19 @@
 //! `STREAM.SNAPSHOT`: the answer describes the stream, the chunks follow. Source:
 //! spec/jetstream.md §2, §14.
 
+use crate::ErrorCode;
 use crate::advisory;
 use crate::api::answer::{Answer, Body};
 use crate::api::stream_info;
-use crate::request_json::decode;
+use crate::request_json::{decode, is_empty};
 use crate::service::held::{Held, Means};
 use crate::stream::{SnapshotEnd, SnapshotRequest};
 
 /// The answer; the first chunk leaves after it.
 pub(crate) fn answer(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer {
+    if is_empty(body) {
+        return Err(ErrorCode::BadRequest.into());
+    }
     let strictness = means.settings.strictness;
     let request = decode::<SnapshotRequest>(body.as_bytes(), strictness)?.request;
     let created_ns = held.created_ns;

@@ -444,12 +444,14 @@ impl Streams {
         match asked.kind {
             Kind::StreamInfo => {
                 let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
-                return Some(stream_info::answer(&facts, body, self.ground.settings.strictness));
+                let settings = &self.ground.settings;
+                let leader = &settings.server;
+                return Some(stream_info::answer(&facts, body, leader, settings.strictness));
             }
-            // It was made before, exactly so.
+            // It was made before, exactly so. Seen of nats-server 2.15.2: that is said alike.
             Kind::StreamCreate => {
                 let facts = held.facts(&self.ground.storage, domain, desk.wall_ns);
-                return Some(Body::of(&stream_info::describe(&facts, Made::Before)));
+                return Some(Body::of(&stream_info::describe(&facts, Made::Now)));
             }
             _ => {}
         }

@@ -22,6 +22,16 @@ pub struct MessageGetRequest {
     pub start_time: Option<WireTime>,
     /// Without headers.
     pub no_hdr: bool,
+    /// Direct gets answer with several messages; this does not.
+    pub batch: i64,
+    /// The same.
+    pub max_bytes: i64,
+    /// Of a direct get only.
+    pub multi_last: Vec<String>,
+    /// Of a direct get only.
+    pub up_to_seq: u64,
+    /// Of a direct get only.
+    pub up_to_time: Option<WireTime>,
 }
 
 /// The answer's `message`.
@@ -46,7 +56,11 @@ pub struct MessageGetBody {
 
 impl MessageGetRequest {
     /// Whether exactly one thing is asked for.
+    // Seen of nats-server 2.15.2: the last three fields count for nothing here.
     fn is_clear(&self) -> bool {
+        if self.batch > 0 || self.max_bytes > 0 {
+            return false;
+        }
         let last = !self.last_by_subj.is_empty();
         let next = !self.next_by_subj.is_empty();
         let by_time = self.start_time.is_some();
