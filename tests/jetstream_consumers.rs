@@ -487,7 +487,7 @@ async fn k18_v04_one_client_is_pinned() {
     let mut one = bench.pull(json!({"batch": 1, "group": "g", "id": pin})).await;
     assert_eq!(stream_seq(&next(&mut one).await), 2);
     let mut wrong = bench.pull(json!({"batch": 1, "group": "g", "id": "else"})).await;
-    assert_eq!(status(&mut wrong).await, "423 Nats-Wrong-Pin-Id");
+    assert_eq!(status(&mut wrong).await, "423 Nats-Pin-Id mismatch");
     let state = &bench.info().await["priority_groups"][0];
     assert_eq!((&state["group"], &state["pinned_client_id"]), (&json!("g"), &json!(pin)));
     bench.right("CONSUMER.UNPIN.S.c", json!({"group": "g"})).await;

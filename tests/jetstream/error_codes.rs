@@ -30,7 +30,10 @@ const NOT_HERE: &[(&str, &[u32])] = &[
     ("a stream that is there is valid", &[10096]),
     ("a consumer's store is its stream's log; what that refuses is 10023", &[10104]),
     ("subject details come in pages", &[10117]),
-    ("a publish is judged when the one before it is stored", &[10158, 10163, 10164]),
+    ("a publish is judged when the one before it is stored", &[10158, 10163]),
+    ("a consumer's negative bounds are none, 10157 where nothing is corrected", &[10087, 10114]),
+    ("a consumer without a configuration is one of zeroes", &[10078]),
+    ("a filter that is no subject is 10052", &[10093]),
     ("JSON with a policy that nobody knows is invalid JSON, 10025", &[10181, 10182]),
     ("stream identities come with clusters of 2.15", &[10225]),
 ];

@@ -7,7 +7,7 @@ use crate::api::answer::{Answer, Body};
 use crate::api::kind::Asked;
 use crate::api::place_of;
 use crate::consumer::ConsumerInfo;
-use crate::request_json::decode;
+use crate::request_json::{Strictness, decode};
 use crate::service::held::{Held, Means};
 
 /// The body; may be empty.
@@ -31,10 +31,8 @@ pub(crate) fn answer(
     held: &mut Held,
     means: &mut Means<'_>,
 ) -> Answer {
-    let request = match body.trim() {
-        "" => Request::default(),
-        body => decode::<Request>(body.as_bytes(), means.settings.strictness)?.request,
-    };
+    // Seen of nats-server 2.15.2: never strict here.
+    let request = decode::<Request>(body.as_bytes(), Strictness::Lenient)?.request;
     let place = place_of(asked, held)?;
     let desk = &mut means.of_consumers();
     let reset_seq = held.consumers.reset(place, request.seq, desk)?;

@@ -157,7 +157,7 @@ impl Consumers {
         persistence: Persistence,
         desk: &mut Desk<'_>,
     ) -> Result<Made, ApiError> {
-        let config = request.config.ok_or(ErrorCode::ConsumerConfigRequired)?;
+        let config = request.config.unwrap_or_default();
         let chosen = if config.is_durable() { &config.durable_name } else { &config.name };
         let name = if chosen.is_empty() { self.free_name() } else { chosen.clone() };
         let corrections = match request.pedantic {

@@ -131,8 +131,8 @@ fn replicas(config: &mut StreamConfig) -> Result<(), ApiError> {
         more if more > limits::JS_REPLICAS_MAX => {
             return Err(invalid(format_args!("maximum replicas is {}", limits::JS_REPLICAS_MAX)));
         }
-        more if more > 1 => {}
-        _ => return Err(ApiError::new(ErrorCode::ReplicasCountCannotBeNegative)),
+        less if less < 0 => return Err(ApiError::new(ErrorCode::ReplicasCountCannotBeNegative)),
+        _ => {}
     }
     Ok(())
 }
@@ -394,6 +394,12 @@ fn republish(config: &mut StreamConfig, pedantry: Pedantry) -> Result<(), ApiErr
         return Ok(());
     }
     let (src, dest) = (&republish.src, &republish.dest);
+    let lands_in_stream =
+        |to: &[u8]| config.subjects.iter().any(|own| name::overlap(own.as_bytes(), to));
+    let cycle = || invalid("stream configuration for republish destination forms a cycle");
+    if lands_in_stream(dest.as_bytes()) {
+        return Err(cycle());
+    }
     let not_valid = || {
         invalid(format_args!(
             "stream configuration for republish with transform from '{src}' to '{dest}' not valid"
@@ -403,9 +409,8 @@ fn republish(config: &mut StreamConfig, pedantry: Pedantry) -> Result<(), ApiErr
         return Err(not_valid());
     }
     let transform = Transform::new(src, dest, TransformUse::Stream).map_err(|_| not_valid())?;
-    let lands_on = transform.destination_pattern();
-    if config.subjects.iter().any(|own| name::overlap(own.as_bytes(), &lands_on)) {
-        return Err(invalid("stream configuration for republish destination forms a cycle"));
+    if lands_in_stream(&transform.destination_pattern()) {
+        return Err(cycle());
     }
     Ok(())
 }

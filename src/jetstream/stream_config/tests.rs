@@ -218,6 +218,10 @@ fn what_breaks_a_rule_is_refused_with_its_error() {
              valid",
         ),
         (
+            r#"{"name":"A","republish":{"dest":"A"}}"#,
+            "500 10052 stream configuration for republish destination forms a cycle",
+        ),
+        (
             r#"{"name":"A","republish":{"dest":"r"},"pedantic":true}"#,
             "400 10157 pedantic mode: republish source can not be empty",
         ),
@@ -257,7 +261,7 @@ fn what_is_published_again_and_where_to() {
     assert_eq!(placed.placement, None, "an empty one is none");
     let unnamed = create(r#"{"name":"A","subject_transform":{"src":"","dest":""}}"#).unwrap();
     assert!(unnamed.subject_transform.is_some(), "it renames nothing");
-    assert!(create(r#"{"name":"A","persist_mode":""}"#).is_ok());
+    assert!(create(r#"{"name":"A","persist_mode":"","num_replicas":1}"#).is_ok());
     let updated = update(r#"{"name":"A"}"#, r#"{"name":"A","first_seq":9,"mirror_direct":true}"#);
     assert!(updated.is_ok(), "neither does anything");
 }
