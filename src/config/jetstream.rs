@@ -198,6 +198,16 @@ pub static LIMITS: &[Declaration] = &[
         limit(|d, n| d.options.jetstream.request_batch_max = positive(n)),
     ),
     built(
+        "default_max_consumers",
+        "-1",
+        "Consumers of a stream that neither it nor its account bounds; -1 for any number",
+        Kind::Count {
+            min: -1,
+            max: u32::MAX as i64,
+            set: |d, n| d.options.jetstream.consumers_default_max = positive(n),
+        },
+    ),
+    built(
         "duplicate_window",
         "",
         "The longest duplicate_window of a stream",

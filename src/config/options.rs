@@ -195,6 +195,8 @@ pub struct JetStream {
     pub infos_max: Option<usize>,
     /// The most `max_ack_pending` of a consumer.
     pub ack_pending_max: Option<u32>,
+    /// Consumers of a stream for which neither its configuration nor its account names a bound.
+    pub consumers_default_max: Option<u32>,
     /// Disk operations of all cores that the kernel has at a time.
     pub disk_operations_max: usize,
     /// Messages that one pull request may ask for.
@@ -307,6 +309,7 @@ impl Default for JetStream {
             requests_max: limits::API_REQUESTS_MAX,
             infos_max: None,
             ack_pending_max: None,
+            consumers_default_max: None,
             disk_operations_max: limits::DISK_OPERATIONS_MAX,
             request_batch_max: None,
             duplicate_window_max: None,

@@ -36,6 +36,8 @@ pub struct Settings {
     pub infos_max: usize,
     /// The most `max_ack_pending` of a consumer; 0 without a bound.
     pub ack_pending_max: i64,
+    /// Consumers of a stream that neither it nor its account bounds; 0 without a bound.
+    pub consumers_default_max: i64,
     /// Messages that one pull request may ask for; 0 without a bound.
     pub request_batch_max: i64,
     /// How many cores there are.
@@ -72,6 +74,7 @@ impl Settings {
             // spec/cli-and-config.md §7.7: the default of info_queue_limit is request_queue_limit
             infos_max: options.infos_max.unwrap_or(options.requests_max),
             ack_pending_max: options.ack_pending_max.map_or(0, i64::from),
+            consumers_default_max: options.consumers_default_max.map_or(0, i64::from),
             request_batch_max: options.request_batch_max.map_or(0, i64::from),
             cores,
             ledger: Arc::new(Ledger::new(cores)),

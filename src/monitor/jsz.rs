@@ -300,7 +300,7 @@ impl Serialize for Overview {
             now: Moment(self.now_ns),
             disabled: self.figures.is_none(),
             config: Config::of(figures),
-            limits: figures.limits.named(),
+            limits: self.figures.as_ref().map(|figures| figures.limits),
             streams: figures.streams,
             consumers: figures.consumers,
             messages: figures.messages,

@@ -406,7 +406,7 @@ pub struct JetStreamFigures {
     pub stuck_cores: u64,
     /// What the tags begin with that replicas must not share; empty for none.
     pub unique_tag: String,
-    /// The bounds that the operator named.
+    /// The bounds that hold for all streams and consumers.
     pub limits: JetStreamLimits,
 }
 
@@ -429,8 +429,8 @@ pub struct OcspCacheFigures {
     pub cached_unknown_responses: u64,
 }
 
-/// The bounds of streams and consumers that the operator named (spec/monitoring.md §3,
-/// JSLimitOpts). Times are nanoseconds.
+/// The bounds of streams and consumers, but for one those that the operator named
+/// (spec/monitoring.md §3, JSLimitOpts). Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the table is the list")]
 pub struct JetStreamLimits {
@@ -440,6 +440,8 @@ pub struct JetStreamLimits {
     pub max_ack_pending: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ha_assets: Option<u64>,
+    /// -1 without a bound.
+    pub default_max_consumers: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duplicate_window: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -450,13 +452,6 @@ pub struct JetStreamLimits {
     pub max_batch_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_batch_timeout: Option<u64>,
-}
-
-impl JetStreamLimits {
-    /// These, unless none is named.
-    pub(crate) fn named(self) -> Option<JetStreamLimits> {
-        (self != JetStreamLimits::default()).then_some(self)
-    }
 }
 
 /// What an account holds in JetStream. Sizes are bytes.

@@ -148,7 +148,7 @@ pub(crate) struct JetStream<'a> {
 impl<'a> JetStream<'a> {
     pub(crate) fn of(figures: Option<&'a JetStreamFigures>) -> JetStream<'a> {
         let (config, stats) = (figures.map(jsz::Config::of), figures.map(jsz::Stats::of));
-        let limits = figures.and_then(|figures| figures.limits.named());
+        let limits = figures.map(|figures| figures.limits);
         JetStream { config, stats, limits }
     }
 }

@@ -197,6 +197,7 @@ fn limits_of(chosen: &Chosen) -> JetStreamLimits {
         max_request_batch: chosen.request_batch_max.map(u64::from),
         max_ack_pending: chosen.ack_pending_max.map(u64::from),
         max_ha_assets: chosen.ha_assets_max.map(u64::from),
+        default_max_consumers: chosen.consumers_default_max.map_or(-1, i64::from),
         max_duplicate_window: chosen.duplicate_window_max.map(nanos),
         max_batch_inflight_per_stream: named(
             batches.per_stream_max as u64,

@@ -92,6 +92,28 @@ async fn j12_the_operators_limits_bound_consumers_and_windows() {
 }
 
 #[tokio::test]
+async fn j12_the_operator_bounds_consumers_of_streams_that_nobody_else_bounds() {
+    if Subject::from_env().skips("2.15.0") {
+        return;
+    }
+    let server = limited("limits { default_max_consumers: 1 }");
+    let (client, _) = connect(&server).await;
+    assert_eq!(code(&ask(&client, "STREAM.CREATE.S", r#"{"name":"S"}"#).await), None);
+    assert_eq!(code(&consumer(&client, "first", Value::Null).await), None);
+    let refused = consumer(&client, "second", Value::Null).await;
+    assert_eq!(code(&refused), Some(10026), "{refused}");
+    let wide = ask(&client, "STREAM.CREATE.W", r#"{"name":"W","max_consumers":2}"#).await;
+    assert_eq!(code(&wide), None, "{wide}");
+    for name in ["first", "second"] {
+        let body = json!({"stream_name": "W", "config": {"durable_name": name}}).to_string();
+        let made = ask(&client, &format!("CONSUMER.DURABLE.CREATE.W.{name}"), &body).await;
+        assert_eq!(code(&made), None, "{made}");
+    }
+    let limits = harness::get(server.monitor(), "/varz").json()["jetstream"]["limits"].clone();
+    assert_eq!(limits["default_max_consumers"], 1, "{limits}");
+}
+
+#[tokio::test]
 async fn b05_batches_are_bounded_in_each_stream_and_on_the_server() {
     if Subject::from_env().skips("2.12.0") {
         return;

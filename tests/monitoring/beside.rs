@@ -62,9 +62,6 @@ const NOT_OURS: &[(&str, &str)] = &[
     ("*exports[].approved_accounts[]", "exports come in any order; the first is compared"),
     ("/jsz?leader-only=1&raft=1 consumers_leader", "it is about replicas"),
     ("/jsz?leader-only=1&raft=1 streams_leader", "it is about replicas"),
-    ("* limits", "`default_max_consumers` is no option here"),
-    ("* limits.default_max_consumers", "it is no option here"),
-    ("/varz jetstream.limits", "`default_max_consumers` is no option here"),
     ("* config.compress_ok", "it is about replicas"),
     ("*jetstream.config.compress_ok", "it is about replicas"),
 ];

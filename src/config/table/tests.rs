@@ -98,6 +98,7 @@ jetstream {
   max_concurrent_io: 28
   max_buffered_msgs: 20, max_buffered_size: 21, unique_tag: "AZ:"
   limits {
+    default_max_consumers: 29
     max_ack_pending: 6, max_request_batch: 7, duplicate_window: "8s", max_ha_assets: 22
     batch { max_inflight_per_stream: 23, max_inflight_total: 24, max_msgs: 25, timeout: 26s }
   }
@@ -299,6 +300,7 @@ fn every_option_that_is_built_is_set() {
             requests_max: 4,
             infos_max: Some(27),
             ack_pending_max: Some(6),
+            consumers_default_max: Some(29),
             disk_operations_max: 28,
             request_batch_max: Some(7),
             duplicate_window_max: Some(Duration::from_secs(8)),

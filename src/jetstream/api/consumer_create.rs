@@ -96,6 +96,7 @@ fn setting<'a>(held: &Held, subjects: &'a [String], means: &Means<'_>) -> Settin
         stream_inactive_max_ns: stream.consumer_limits.inactive_threshold,
         ack_pending_max: lowest(ack_pending).unwrap_or(0),
         request_batch_max: means.settings.request_batch_max,
-        consumers_max: lowest([stream.max_consumers, limits.max_consumers]).unwrap_or(0),
+        consumers_max: lowest([stream.max_consumers, limits.max_consumers])
+            .unwrap_or(means.settings.consumers_default_max),
     }
 }
