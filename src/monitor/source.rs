@@ -429,7 +429,7 @@ pub struct OcspCacheFigures {
     pub cached_unknown_responses: u64,
 }
 
-/// The bounds of streams and consumers, but for one those that the operator named
+/// The bounds of streams and consumers; all but one only where the operator named them
 /// (spec/monitoring.md §3, JSLimitOpts). Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the table is the list")]
