@@ -14,6 +14,8 @@
 
 use std::ops::Range;
 
+use base::decimal;
+
 /// A PUB or HPUB. Borrows the bytes of the whole operation, verb to last CRLF.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Publish<'a> {
@@ -248,10 +250,10 @@ pub fn canonical<'a>(parts: MessageParts<'_>, out: &'a mut Vec<u8>) -> Publish<'
         out.push(b' ');
     }
     if !headers.is_empty() {
-        write_number(out, headers.len());
+        decimal::push(out, headers.len() as u64);
         out.push(b' ');
     }
-    write_number(out, total);
+    decimal::push(out, total as u64);
     out.extend_from_slice(b"\r\n");
     let body = out.len();
     out.extend_from_slice(headers);
@@ -265,22 +267,6 @@ pub fn canonical<'a>(parts: MessageParts<'_>, out: &'a mut Vec<u8>) -> Publish<'
         header_len: headers.len() as u32,
         canonical: true,
     })
-}
-
-/// Appends a number in decimal: without the formatter, which costs more than the rest of a message
-/// that is written again.
-fn write_number(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0; usize::MAX.ilog10() as usize + 1];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[first..]);
 }
 
 #[cfg(test)]
