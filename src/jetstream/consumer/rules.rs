@@ -141,9 +141,10 @@ fn correct(
     if config.max_deliver == 0 {
         config.max_deliver = -1;
     }
-    if config.ack_policy == AckPolicy::FlowControl && corrections == Corrections::Silent {
-        config.flow_control = config.is_push();
-        config.idle_heartbeat = if config.is_push() { FLOW_HEARTBEAT_NS } else { 0 };
+    let flows = config.ack_policy == AckPolicy::FlowControl && config.is_push();
+    if flows && corrections == Corrections::Silent {
+        config.flow_control = true;
+        config.idle_heartbeat = FLOW_HEARTBEAT_NS;
     }
     let waits = matches!(config.ack_policy, AckPolicy::Explicit | AckPolicy::All);
     if waits && config.ack_wait == 0 {

@@ -108,6 +108,10 @@ fn pull_consumers_keep_these_rules() {
             (10090, |config| config.direct = true),
             (10115, |config| config.max_expires = 999_999),
             (10218, |config| config.ack_policy = AckPolicy::FlowControl),
+            (10218, |config| {
+                config.ack_policy = AckPolicy::FlowControl;
+                (config.flow_control, config.idle_heartbeat) = (true, SECOND);
+            }),
             (10159, |config| config.priority_policy = PriorityPolicy::Overflow),
             (10196, |config| config.priority_groups = vec!["g".to_owned()]),
             (10197, |config| config.priority_timeout = 1),
