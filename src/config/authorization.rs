@@ -3,24 +3,14 @@
 use std::time::Duration;
 
 use crate::callout;
-use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Inside, Kind};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, reloadable};
 use crate::limits;
 use crate::permissions::{self, Permissions};
 use crate::users;
 
-const fn built(
-    key: &'static str,
-    default: &'static str,
-    doc: &'static str,
-    kind: Kind,
-) -> Declaration {
-    Declaration::built(key, default, Applies, doc, kind)
-}
-
 /// The block.
 pub static AUTHORIZATION: &[Declaration] = &[
-    built(
+    reloadable(
         "user",
         "",
         "User required for connections",
@@ -30,7 +20,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
         }),
     )
     .or(&["username"]),
-    built(
+    reloadable(
         "password",
         "",
         "Password required for connections",
@@ -39,13 +29,13 @@ pub static AUTHORIZATION: &[Declaration] = &[
         }),
     )
     .or(&["pass"]),
-    built(
+    reloadable(
         "token",
         "",
         "Authorization token required for connections",
         Kind::Secret(|d, text| d.auth.token = text),
     ),
-    built(
+    reloadable(
         "timeout",
         "2s",
         "Time to authenticate in, in seconds or as a duration",
@@ -58,7 +48,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
             },
         },
     ),
-    built(
+    reloadable(
         "users",
         "",
         "Users, each with a password or an nkey",
@@ -66,7 +56,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
             draft.auth.users = Some(users::read(&entry.node, tree));
         }),
     ),
-    built(
+    reloadable(
         "default_permissions",
         "",
         "Permissions of users without their own",
@@ -79,7 +69,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
         ),
     )
     .or(&["default_permission", "permissions"]),
-    built(
+    reloadable(
         "auth_callout",
         "",
         "A service that says who may come in",
@@ -88,7 +78,7 @@ pub static AUTHORIZATION: &[Declaration] = &[
         }),
     )
     .or(&["auth_hook"]),
-    built(
+    reloadable(
         "proxy_required",
         "false",
         "Refuse connections without a trusted proxy",

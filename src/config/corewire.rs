@@ -1,12 +1,12 @@
 //! The options inside `corewire`: what nats-server does not have.
 
 use crate::declaration::Reload::{Applies, NeedsRestart};
-use crate::declaration::{Declaration, Kind};
+use crate::declaration::{Declaration, Kind, built};
 use crate::profile::ProfileName;
 
 /// The block.
 pub static COREWIRE: &[Declaration] = &[
-    Declaration::built(
+    built(
         "cores",
         "",
         NeedsRestart,
@@ -16,7 +16,7 @@ pub static COREWIRE: &[Declaration] = &[
             Ok(())
         }),
     ),
-    Declaration::built(
+    built(
         "profile",
         "default",
         Applies,

@@ -206,6 +206,33 @@ impl std::fmt::Debug for Kind {
     }
 }
 
+/// An option that Corewire has.
+pub(crate) const fn built(
+    key: &'static str,
+    default: &'static str,
+    reload: Reload,
+    doc: &'static str,
+    kind: Kind,
+) -> Declaration {
+    Declaration { key, aliases: &[], doc, default, reload, status: Status::Built(kind) }
+}
+
+/// One whose change takes effect on reload.
+pub(crate) const fn reloadable(
+    key: &'static str,
+    default: &'static str,
+    doc: &'static str,
+    kind: Kind,
+) -> Declaration {
+    built(key, default, Reload::Applies, doc, kind)
+}
+
+/// An option that NATS has and Corewire does not yet.
+pub(crate) const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
+    let status = Status::NotBuilt { off, inside: Inside::Anything };
+    Declaration { key, aliases: &[], doc, default: "", reload: Reload::NeedsRestart, status }
+}
+
 impl Declaration {
     /// Whether `key`, in lower case, is this option.
     pub fn is_named(&self, key: &str) -> bool {
@@ -215,23 +242,6 @@ impl Declaration {
     /// The key and its aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         std::iter::once(self.key).chain(self.aliases.iter().copied())
-    }
-
-    /// An option that Corewire has.
-    pub const fn built(
-        key: &'static str,
-        default: &'static str,
-        reload: Reload,
-        doc: &'static str,
-        kind: Kind,
-    ) -> Declaration {
-        Declaration { key, aliases: &[], doc, default, reload, status: Status::Built(kind) }
-    }
-
-    /// An option that NATS has and Corewire does not yet.
-    pub const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
-        let status = Status::NotBuilt { off, inside: Inside::Anything };
-        Declaration { key, aliases: &[], doc, default: "", reload: Reload::NeedsRestart, status }
     }
 
     /// The same with other keys for it.

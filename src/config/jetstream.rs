@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use crate::declaration::Reload::{Applies, NeedsRestart};
-use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
+use crate::declaration::Reload::NeedsRestart;
+use crate::declaration::{
+    self, BareNumber, Declaration, Inside, Kind, Known, Off, not_built, reloadable,
+};
 use crate::draft::Draft;
 use crate::known::key;
 use crate::limits;
@@ -19,11 +21,7 @@ const fn built(
     doc: &'static str,
     kind: Kind,
 ) -> Declaration {
-    Declaration::built(key, default, NeedsRestart, doc, kind)
-}
-
-const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
-    Declaration::not_built(key, off, doc)
+    declaration::built(key, default, NeedsRestart, doc, kind)
 }
 
 /// A limit where 0 means the default.
@@ -66,18 +64,16 @@ pub static JETSTREAM: &[Declaration] = &[
     ),
     built("store_dir", "", "Set the storage directory", Kind::Text(store_dir))
         .or(&["store", "storedir"]),
-    Declaration::built(
+    reloadable(
         "max_memory_store",
         "",
-        Applies,
         "Bytes of all memory streams; three quarters of the memory when unset",
         Kind::Size(|d, bytes| d.options.jetstream.memory_max = bytes),
     )
     .or(&["max_mem_store", "max_mem"]),
-    Declaration::built(
+    reloadable(
         "max_file_store",
         "",
-        Applies,
         "Bytes of all file streams; three quarters of the free disk when unset",
         Kind::Size(|d, bytes| d.options.jetstream.file_max = bytes),
     )

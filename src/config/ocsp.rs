@@ -1,9 +1,7 @@
 //! The option `ocsp`: whether certificates are shown with what their issuer says of them.
 //! spec/cli-and-config.md §7.9, spec/security.md §8
 
-use crate::declaration::Declaration;
-use crate::declaration::Kind;
-use crate::declaration::Reload::Applies;
+use crate::declaration::{Declaration, Kind, reloadable};
 use crate::draft::Draft;
 use crate::problem::ValueError;
 
@@ -47,10 +45,9 @@ fn urls(draft: &mut Draft, urls: Vec<String>) -> Result<(), ValueError> {
 
 /// The block.
 pub static OCSP: &[Declaration] = &[
-    Declaration::built(
+    reloadable(
         "mode",
         "auto",
-        Applies,
         "Certificates that are stapled: auto, always, must or never",
         Kind::Choice(&["auto", "always", "must", "never"], |draft, text| {
             draft.options.ocsp.mode = match text {
@@ -61,10 +58,9 @@ pub static OCSP: &[Declaration] = &[
             };
         }),
     ),
-    Declaration::built(
+    reloadable(
         "urls",
         "",
-        Applies,
         "Responders to ask instead of those that the certificates name",
         Kind::TextList(urls),
     )

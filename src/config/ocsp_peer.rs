@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Kind};
+use crate::declaration::{BareNumber, Declaration, Kind, reloadable};
 use crate::draft::Draft;
 use crate::limits;
 
@@ -105,24 +104,15 @@ pub(crate) fn switch_cache(draft: &mut Draft, on: bool) {
     cache(draft).kind = if on { CacheKind::Local } else { CacheKind::None };
 }
 
-const fn built(
-    key: &'static str,
-    default: &'static str,
-    doc: &'static str,
-    kind: Kind,
-) -> Declaration {
-    Declaration::built(key, default, Applies, doc, kind)
-}
-
 /// The block `ocsp_peer`.
 pub static OCSP_PEER: &[Declaration] = &[
-    built(
+    reloadable(
         "verify",
         "true",
         "Ask the issuers of clients' certificates whether those are revoked",
         Kind::Switch(switch_peer),
     ),
-    built(
+    reloadable(
         "ca_timeout",
         "2s",
         "Time for one responder",
@@ -132,7 +122,7 @@ pub static OCSP_PEER: &[Declaration] = &[
             set: |d, span| peer(d).responder_timeout = span,
         },
     ),
-    built(
+    reloadable(
         "allowed_clockskew",
         "30s",
         "How far the clocks of responders may be from this one",
@@ -142,25 +132,25 @@ pub static OCSP_PEER: &[Declaration] = &[
             set: |d, span| peer(d).clock_skew = span,
         },
     ),
-    built(
+    reloadable(
         "warn_only",
         "false",
         "Log what is wrong, and let the client in",
         Kind::Switch(|d, on| peer(d).faults = if on { Faults::Logged } else { Faults::Refused }),
     ),
-    built(
+    reloadable(
         "unknown_is_good",
         "false",
         "Let in whose certificate its issuer knows nothing of",
         Kind::Switch(|d, on| peer(d).unknown_is_good = on),
     ),
-    built(
+    reloadable(
         "allow_when_ca_unreachable",
         "false",
         "Let in who was not known as revoked when no responder answers",
         Kind::Switch(|d, on| peer(d).allow_when_unreachable = on),
     ),
-    built(
+    reloadable(
         "cache_ttl_when_next_update_unset",
         "1h",
         "How long an answer is good that does not say so itself",
@@ -174,13 +164,13 @@ pub static OCSP_PEER: &[Declaration] = &[
 
 /// The block `ocsp_cache`.
 pub static OCSP_CACHE: &[Declaration] = &[
-    built(
+    reloadable(
         "type",
         "local",
         "Where answers of OCSP responders are kept: none, or local",
         Kind::Choice(&["none", "local"], |d, text| switch_cache(d, text == "local")),
     ),
-    built(
+    reloadable(
         "local_store",
         "_rc_",
         "Folder of the file in which they outlive the server",
@@ -191,13 +181,13 @@ pub static OCSP_CACHE: &[Declaration] = &[
             Ok(())
         }),
     ),
-    built(
+    reloadable(
         "preserve_revoked",
         "false",
         "Remember that a certificate was revoked when the answer is too old to count",
         Kind::Switch(|d, on| cache(d).preserve_revoked = on),
     ),
-    built(
+    reloadable(
         "save_interval",
         "5m",
         "How often the file is written, if there is something new",

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::declaration::Reload::{Applies, NeedsRestart};
-use crate::declaration::{Declaration, Kind};
+use crate::declaration::Reload::NeedsRestart;
+use crate::declaration::{Declaration, Kind, built, reloadable};
 use crate::options::{Auth, Options};
 use crate::problem::{Conflict, Diagnostics, ValueError};
 use crate::users::is_public_key;
@@ -30,7 +30,7 @@ impl Operators {
 }
 
 /// `operator`
-pub(crate) const TOKENS: Declaration = Declaration::built(
+pub(crate) const TOKENS: Declaration = built(
     "operator",
     "",
     NeedsRestart,
@@ -44,7 +44,7 @@ pub(crate) const TOKENS: Declaration = Declaration::built(
 .or(&["operators", "root", "roots", "root_operator", "root_operators"]);
 
 /// `trusted_keys`
-pub(crate) const TRUSTED_KEYS: Declaration = Declaration::built(
+pub(crate) const TRUSTED_KEYS: Declaration = built(
     "trusted",
     "",
     NeedsRestart,
@@ -61,19 +61,17 @@ pub(crate) const TRUSTED_KEYS: Declaration = Declaration::built(
 .or(&["trusted_keys"]);
 
 /// `resolver_preload`
-pub(crate) const PRELOAD: Declaration = Declaration::built(
+pub(crate) const PRELOAD: Declaration = reloadable(
     "resolver_preload",
     "",
-    Applies,
     "Account JWTs known from the start, by the account's public key",
     Kind::TextMap(|draft, tokens| draft.options.operator.preload = tokens),
 );
 
 /// `default_sentinel`
-pub(crate) const SENTINEL: Declaration = Declaration::built(
+pub(crate) const SENTINEL: Declaration = reloadable(
     "default_sentinel",
     "",
-    Applies,
     "User JWT of clients without one, a bearer token",
     Kind::Text(|draft, text| {
         draft.options.operator.sentinel = (!text.is_empty()).then(|| text.to_owned());

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
+use crate::declaration::{self, BareNumber, Declaration, Inside, Kind, Known, Off, reloadable};
 use crate::draft::Draft;
 use crate::duration;
 use crate::limits;
@@ -116,29 +115,22 @@ pub enum ResolverTrust {
 }
 
 /// `resolver`
-pub(crate) const RESOLVER: Declaration = Declaration::built(
+pub(crate) const RESOLVER: Declaration = reloadable(
     "resolver",
     "",
-    Applies,
     "Where account JWTs come from: MEMORY, URL(http://…/) or a folder",
     Kind::Tree("text or a block", Inside::Block(KEYS), read),
 )
 .or(&["account_resolver", "accounts_resolver"]);
 
 /// `resolver_tls`
-pub(crate) const TLS: Declaration = Declaration::built(
-    "resolver_tls",
-    "",
-    Applies,
-    "TLS towards the resolver",
-    Kind::Block(RESOLVER_TLS),
-);
+pub(crate) const TLS: Declaration =
+    reloadable("resolver_tls", "", "TLS towards the resolver", Kind::Block(RESOLVER_TLS));
 
 /// `resolver_pinned_accounts`
-pub(crate) const PINNED: Declaration = Declaration::built(
+pub(crate) const PINNED: Declaration = reloadable(
     "resolver_pinned_accounts",
     "",
-    Applies,
     "Public keys of the accounts that may connect here; all may when empty",
     Kind::TextList(pinned),
 );
@@ -292,11 +284,11 @@ fn pinned(draft: &mut Draft, keys: Vec<String>) -> Result<(), ValueError> {
 }
 
 const fn built(key: &'static str, doc: &'static str, kind: Kind) -> Declaration {
-    Declaration::built(key, "", Applies, doc, kind)
+    reloadable(key, "", doc, kind)
 }
 
 const fn not_built(key: &'static str, off: Off) -> Declaration {
-    Declaration::not_built(key, off, "Not of a resolver")
+    declaration::not_built(key, off, "Not of a resolver")
 }
 
 /// The resolver is shown one certificate, however it is named.
@@ -367,9 +359,7 @@ pub static RESOLVER_TLS: &[Declaration] = &[
     built(
         "min_version",
         "The lowest version of TLS that is spoken",
-        Kind::Choice(&["1.2", "1.3"], |d, text| {
-            block(d).min_version = if text == "1.3" { Version::V13 } else { Version::V12 };
-        }),
+        Kind::Choice(Version::WORDS, |d, word| block(d).min_version = Version::of(word)),
     ),
     built(
         "cipher_suites",
@@ -387,7 +377,7 @@ pub static RESOLVER_TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    Declaration::not_built(
+    declaration::not_built(
         "allow_insecure_cipher_suites",
         Off::False,
         "Cipher suites that are broken",

@@ -10,7 +10,7 @@ use crate::address;
 use crate::authorization::AUTHORIZATION;
 use crate::corewire::COREWIRE;
 use crate::declaration::Reload::{Applies, NeedsRestart};
-use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off};
+use crate::declaration::{BareNumber, Declaration, Inside, Kind, Off, built, not_built};
 use crate::draft::Draft;
 use crate::feature_flags::FeatureFlags;
 use crate::jetstream;
@@ -34,20 +34,6 @@ const fn count(min: i64, max: i64, set: fn(&mut Draft, i64)) -> Kind {
 
 const fn span(min: Duration, bare: BareNumber, set: fn(&mut Draft, Duration)) -> Kind {
     Kind::Span { min, bare, set }
-}
-
-const fn built(
-    key: &'static str,
-    default: &'static str,
-    reload: crate::declaration::Reload,
-    doc: &'static str,
-    kind: Kind,
-) -> Declaration {
-    Declaration::built(key, default, reload, doc, kind)
-}
-
-const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
-    Declaration::not_built(key, off, doc)
 }
 
 /// A number that is not below zero, or `default` for 0.

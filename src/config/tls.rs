@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::declaration::Reload::Applies;
-use crate::declaration::{BareNumber, Declaration, Inside, Kind, Known, Off};
+use crate::declaration::{
+    BareNumber, Declaration, Inside, Kind, Known, Off, not_built, reloadable,
+};
 use crate::draft::Draft;
 use crate::limits;
 use crate::ocsp_peer::{self, OcspPeer};
@@ -89,6 +90,16 @@ pub enum Version {
     V13,
 }
 
+impl Version {
+    /// What `min_version` may say.
+    pub(crate) const WORDS: &[&str] = &["1.2", "1.3"];
+
+    /// What one of [`Version::WORDS`] means.
+    pub(crate) fn of(word: &str) -> Version {
+        if word == "1.3" { Version::V13 } else { Version::V12 }
+    }
+}
+
 /// Which comes first, INFO or the handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum First {
@@ -119,19 +130,6 @@ impl Default for Tls {
             connections_per_second: None,
         }
     }
-}
-
-const fn built(
-    key: &'static str,
-    default: &'static str,
-    doc: &'static str,
-    kind: Kind,
-) -> Declaration {
-    Declaration::built(key, default, Applies, doc, kind)
-}
-
-const fn not_built(key: &'static str, off: Off, doc: &'static str) -> Declaration {
-    Declaration::not_built(key, off, doc)
 }
 
 /// The block of the draft.
@@ -167,7 +165,7 @@ fn first(draft: &mut Draft, text: &str) -> Result<(), ValueError> {
 
 /// The block.
 pub static TLS: &[Declaration] = &[
-    built(
+    reloadable(
         "cert_file",
         "",
         "Server certificate file",
@@ -176,7 +174,7 @@ pub static TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    built(
+    reloadable(
         "key_file",
         "",
         "Private key for server certificate",
@@ -185,7 +183,7 @@ pub static TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    built(
+    reloadable(
         "ca_file",
         "",
         "Client certificate CA for verification",
@@ -194,7 +192,7 @@ pub static TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    built(
+    reloadable(
         "certs",
         "",
         "Several certificates; each client gets the first that suits it",
@@ -203,7 +201,7 @@ pub static TLS: &[Declaration] = &[
         }),
     )
     .or(&["certificates"]),
-    built(
+    reloadable(
         "verify",
         "false",
         "Enable TLS, verify client certificates",
@@ -214,7 +212,7 @@ pub static TLS: &[Declaration] = &[
             (_, Verify::No | Verify::Certificate | Verify::User) => {}
         }),
     ),
-    built(
+    reloadable(
         "verify_and_map",
         "false",
         "Verify client certificates, and take users by the names in them",
@@ -231,7 +229,7 @@ pub static TLS: &[Declaration] = &[
         "Routes and gateways by their certificates; not for clients",
     ),
     not_built("insecure", Off::False, "Connect to servers with any certificate"),
-    built(
+    reloadable(
         "timeout",
         "2s",
         "Time for a handshake",
@@ -241,15 +239,13 @@ pub static TLS: &[Declaration] = &[
             set: |d, span| of(d).timeout = span,
         },
     ),
-    built(
+    reloadable(
         "min_version",
         "1.2",
         "The lowest version of TLS that is spoken",
-        Kind::Choice(&["1.2", "1.3"], |d, text| {
-            of(d).min_version = if text == "1.3" { Version::V13 } else { Version::V12 };
-        }),
+        Kind::Choice(Version::WORDS, |d, word| of(d).min_version = Version::of(word)),
     ),
-    built(
+    reloadable(
         "cipher_suites",
         "",
         "Names of cipher suites, as Go has them",
@@ -259,7 +255,7 @@ pub static TLS: &[Declaration] = &[
         }),
     ),
     not_built("allow_insecure_cipher_suites", Off::False, "Cipher suites that are broken"),
-    built(
+    reloadable(
         "curve_preferences",
         "",
         "Names of curves, the best first",
@@ -268,13 +264,13 @@ pub static TLS: &[Declaration] = &[
             Ok(())
         }),
     ),
-    built(
+    reloadable(
         "pinned_certs",
         "",
         "SHA-256 of the public keys that clients may have, in hex",
         Kind::TextList(pinned),
     ),
-    built(
+    reloadable(
         "connection_rate_limit",
         "0",
         "Connections accepted in a second; 0 is no limit",
@@ -286,7 +282,7 @@ pub static TLS: &[Declaration] = &[
             },
         },
     ),
-    built(
+    reloadable(
         "handshake_first",
         "false",
         "The handshake before INFO: true, auto, or how long to wait for it",
@@ -296,7 +292,7 @@ pub static TLS: &[Declaration] = &[
         ),
     )
     .or(&["first", "immediate"]),
-    built(
+    reloadable(
         "ocsp_peer",
         "false",
         "Ask whether clients' certificates are revoked: a boolean, or a block",
