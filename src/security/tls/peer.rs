@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_parser::certificate::X509Certificate;
 
 use super::ocsp::{OcspError, Question, Said, Status, responders};
 use super::responder::ask_responder;
@@ -259,8 +260,12 @@ impl PeerCheck {
     /// Whether an answer counts now.
     fn is_current(&self, said: &Said, now_s: u64) -> bool {
         let skew_s = self.rules.clock_skew.as_secs();
-        let until_s = said.until_s.unwrap_or(said.from_s + self.rules.unsaid_life.as_secs());
-        said.from_s <= now_s + skew_s && now_s <= until_s + skew_s
+        said.from_s <= now_s + skew_s && now_s <= self.until_s(said) + skew_s
+    }
+
+    /// When an answer ends, seconds since the Unix epoch.
+    fn until_s(&self, said: &Said) -> u64 {
+        said.until_s.unwrap_or(said.from_s + self.rules.unsaid_life.as_secs())
     }
 
     /// What the responders of a link say, once for all who ask at the same time.
@@ -304,7 +309,7 @@ impl PeerCheck {
                 subject: link.facts.subject.clone(),
                 status: said.status,
                 kept_at_s: now_s,
-                until_s: said.until_s.unwrap_or(said.from_s + self.rules.unsaid_life.as_secs()),
+                until_s: self.until_s(&said),
             };
             cache.keep(&link.facts.fingerprint, kept, now_s);
         }
@@ -362,7 +367,9 @@ impl PeerCheck {
         for (level, text) in lines {
             self.outside.log.say(level, text);
         }
-        let Some(peer) = shown.first().and_then(|der| facts(der)) else { return };
+        let Some(own) = shown.first() else { return };
+        let Ok((_, parsed)) = x509_parser::parse_x509_certificate(own) else { return };
+        let peer = facts(own, &parsed);
         let tell = |about, reason: String| {
             let fault = PeerFault { about, peer: peer.clone(), reason };
             // An event for which there is no room is lost; the log has told of it.
@@ -405,17 +412,21 @@ fn link(der: &[u8], issuer: Certificate) -> Option<Option<Link>> {
         return Some(None);
     }
     let question = Question::new(&Certificate::from_der(der).ok()?, issuer).ok()?;
-    Some(Some(Link { facts: facts(der)?, question, responders }))
+    Some(Some(Link { facts: facts(der, &parsed), question, responders }))
 }
 
-fn facts(der: &[u8]) -> Option<CertificateFacts> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(der).ok()?;
-    Some(CertificateFacts {
+fn facts(der: &[u8], parsed: &X509Certificate<'_>) -> CertificateFacts {
+    CertificateFacts {
         subject: go_text(parsed.subject()),
         issuer: go_text(parsed.issuer()),
-        fingerprint: BASE64.encode(&Sha256::digest(der)),
+        fingerprint: fingerprint(der),
         der: der.to_vec(),
-    })
+    }
+}
+
+/// The SHA-256 of a certificate: its name in the cache.
+fn fingerprint(der: &[u8]) -> String {
+    BASE64.encode(&Sha256::digest(der))
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ fn what_rules_allow_passes() {
     scene.tls.ocsp_peer.unknown_is_good = true;
     assert_eq!(scene.judge(Asking::Yes), Judgement::Good);
     scene.middle.say(vec![(LEAF, revoked(), Some(NOW_S + HOUR_S))]);
-    scene.cache.forget(&facts(&scene.shown[0]).expect("a certificate").fingerprint);
+    scene.cache.forget(&fingerprint(&scene.shown[0]));
     assert_eq!(scene.judge(Asking::Yes), REFUSED);
     scene.log();
     scene.events();
