@@ -7,8 +7,8 @@
 //! nothing outside the folder is reached.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account_key::AccountKey;
 use crate::jwt::{self, Claims};
+use crate::whole_file;
 
 const JWT: &str = ".jwt";
 const DELETED: &str = ".jwt.deleted";
@@ -197,7 +198,7 @@ impl JwtStore {
             Deletion::Renames => fs::rename(&path, self.path(account, DELETED))?,
             Deletion::Removes | Deletion::Refused => fs::remove_file(&path)?,
         }
-        self.flush_folder()?;
+        whole_file::flush_names(&path)?;
         self.index().forget(account);
         Ok(())
     }
@@ -265,15 +266,7 @@ impl JwtStore {
 
     fn write(&self, account: &AccountKey, token: &str) -> io::Result<()> {
         let new = self.dir.join(format!(".{account}{NEW}"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all(token.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, self.path(account, JWT))?;
-        self.flush_folder()
-    }
-
-    fn flush_folder(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        whole_file::replace(&self.path(account, JWT), &new, token.as_bytes())
     }
 }
 

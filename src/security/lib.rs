@@ -35,6 +35,7 @@
 //! | `operator.rs` | operator mode: accounts that are fetched, users that bring tokens |
 //! | `account_key.rs` | the public key of an account, checked |
 //! | `jwt_folder.rs`, `folder_resolver.rs`, `web_resolver.rs` | in a folder, and from the web |
+//! | `whole_file.rs` | files that a crash leaves as they were or as they are to be |
 
 mod account;
 mod account_key;
@@ -58,6 +59,7 @@ mod proxies;
 pub mod resolver;
 mod tls;
 mod web_resolver;
+mod whole_file;
 
 pub use account::{Account, AccountFull, Accounts};
 pub use account_key::AccountKey;

@@ -6,7 +6,7 @@
 //! <store_dir>/ocsp/<SHA-256 of the certificate>     the response, DER
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use std::time::Duration;
 use base::{Level, Log};
 use config::Options;
 use config::ocsp::OcspMode;
+use runtime::Files;
+use runtime::system_files::SystemFiles;
 use security::{ListenerTls, Staple, StapleError, StapleQuestion, Status, ask_responder};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -202,7 +204,9 @@ impl Plan {
             (Ok(staple), _) => {
                 if let Some(folder) = &self.folder {
                     // Without it the next start asks again.
-                    let _ = keep(folder, &question.fingerprint, &staple.response);
+                    let file = folder.join(&question.fingerprint);
+                    let made = SystemFiles.make_folder(folder);
+                    let _ = made.and_then(|()| SystemFiles.replace(&file, &staple.response));
                 }
                 self.judged(question, staple)
             }
@@ -247,12 +251,4 @@ impl Plan {
         }
         Err(last)
     }
-}
-
-/// Writes a response as a whole or not at all.
-fn keep(folder: &Path, name: &str, response: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let new = folder.join(format!("{name}.new"));
-    std::fs::write(&new, response)?;
-    std::fs::rename(&new, folder.join(name))
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ocsp::Status;
 use super::response_cache::{KeptAnswer, ResponseCache};
+use crate::whole_file;
 
 /// The file's name in its folder.
 const FILE: &str = "cache.json";
@@ -96,9 +97,7 @@ fn write(folder: &Path, path: &Path, all: Vec<(String, KeptAnswer)>) -> io::Resu
     }
     let text = serde_json::to_vec_pretty(&entries)?;
     std::fs::create_dir_all(folder)?;
-    let new = path.with_extension("json.new");
-    std::fs::write(&new, text)?;
-    std::fs::rename(&new, path)
+    whole_file::replace(path, &path.with_extension("json.new"), &text)
 }
 
 impl Entry {
