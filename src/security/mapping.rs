@@ -1,7 +1,10 @@
 //! Subject mappings of an account: what a published subject becomes before anybody is looked for
 //! (spec/security.md §6).
 
+use std::borrow::Cow;
+
 use config::accounts::Mapping;
+use subject::transform::numbered;
 use subject::{Transform, TransformError, TransformUse, name};
 
 /// The mappings of one account; the first that matches is taken.
@@ -41,12 +44,16 @@ impl Mappings {
             let mut sum = 0;
             let mut drops_rest = false;
             for destination in mapping.destinations.iter().filter(|d| d.cluster.is_none()) {
+                let is_source = destination.subject == mapping.source;
+                let subject: Cow<'_, str> = match is_source {
+                    true => numbered(&mapping.source).into(),
+                    false => destination.subject.as_str().into(),
+                };
                 let purpose = TransformUse::AccountMapping;
-                let subject = numbered(&destination.subject, &mapping.source);
                 let transform =
                     Transform::new(&mapping.source, &subject, purpose).map_err(error)?;
                 sum += destination.weight;
-                drops_rest |= destination.subject == mapping.source;
+                drops_rest |= is_source;
                 destinations.push((sum, transform));
             }
             list.push(Mapped {
@@ -75,22 +82,6 @@ impl Mappings {
             None => MappedTo::Same,
         }
     }
-}
-
-/// The source itself as a destination, its wildcards by number.
-fn numbered(destination: &str, source: &str) -> String {
-    if destination != source {
-        return destination.to_owned();
-    }
-    let mut nth = 0;
-    let tokens = destination.split('.').map(|token| match token {
-        "*" => {
-            nth += 1;
-            format!("${nth}")
-        }
-        token => token.to_owned(),
-    });
-    tokens.collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ fn wildcard_places(source: &[u8]) -> Result<SmallVec<[usize; 8]>, TransformError
 }
 
 /// `a.*.*` as `a.$1.$2`.
-fn numbered(destination: &str) -> String {
+pub fn numbered(destination: &str) -> String {
     let mut nth = 0;
     let tokens = destination.split('.').map(|token| match token {
         "*" => {
