@@ -5,7 +5,6 @@
 //! and the sid put in behind the subject: three copies, no formatting.
 
 use base::{ConnSlot, Counter, Level, Log, ShardId, SubKey};
-use bytes::Bytes;
 use config::options::SlowSubscriber;
 use protocol::{Delivery, HeaderSupport, Publish, Run};
 use subject::Plan;
@@ -15,7 +14,7 @@ use crate::guard::Watch;
 use crate::message::Message;
 use crate::outbox::{Appended, Outbox};
 use crate::publish::Echo;
-use crate::shard::Shard;
+use crate::shard::{Shard, Tally};
 use crate::subscriptions::{Pattern, Subscriptions};
 
 /// Where a message comes from.
@@ -87,15 +86,8 @@ impl Shard {
         }
         sub.delivered += 1;
         let ended = sub.delivered == sub.max.get();
-        let publish = message.publish();
-        let (appended, delivered_len) = append(outbox, publish, message.shared(), &sub.sid);
-        if let Some(log) = &self.settings.trace {
-            trace(log, outbox, publish, &sub.sid);
-        }
-        outbox.out_msgs += 1;
-        outbox.out_bytes += delivered_len as u64;
-        self.tally.out_msgs += 1;
-        self.tally.out_bytes += delivered_len as u64;
+        let trace = self.settings.trace.as_ref();
+        let appended = hand_over(message, &sub.sid, outbox, &mut self.tally, trace);
         self.note(connection, appended);
         if stall {
             self.stall(origin);
@@ -167,23 +159,32 @@ fn trace(log: &Log, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
     log.say(Level::Trace, format!("{label} - ->> [{line}]"));
 }
 
-/// Encodes a delivery into `outbox`; also says how many bytes of headers and payload it carries.
-#[inline]
-pub(crate) fn append(
-    outbox: &mut Outbox,
-    publish: &Publish<'_>,
-    shared: Option<&Bytes>,
+/// Puts a message for a subscription into the outbox of its connection, and counts it.
+#[inline(always)]
+pub(crate) fn hand_over(
+    message: &Message<'_>,
     sid: &[u8],
-) -> (Appended, usize) {
+    outbox: &mut Outbox,
+    tally: &mut Tally,
+    log: Option<&Log>,
+) -> Appended {
+    let publish = message.publish();
     let delivery = Delivery::new(publish, sid, outbox.headers());
     let rest_len = delivery.rest().len();
-    let appended = match shared {
+    let appended = match message.shared() {
         Some(shared) if rest_len > config::limits::INLINE_PAYLOAD_MAX => {
             outbox.append_shared(&delivery, shared.slice(shared.len() - rest_len..))
         }
         _ => outbox.append_delivery(&delivery),
     };
+    if let Some(log) = log {
+        trace(log, outbox, publish, sid);
+    }
     let stripped = publish.has_headers() && outbox.headers() == HeaderSupport::Unsupported;
-    let carried = if stripped { publish.payload().len() } else { publish.total_len() };
-    (appended, carried)
+    let carried = if stripped { publish.payload().len() } else { publish.total_len() } as u64;
+    outbox.out_msgs += 1;
+    outbox.out_bytes += carried;
+    tally.out_msgs += 1;
+    tally.out_bytes += carried;
+    appended
 }

@@ -12,7 +12,7 @@ use ring::InterestSeq;
 use subject::Change;
 
 use crate::arrivals::Pick;
-use crate::delivery::{Delivered, Origin, append};
+use crate::delivery::{Delivered, Origin, hand_over};
 use crate::guard::Watch;
 use crate::message::Message;
 use crate::publish::Echo;
@@ -102,11 +102,8 @@ impl Shard {
             return Delivered::No;
         }
         sub.delivered += 1;
-        let (appended, len) = append(outbox, message.publish(), message.shared(), &sub.sid);
-        outbox.out_msgs += 1;
-        outbox.out_bytes += len as u64;
-        self.tally.out_msgs += 1;
-        self.tally.out_bytes += len as u64;
+        let trace = self.settings.trace.as_ref();
+        let appended = hand_over(message, &sub.sid, outbox, &mut self.tally, trace);
         self.note(connection, appended);
         Delivered::Yes
     }

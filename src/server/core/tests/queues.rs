@@ -4,13 +4,28 @@
 use std::cell::Cell;
 
 use base::Counter;
+use config::Options;
 
-use super::simulation::{Client, Simulation, for_seeds};
+use super::simulation::{Client, Setup, Simulation, for_seeds};
 
 const CORES: usize = 3;
 
-fn labels(simulation: &mut Simulation, client: Client) -> Vec<String> {
-    simulation.messages(client).iter().map(|message| message.label().to_owned()).collect()
+/// What the members got is each of the numbers below `messages`, once.
+fn assert_each_once(simulation: &mut Simulation, members: [Client; 2], messages: usize) {
+    let got = members.into_iter().flat_map(|member| simulation.messages(member));
+    let mut got: Vec<usize> = got.map(|one| one.label().parse().expect("a number")).collect();
+    got.sort_unstable();
+    assert_eq!(got, (0..messages).collect::<Vec<_>>(), "lost or doubled");
+}
+
+/// A request to `subject` is told at once that nobody is there; `requester` listens on `inbox`.
+fn assert_nobody_there(simulation: &mut Simulation, requester: Client, subject: &str) {
+    simulation.request(requester, subject, "inbox", "x");
+    simulation.run_until_quiet();
+    let got = simulation.messages(requester);
+    assert!(got.len() == 1 && got[0].is_no_responders(), "interest is left: {got:?}");
+    let headers = format!("NATS/1.0 503\r\nNats-Subject: {subject}\r\n\r\n");
+    assert_eq!(got[0].headers, headers.as_bytes());
 }
 
 #[test]
@@ -64,11 +79,7 @@ fn a_worker_that_leaves_while_messages_fly_loses_none() {
         }
         simulation.ping(publisher);
         simulation.run_until_quiet();
-        let mut got = labels(&mut simulation, leaves);
-        got.extend(labels(&mut simulation, stays));
-        got.sort_by_key(|label| label.parse::<usize>().expect("a number"));
-        let all: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
-        assert_eq!(got, all, "lost or doubled");
+        assert_each_once(&mut simulation, [leaves, stays], MESSAGES);
         assert_eq!(simulation.total(Counter::QueueOrphans), 0);
         rerouted.set(rerouted.get() + simulation.total(Counter::QueueReroutes));
     });
@@ -79,7 +90,10 @@ fn a_worker_that_leaves_while_messages_fly_loses_none() {
 fn a_group_that_leaves_as_one_while_messages_fly_loses_none() {
     const MESSAGES: usize = 40;
     for_seeds(1000, |seed| {
-        let mut simulation = Simulation::new(CORES, seed);
+        let trace = seed % 2 == 0;
+        let options = Options { trace, ..Options::default() };
+        let setup = Setup { cores: CORES, options, ..Setup::default() };
+        let mut simulation = Simulation::with(&setup, seed);
         // The publisher is a member too, and drains behind its last message.
         let [publisher, other] = [0, 1].map(|core| simulation.client(core));
         for member in [publisher, other] {
@@ -100,12 +114,11 @@ fn a_group_that_leaves_as_one_while_messages_fly_loses_none() {
         simulation.say(publisher, "UNSUB 1\r\n");
         simulation.ping(publisher);
         simulation.run_until_quiet();
-        let mut got = labels(&mut simulation, publisher);
-        got.extend(labels(&mut simulation, other));
-        got.sort_by_key(|label| label.parse::<usize>().expect("a number"));
-        let all: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
-        assert_eq!(got, all, "lost or doubled");
+        assert_each_once(&mut simulation, [publisher, other], MESSAGES);
         assert_eq!(simulation.total(Counter::QueueOrphans), 0);
+        let is_delivery = |text: &str| text.contains("->> [MSG work 1 ");
+        let traced = simulation.log.try_iter().filter(|line| is_delivery(&line.text)).count();
+        assert_eq!(traced, if trace { MESSAGES } else { 0 });
     });
 }
 
@@ -129,10 +142,7 @@ fn auto_unsubscribe_counts_messages_from_all_cores() {
         simulation.run_until_quiet();
         assert_eq!(simulation.messages(subscriber).len(), 5);
         for &publisher in &publishers {
-            simulation.request(publisher, "a", "inbox", "x");
-            simulation.run_until_quiet();
-            let got = simulation.messages(publisher);
-            assert!(got.len() == 1 && got[0].is_no_responders(), "interest is left: {got:?}");
+            assert_nobody_there(&mut simulation, publisher, "a");
         }
     });
 }
@@ -169,10 +179,7 @@ fn without_echo_another_member_gets_it_or_nobody() {
         }
         simulation.run_until_quiet();
         assert_eq!(simulation.messages(publisher), [], "an echo by way of another core");
-        simulation.request(publisher, "work", "inbox", "x");
-        simulation.run_until_quiet();
-        let got = simulation.messages(publisher);
-        assert!(got.len() == 1 && got[0].is_no_responders(), "{got:?}");
+        assert_nobody_there(&mut simulation, publisher, "work");
     });
 }
 
@@ -201,10 +208,6 @@ fn a_request_is_refused_at_once_when_its_last_responder_is_gone_from_any_core() 
             simulation.some_steps();
         }
         simulation.run_until_quiet();
-        simulation.request(requester, "service", "inbox", "x");
-        simulation.run_until_quiet();
-        let got = simulation.messages(requester);
-        assert!(got.len() == 1 && got[0].is_no_responders(), "{got:?}");
-        assert_eq!(got[0].headers, b"NATS/1.0 503\r\nNats-Subject: service\r\n\r\n");
+        assert_nobody_there(&mut simulation, requester, "service");
     });
 }

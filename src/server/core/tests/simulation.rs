@@ -130,7 +130,7 @@ impl Simulation {
         // Jitter in the server comes from the thread's generator.
         fastrand::seed(seed);
         let (host, networks) = SimulatedHost::new(setup.cores);
-        let verbosity = Verbosity { debug: true, trace: false };
+        let verbosity = Verbosity { debug: true, trace: setup.options.trace };
         let (log, lines) = Log::bounded(LOG_LINES_MAX, verbosity);
         let (closed_sender, closed) = crossbeam_channel::unbounded();
         let mut simulation = Simulation {
