@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{AccountId, Level, Log};
-use protocol::{MessageParts, canonical};
+use monitor::Announcement;
 use security::callout::{self, Answer, Callout, Judged, Question, SUBJECT, ServerKeys, Waiting};
 use security::jwt::ServerId;
 use security::{Checked, Denied, LoginRequest, ServiceAnswer, Verdict, nonce};
-use shard::{Message, Shard};
+use shard::Shard;
 
 use crate::command::Command;
 use crate::cores::Cores;
@@ -23,13 +23,10 @@ const WAITING_MAX: usize = 8192;
 
 /// A question on its way to a core.
 pub struct AskService {
-    /// The account in which the service listens.
-    pub account: AccountId,
     /// The subject of answers, on which to listen if nobody does yet.
-    pub listen: Option<String>,
-    reply: String,
-    headers: Vec<u8>,
-    payload: Vec<u8>,
+    listen: Option<String>,
+    /// In the account in which the service listens.
+    question: Announcement,
 }
 
 /// What was asked and is not answered.
@@ -79,7 +76,6 @@ impl Callouts {
         let question = callout::ask(service, request, &self.keys, &self.server, now_s)?;
         let Question { account, headers, payload, waiting } = question;
         let token = nonce();
-        let reply = format!("{}.{token}", self.inbox);
         let refusal = || {
             let session = Err(Denied::ByService(account));
             Box::new(Verdict { ticket, session, reason: String::new() })
@@ -91,7 +87,9 @@ impl Callouts {
             return Err(refusal());
         }
         let listen = (!asked.heard.contains(&account)).then(|| format!("{}.*", self.inbox));
-        let ask = AskService { account, listen, reply, headers, payload };
+        let (subject, reply) = (SUBJECT.into(), Some(format!("{}.{token}", self.inbox).into()));
+        let question = Announcement { account, subject, reply, headers, payload };
+        let ask = AskService { listen, question };
         // The answer waits for this lock until the question is known.
         if !cores.send(system::HOME.index(), Command::AskService(Box::new(ask))) {
             return Err(refusal());
@@ -146,18 +144,8 @@ impl Asked {
 
 /// Publishes a question. On the first core.
 pub fn publish(shard: &mut Shard, ask: &AskService) {
-    let AskService { account, listen, reply, headers, payload } = ask;
-    if let Some(subject) = listen {
-        system::listen_for_answers(shard, *account, subject.as_bytes());
+    if let Some(subject) = &ask.listen {
+        system::listen_for_answers(shard, ask.question.account, subject.as_bytes());
     }
-    let parts = MessageParts {
-        subject: SUBJECT.as_bytes(),
-        reply: Some(reply.as_bytes()),
-        headers: (!headers.is_empty()).then_some(&headers[..]),
-        payload,
-    };
-    let mut wire = Vec::new();
-    let published = canonical(parts, &mut wire);
-    shard.publish_for(system::SERVICE, *account, &mut Message::borrowed(&published));
-    shard.flush_rings();
+    system::publish(shard, &ask.question);
 }

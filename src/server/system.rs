@@ -20,8 +20,9 @@ use monitor::{
     Announcement, Asker, ClaimsRole, ClaimsSubject, Desk, Happened, REQUEST_BYTES_MAX, SystemDesk,
     SystemRequest,
 };
+use protocol::{MessageParts, canonical};
 use security::ServiceAnswer;
-use shard::{Letter, Service, ServiceTurn, Shard};
+use shard::{Letter, Message, Service, ServiceTurn, Shard};
 use tokio::sync::mpsc;
 
 use crate::command::Command;
@@ -142,6 +143,22 @@ impl Listener {
 /// Listens for what the authorization service of an account answers. On the first core.
 pub fn listen_for_answers(shard: &mut Shard, account: AccountId, subject: &[u8]) {
     listen(shard, account, subject, None, Purpose::Answers);
+}
+
+/// Publishes for the system services, and lets other cores see it at once: who is told that it is
+/// done may rely on them finding it in their rings.
+pub fn publish(shard: &mut Shard, announcement: &Announcement) {
+    let Announcement { account, subject, reply, headers, payload } = announcement;
+    let parts = MessageParts {
+        subject,
+        reply: reply.as_deref(),
+        headers: (!headers.is_empty()).then_some(&headers[..]),
+        payload,
+    };
+    let mut wire = Vec::new();
+    let published = canonical(parts, &mut wire);
+    shard.publish_for(SERVICE, *account, &mut Message::borrowed(&published));
+    shard.flush_rings();
 }
 
 fn listen(

@@ -5,12 +5,12 @@ use std::cell::Cell;
 use base::snapshot::ConnectionSnapshot;
 use base::{AccountId, ConnSlot};
 use connection::{Connections, Rest, Turn};
-use monitor::{Announcement, Fanout, IndexFigures, SubscriptionPage, SubscriptionQuery};
-use protocol::{CloseReason, ErrorText, MessageParts, canonical};
+use monitor::{Fanout, IndexFigures, SubscriptionPage, SubscriptionQuery};
+use protocol::{CloseReason, ErrorText};
 use runtime::Disk;
 use runtime::clock::Clock;
 use runtime::network::Network;
-use shard::{Message, ServiceTurn, Shard};
+use shard::{ServiceTurn, Shard};
 
 use super::{Core, Effort, SHUTDOWN_MAX_NS};
 use crate::callouts;
@@ -67,7 +67,7 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
                 let _ = done.send(());
             }
             Command::Publish(announcement, done) => {
-                publish(turn.shard, &announcement);
+                system::publish(turn.shard, &announcement);
                 let _ = done.send(());
             }
             Command::HasInterest(account, subjects, answer) => {
@@ -122,22 +122,6 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         self.shutdown_until_ns = Some(self.now.mono_ns + SHUTDOWN_MAX_NS);
         self.parts.services.iter_mut().for_each(|service| service.finish());
     }
-}
-
-/// Publishes for the system services, and lets other cores see it at once: who is told that it is
-/// done may rely on them finding it in their rings.
-fn publish(shard: &mut Shard, announcement: &Announcement) {
-    let Announcement { account, subject, reply, headers, payload } = announcement;
-    let parts = MessageParts {
-        subject,
-        reply: reply.as_deref(),
-        headers: (!headers.is_empty()).then_some(&headers[..]),
-        payload,
-    };
-    let mut wire = Vec::new();
-    let published = canonical(parts, &mut wire);
-    shard.publish_for(system::SERVICE, *account, &mut Message::borrowed(&published));
-    shard.flush_rings();
 }
 
 /// One page of the open connections of this core.
