@@ -22,6 +22,7 @@
 //! | `service.rs`, `service/` | one core's JetStream: its letters, its streams, its turn |
 //! | `meta.rs`, `meta/` | the registry of all streams, on the first core |
 //! | `kept_value.rs` | what values beside messages are, for tools that read stored files |
+//! | `rota.rs` | whose turn it is, where deliveries have a budget |
 //! | `ledger.rs` | what every core holds, for limits of the whole server and for monitoring |
 //! | `members.rs` | the accounts that may use it, and what is left of their limits |
 //! | `note.rs` | what the cores' services tell each other |
@@ -43,6 +44,7 @@ pub mod meta;
 mod note;
 pub mod outlet;
 pub mod request_json;
+mod rota;
 pub mod service;
 pub mod settings;
 pub mod stream;

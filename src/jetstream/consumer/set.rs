@@ -21,6 +21,7 @@ use super::pending::NEVER;
 use super::status::Status;
 use super::update::{self, Bound};
 use crate::outlet::Token;
+use crate::rota::Rota;
 use crate::stream::Readers;
 use crate::stream_config::ConsumerLimits;
 use crate::wire_time::WireTime;
@@ -41,7 +42,7 @@ pub enum End {
 
 struct Slot {
     consumer: Consumer,
-    /// Whether it stands in `ready`.
+    /// Whether it stands in `rota`.
     ready: bool,
     /// The earliest time that stands in `times` for it.
     timed_ns: u64,
@@ -53,11 +54,7 @@ pub struct Consumers {
     slots: Vec<Option<Slot>>,
     vacant: Vec<ConsumerPlace>,
     names: HashMap<Box<str>, ConsumerPlace, ahash::RandomState>,
-    ready: Vec<ConsumerPlace>,
-    /// Those that came too late for the budget of the last turn: first in the next.
-    unserved: Vec<ConsumerPlace>,
-    /// The ones that `turn` is working through.
-    running: Vec<ConsumerPlace>,
+    rota: Rota<ConsumerPlace>,
     times: BinaryHeap<Reverse<(u64, ConsumerPlace)>>,
     abandoned: Vec<ConsumerPlace>,
     /// Those with acknowledgements to confirm.
@@ -76,9 +73,7 @@ impl Consumers {
             slots: Vec::new(),
             vacant: Vec::new(),
             names: HashMap::default(),
-            ready: Vec::new(),
-            unserved: Vec::new(),
-            running: Vec::new(),
+            rota: Rota::default(),
             times: BinaryHeap::new(),
             abandoned: Vec::new(),
             awaiting: Vec::new(),
@@ -385,12 +380,10 @@ impl Consumers {
                 self.wake(place);
             }
         }
-        std::mem::swap(&mut self.unserved, &mut self.running);
-        self.running.append(&mut self.ready);
-        for at in 0..self.running.len() {
-            self.run(self.running[at], desk);
+        self.rota.begin();
+        while let Some(place) = self.rota.next() {
+            self.run(place, desk);
         }
-        self.running.clear();
     }
 
     fn run(&mut self, place: ConsumerPlace, desk: &mut Desk<'_>) {
@@ -402,8 +395,10 @@ impl Consumers {
         match outcome {
             Outcome::Busy => {
                 slot.ready = true;
-                let next = if is_late { &mut self.unserved } else { &mut self.ready };
-                next.push(place);
+                match is_late {
+                    true => self.rota.push_unserved(place),
+                    false => self.rota.push(place),
+                }
             }
             Outcome::Abandoned => self.abandoned.push(place),
             Outcome::Idle => self.schedule(place),
@@ -425,7 +420,7 @@ impl Consumers {
             && !slot.ready
         {
             slot.ready = true;
-            self.ready.push(place);
+            self.rota.push(place);
         }
     }
 
@@ -434,7 +429,7 @@ impl Consumers {
     pub fn has_work(&self) -> bool {
         let confirming =
             |&place: &ConsumerPlace| self.get(place).is_some_and(Consumer::is_confirming);
-        !self.ready.is_empty() || !self.unserved.is_empty() || self.awaiting.iter().any(confirming)
+        !self.rota.is_empty() || self.awaiting.iter().any(confirming)
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.
@@ -484,7 +479,7 @@ impl Readers for Consumers {
             let Some(slot) = &mut self.slots[at] else { continue };
             if slot.consumer.appended(seq, subject) && !slot.ready {
                 slot.ready = true;
-                self.ready.push(ConsumerPlace(at as u32));
+                self.rota.push(ConsumerPlace(at as u32));
             }
         }
     }

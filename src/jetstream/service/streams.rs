@@ -31,6 +31,7 @@ use crate::desk::Desk;
 use crate::members::Members;
 use crate::note::{Note, Question};
 use crate::outlet::{Outlet, Purpose, Token};
+use crate::rota::Rota;
 use crate::service::REGISTRY;
 use crate::service::held::Held;
 use crate::settings::Settings;
@@ -50,9 +51,7 @@ pub(crate) struct Streams {
     vacant: Vec<u32>,
     places: HashMap<(AccountId, String), u32>,
     /// Streams that want a turn.
-    touched: Vec<u32>,
-    /// Those that came too late for the last turn's budget of deliveries: first in the next.
-    unserved: Vec<u32>,
+    touched: Rota<u32>,
     /// Streams that wait for the disk, and how far it was when they were last looked at.
     awaiting: Vec<u32>,
     released: Mark,
@@ -87,8 +86,7 @@ impl Streams {
             held: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
-            touched: Vec::new(),
-            unserved: Vec::new(),
+            touched: Rota::default(),
             awaiting: Vec::new(),
             released: Mark::default(),
             times: BinaryHeap::new(),
@@ -209,9 +207,8 @@ impl Streams {
                 self.touch(place);
             }
         }
-        let mut places = std::mem::take(&mut self.unserved);
-        places.append(&mut self.touched);
-        for place in places {
+        self.touched.begin();
+        while let Some(place) = self.touched.next() {
             self.run(place, now, desk.out);
         }
     }
@@ -281,7 +278,7 @@ impl Streams {
         }
         if wants_more && is_late {
             held.is_touched = true;
-            return self.unserved.push(place);
+            return self.touched.push_unserved(place);
         }
         if wants_more {
             return self.touch(place);
@@ -324,7 +321,7 @@ impl Streams {
 
     /// Whether a stream has something to do that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
-        !self.touched.is_empty() || !self.unserved.is_empty() || self.ground.storage.has_work()
+        !self.touched.is_empty() || self.ground.storage.has_work()
     }
 
     /// When the next turn is wanted at the latest, monotonic nanoseconds.
