@@ -55,9 +55,7 @@ impl Purpose {
         Purpose::Restore,
         Purpose::Service,
     ];
-}
 
-impl Purpose {
     /// Whether it is a request of the API that streams and consumers answer themselves.
     #[inline]
     #[must_use]

@@ -253,21 +253,19 @@ impl Consumer {
         let now_ns = desk.now.mono_ns;
         loop {
             let at = match self.config.priority_policy {
-                PriorityPolicy::None => waiting.first(|request| request.lead.is_open())?,
+                PriorityPolicy::None => waiting.first_open(|_| true)?,
                 PriorityPolicy::Prioritized => waiting.most_urgent()?,
-                PriorityPolicy::PinnedClient => waiting.first(|request| {
+                PriorityPolicy::PinnedClient => waiting.first_open(|request| {
                     let group = self.groups.get(request.group);
-                    request.lead.is_open()
-                        && group.is_none_or(|group| group.admits(request.pin.as_deref()))
+                    group.is_none_or(|group| group.admits(request.pin.as_deref()))
                 })?,
                 // spec/jetstream.md §8: overflow serves a request only if pending >= min_pending
                 // or ack pending >= min_ack_pending.
-                PriorityPolicy::Overflow => waiting.first(|request| {
+                PriorityPolicy::Overflow => waiting.first_open(|request| {
                     let (pending, acks) = (request.pending_min, request.ack_pending_min);
-                    let is_served = (pending == 0 && acks == 0)
+                    (pending == 0 && acks == 0)
                         || (pending > 0 && self.cursor.pending >= pending)
-                        || (acks > 0 && self.pending.len() as u64 >= acks);
-                    is_served && request.lead.is_open()
+                        || (acks > 0 && self.pending.len() as u64 >= acks)
                 })?,
             };
             let request = waiting.at(at);

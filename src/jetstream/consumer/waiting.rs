@@ -75,6 +75,12 @@ impl Waiting {
         self.queue.iter().position(may)
     }
 
+    /// The same among those whose receivers keep up.
+    #[inline]
+    pub(crate) fn first_open(&self, mut may: impl FnMut(&Request) -> bool) -> Option<usize> {
+        self.first(|request| request.lead.is_open() && may(request))
+    }
+
     /// The place of the first of those with the lowest number whose receivers keep up.
     pub(crate) fn most_urgent(&self) -> Option<usize> {
         // `min_by_key` gives the first of equals.
