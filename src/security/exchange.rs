@@ -318,7 +318,7 @@ fn closes_cycle(placed: &[Placed]) -> Option<usize> {
                 let other_way = &placed[*other].way;
                 marks[*other] != Mark::Fine
                     && other_way.is_service() == way.is_service()
-                    && name::overlaps(&other_way.source, &way.arriving())
+                    && name::overlap(&other_way.source, &way.arriving())
             };
             let found = behind[*looked..].iter().position(follows);
             match found.map(|at| (at, behind[*looked + at])) {

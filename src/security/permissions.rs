@@ -107,7 +107,7 @@ impl Permissions {
         if concerning().any(|entry| name::is_subset(subject, &entry.subject)) {
             return MaySubscribe::No;
         }
-        match concerning().any(|entry| name::overlaps(subject, &entry.subject)) {
+        match concerning().any(|entry| name::overlap(subject, &entry.subject)) {
             true => MaySubscribe::Filtered,
             false => MaySubscribe::Yes,
         }
