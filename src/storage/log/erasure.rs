@@ -20,13 +20,17 @@ use super::damage::Damage;
 use super::layout::{u32_at, u64_at};
 use super::record::{Record, erase};
 use super::segments::{Segment, SegmentFile, Stage};
-use super::{At, Epoch, Job, Key, KeyKind, Log, Slot, StreamNumber, Trouble};
+use super::{At, Epoch, Job, Key, KeyKind, Log, Map, Slot, StreamNumber, Trouble};
 use crate::Mark;
 
 /// What is to be erased.
 #[derive(Default)]
 pub struct Erasures {
     waiting: VecDeque<Erasure>,
+    /// How many at the back of `waiting` are not told: none before them is.
+    untold: usize,
+    /// How often a message stands in `waiting`: a copy that compaction made does so, too.
+    places: Map<(StreamNumber, u64), u32>,
     /// The one at the front is being read or written.
     is_under_way: bool,
     /// When a segment that is still appended to is completed for an erasure's sake.
@@ -57,6 +61,12 @@ fn name(epoch: Epoch, offset: u32, length: u32) -> Named {
 }
 
 impl Erasures {
+    fn push(&mut self, erasure: Erasure) {
+        *self.places.entry((erasure.stream, erasure.sequence)).or_default() += 1;
+        self.untold += usize::from(erasure.told.is_none());
+        self.waiting.push_back(erasure);
+    }
+
     /// Whether nothing is to be erased.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -76,18 +86,20 @@ impl Log {
         segment.erasures += 1;
         let length = record_bytes + segment.key.tag_bytes() as u32;
         let erasure = Erasure { stream, sequence, at: Some(at), length, told: None };
-        self.erasures.waiting.push_back(erasure);
+        self.erasures.push(erasure);
     }
 
     /// Appends where messages lie that are to be erased. Called when their removals were appended.
     pub fn tell_erasures(&mut self) {
-        for place in 0..self.erasures.waiting.len() {
-            let Erasure { stream, sequence, at, length, told } = self.erasures.waiting[place];
-            let (None, Some(at)) = (told, at) else { continue };
+        while self.erasures.untold > 0 {
+            let place = self.erasures.waiting.len() - self.erasures.untold;
+            let Erasure { stream, sequence, at, length, .. } = self.erasures.waiting[place];
+            let at = at.expect("it is taken once the erasure was told and done");
             let value = name(self.segments[at.slot()].epoch, at.offset(), length);
             let key = Key { stream, kind: KeyKind::ERASING, key: sequence };
             let Ok(mark) = self.put(key, Some(&value)) else { return };
             self.erasures.waiting[place].told = Some(mark);
+            self.erasures.untold -= 1;
         }
     }
 
@@ -105,7 +117,7 @@ impl Log {
         if let Some(slot) = slot {
             self.segments[slot].erasures += 1;
         }
-        self.erasures.waiting.push_back(Erasure {
+        self.erasures.push(Erasure {
             stream: key.stream,
             sequence: key.key,
             at: slot.map(|slot| At::new(slot, offset)),
@@ -116,8 +128,7 @@ impl Log {
 
     /// A message that was removed while compaction copied it lies in two places.
     pub(super) fn erase_copy(&mut self, stream: StreamNumber, sequence: u64, to: At, length: u32) {
-        let is_asked = |e: &Erasure| (e.stream, e.sequence) == (stream, sequence);
-        if self.erasures.waiting.iter().any(is_asked) {
+        if self.erasures.places.contains_key(&(stream, sequence)) {
             self.erase(stream, sequence, to, length);
         }
     }
@@ -235,14 +246,14 @@ impl Log {
         }
         let key = Key { stream: front.stream, kind: KeyKind::ERASING, key: front.sequence };
         // A stream that is gone took the record with it. A copy has the same one.
-        let is_again = self
-            .erasures
-            .waiting
-            .iter()
-            .skip(1)
-            .any(|other| (other.stream, other.sequence) == (front.stream, front.sequence));
-        if !is_again && self.keys.contains_key(&key) && self.put(key, None).is_err() {
+        let message = (front.stream, front.sequence);
+        let places = self.erasures.places.get(&message).copied().unwrap_or_default();
+        if places <= 1 && self.keys.contains_key(&key) && self.put(key, None).is_err() {
             return false;
+        }
+        match places {
+            0 | 1 => drop(self.erasures.places.remove(&message)),
+            places => drop(self.erasures.places.insert(message, places - 1)),
         }
         self.erasures.waiting.pop_front();
         true

@@ -274,6 +274,9 @@ fn what_is_erased_is_overwritten_and_its_neighbours_are_not() {
         rig.remove(sequence, sequence);
         rig.log.erase(STREAM, sequence, at, length);
         rig.log.tell_erasures();
+        let told = rig.log.appended();
+        rig.log.tell_erasures();
+        assert_eq!(rig.log.appended(), told, "each place is named once");
     }
     rig.settle();
     assert!(!is_on_disk(&rig.disk, 7), "it is overwritten");
