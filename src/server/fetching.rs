@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::Log;
 use runtime::host;
+use security::resolver::FetchError;
 use security::{
     AccountError, AccountKey, Admission, Directory, Fetches, Next, SeenAccount, Step, Wanted,
 };
 use tokio::sync::mpsc;
 
 use crate::cores::Cores;
-use crate::facts;
 use crate::logins::answer;
+use crate::{facts, workers};
 
 /// What is wanted, and where what was fetched goes.
 pub struct Fetching {
@@ -66,7 +67,9 @@ impl Fetching {
     }
 
     fn fetch_one(&self, account: &AccountKey, directory: &Directory) {
-        let found = directory.fetch(account.as_str(), facts::now_ns());
+        let fetch = || directory.fetch(account.as_str(), facts::now_ns());
+        let failed = || Err(FetchError::Unreachable("the thread that asked failed".into()).into());
+        let found = workers::survive(fetch).unwrap_or_else(failed);
         let steps = self.lock().done(account, found.as_ref().err(), facts::now_ns());
         self.hand_over(found, steps);
     }

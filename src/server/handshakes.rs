@@ -19,31 +19,23 @@ use tokio::runtime::Handle;
 
 use crate::command::Command;
 use crate::cores::Cores;
-use crate::facts;
-
-/// Threads at most; there are no more than half as many as the host has processors.
-const THREADS_MAX: usize = 4;
+use crate::{facts, workers};
 
 /// Starts the threads, on the control thread's runtime. They end when no core asks any more.
 ///
 /// # Errors
 /// What the system says when it has no thread left.
 pub fn start(waiting: &Receiver<HandshakeRequest>, cores: &Arc<Cores>) -> std::io::Result<()> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let asking = Asking { runtime: Handle::current(), waiting: Arc::default() };
-    for number in 0..(processors / 2).clamp(1, THREADS_MAX) {
-        let (waiting, cores, asking) = (waiting.clone(), Arc::clone(cores), asking.clone());
-        std::thread::Builder::new().name(format!("handshake-{number}")).spawn(move || {
-            host::give_way();
-            for request in waiting {
-                match request.advance(now_s()) {
-                    Advanced::Step(step) => give_back(&cores, step),
-                    Advanced::Question(question) => asking.ask(question, &cores),
-                }
+    let (waiting, cores) = (waiting.clone(), Arc::clone(cores));
+    workers::start("handshake", move || {
+        for request in &waiting {
+            match request.advance(now_s()) {
+                Advanced::Step(step) => give_back(&cores, step),
+                Advanced::Question(question) => asking.ask(question, &cores),
             }
-        })?;
-    }
-    Ok(())
+        }
+    })
 }
 
 /// Where responders are asked: on threads that the runtime makes when they are needed, so that
@@ -67,8 +59,10 @@ impl Asking {
         self.runtime.spawn_blocking(move || {
             host::give_way();
             // A core has closed a connection whose handshake took too long.
-            if since.elapsed() < question.patience() {
-                give_back(&cores, question.ask(now_s()));
+            if since.elapsed() < question.patience()
+                && let Some(step) = workers::survive(|| question.ask(now_s()))
+            {
+                give_back(&cores, step);
             }
             waiting.fetch_sub(1, Ordering::Relaxed);
         });

@@ -37,6 +37,7 @@
 //! | `facts.rs` | what monitoring shows of the server itself |
 //! | `files.rs` | pid file and ports file |
 //! | `logging.rs` | the log writer from the options, start-up lines, the panic hook |
+//! | `workers.rs` | threads beside the cores that outlive a panic |
 //! | `handshakes.rs` | the threads that make TLS handshakes |
 //! | `logins.rs` | the threads that check logins which take long |
 //! | `callouts.rs` | logins that wait for the word of a service |
@@ -73,6 +74,7 @@ mod system;
 mod systemd;
 mod tls;
 mod tuning;
+mod workers;
 
 pub use self::core::Core;
 pub use run::run;

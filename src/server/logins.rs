@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use base::{Level, Log, ShardId};
 use crossbeam_channel::select;
-use runtime::host;
 use security::{Admission, Checked, Desk, Step, Verdict, Work};
 use tokio::sync::mpsc;
 
@@ -21,11 +20,8 @@ use crate::callouts::Callouts;
 use crate::command::Command;
 use crate::control::Control;
 use crate::cores::Cores;
-use crate::facts;
 use crate::fetching::Fetching;
-
-/// Threads at most; there are no more than half as many as the host has processors.
-const THREADS_MAX: usize = 4;
+use crate::{facts, workers};
 
 /// Logins whose accounts may wait to be taken into the directory. At it: the login threads wait.
 const ADMISSIONS_MAX: usize = 1024;
@@ -51,30 +47,25 @@ pub struct Checker {
 /// # Errors
 /// What the system says when it has no thread left.
 pub fn start(work: &Work, checker: &Checker) -> std::io::Result<()> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    for number in 0..(processors / 2).clamp(1, THREADS_MAX) {
-        let (work, checker) = (work.clone(), checker.clone());
-        std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
-            host::give_way();
-            loop {
-                select! {
-                    recv(work.logins) -> step => match step {
-                        Ok(step) => checker.check(step),
-                        Err(_) => return,
-                    },
-                    recv(work.answers) -> given => match given {
-                        Ok(given) => {
-                            if let Some(checked) = checker.callouts.judge(given, now_s()) {
-                                checker.go_on(checked);
-                            }
+    let (work, checker) = (work.clone(), checker.clone());
+    workers::start("login", move || {
+        loop {
+            select! {
+                recv(work.logins) -> step => match step {
+                    Ok(step) => checker.check(step),
+                    Err(_) => return,
+                },
+                recv(work.answers) -> given => match given {
+                    Ok(given) => {
+                        if let Some(checked) = checker.callouts.judge(given, now_s()) {
+                            checker.go_on(checked);
                         }
-                        Err(_) => return,
-                    },
-                }
+                    }
+                    Err(_) => return,
+                },
             }
-        })?;
-    }
-    Ok(())
+        }
+    })
 }
 
 impl Checker {
