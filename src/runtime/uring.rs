@@ -91,6 +91,22 @@ pub struct ControlBell {
 }
 
 impl ControlBell {
+    /// A bell that nobody listens to yet.
+    ///
+    /// # Errors
+    /// What the system says when it has no descriptor left.
+    pub fn new() -> io::Result<ControlBell> {
+        // SAFETY: a plain system call; the descriptor it returns is owned by nobody else.
+        let eventfd = unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(ControlBell { eventfd: Arc::new(eventfd) })
+    }
+
     /// Makes the core look into its command queue.
     pub fn ring(&self) {
         let one = 1u64.to_ne_bytes();
@@ -157,14 +173,7 @@ impl Uring {
         let buffers =
             ReadBuffers::register(&ring.submitter(), options.read_chunks, options.read_chunk_bytes)
                 .map_err(HostError::ring)?;
-        // SAFETY: a plain system call; the descriptor it returns is owned by nobody else.
-        let control = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(HostError::ring(io::Error::last_os_error()));
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let control = ControlBell::new().map_err(HostError::ring)?;
         let mut uring = Uring {
             ring,
             buffers,
@@ -174,7 +183,7 @@ impl Uring {
             listener: None,
             accepting: false,
             peers: Vec::new(),
-            control: ControlBell { eventfd: Arc::new(control) },
+            control,
             executor_fds,
             gather: None,
             spare_messages: Vec::new(),

@@ -133,11 +133,7 @@ impl Control {
                     self.trapped("user defined signal 2");
                     break self.lame_duck().await;
                 }
-                ended = self.ended.recv() => {
-                    if ended != Some(CoreEnd::Orderly) {
-                        break End::Failed;
-                    }
-                }
+                () = core_failed(&mut self.ended) => break End::Failed,
                 Some(order) = self.orders.recv() => match order {
                     Order::Stop => break End::Orderly,
                     Order::Reload(answer) => {
@@ -170,15 +166,17 @@ impl Control {
         systemd::tell(&self.log, Stage::Stopping);
         self.log.say(Level::Info, "Entering lame duck mode, stop accepting new clients");
         self.gather.listening.set(false);
-        self.cores.send_all(|| Command::StopListening);
+        self.cores.send_all(|| Command::StopListening).await;
         self.system.tell_end(Happened::LameDuck).await;
-        self.cores.send_all(|| Command::AnnounceLameDuck);
-        let Control { signals, reloadable, log, cores, .. } = self;
+        self.cores.send_all(|| Command::AnnounceLameDuck).await;
+        let Control { signals, reloadable, log, cores, ended, .. } = self;
         let closing = close_clients_slowly(&reloadable.options, log, cores);
         tokio::pin!(closing);
         loop {
             tokio::select! {
                 () = &mut closing => return End::Orderly,
+                // The clients that it had are never closed.
+                () = core_failed(ended) => return End::Failed,
                 _ = signals.interrupt.recv() => return End::Orderly,
                 // SIGTERM is ignored while lame duck is in progress (spec/cli-and-config.md §3).
                 _ = signals.terminate.recv() => {}
@@ -197,7 +195,7 @@ impl Control {
         if end == End::Orderly {
             self.system.tell_end(Happened::Shutdown).await;
         }
-        self.cores.send_all(|| Command::Shutdown);
+        self.cores.send_all(|| Command::Shutdown).await;
         let mut running = self.cores.len() - usize::from(end == End::Failed);
         while running > 0
             && let Some(_ended) = self.ended.recv().await
@@ -206,6 +204,11 @@ impl Control {
         }
         self.log.say(Level::Info, "Server Exiting..");
     }
+}
+
+/// Comes back when a core has ended that was not told to. May be dropped at any time.
+async fn core_failed(ended: &mut mpsc::UnboundedReceiver<CoreEnd>) {
+    while ended.recv().await == Some(CoreEnd::Orderly) {}
 }
 
 /// One client after another, spread over the time that the operator gave.
@@ -233,4 +236,22 @@ async fn close_clients_slowly(options: &Options, log: &Log, cores: &Cores) {
 /// Open connections, by core.
 fn clients(cores: &Cores) -> Vec<u64> {
     cores.counters().iter().map(|core| core.get(Counter::Connections)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_core_that_panics_has_failed_and_so_have_all_that_are_gone() {
+        for told in [&[CoreEnd::Orderly, CoreEnd::Panicked][..], &[CoreEnd::Orderly]] {
+            let (sender, mut ended) = mpsc::unbounded_channel();
+            sender.send(told[0]).expect("it is heard");
+            let waits = tokio::time::timeout(Duration::ZERO, core_failed(&mut ended)).await;
+            assert!(waits.is_err(), "it ended as it was told to");
+            told[1..].iter().for_each(|end| sender.send(*end).expect("it is heard"));
+            drop(sender);
+            core_failed(&mut ended).await;
+        }
+    }
 }

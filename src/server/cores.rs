@@ -36,6 +36,20 @@ impl CoreHandle {
         self.bell.ring();
         sent
     }
+
+    /// Asks something of the core, once its queue has room; `false` if it is gone.
+    async fn send_when_it_can(&self, mut command: Command) -> bool {
+        loop {
+            let sent = self.commands.try_send(command);
+            self.bell.ring();
+            match sent {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(unsent)) => command = unsent,
+            }
+            tokio::time::sleep(FULL_QUEUE_PAUSE).await;
+        }
+    }
 }
 
 impl Cores {
@@ -60,10 +74,12 @@ impl Cores {
         &self.counters
     }
 
-    /// Asks the same of every core.
-    pub fn send_all(&self, command: impl Fn() -> Command) {
+    /// Asks the same of every core, those that are gone aside. Nothing is lost: for a queue that is
+    /// full it waits.
+    pub async fn send_all(&self, command: impl Fn() -> Command) {
         for handle in &self.handles {
-            handle.send(command());
+            // One that is gone does nothing more anyway.
+            let _ = handle.send_when_it_can(command()).await;
         }
     }
 
@@ -90,15 +106,9 @@ impl Cores {
     pub async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) {
         let mut answers = Vec::with_capacity(self.handles.len());
         for handle in &self.handles {
-            loop {
-                let (answer, answered) = oneshot::channel();
-                let sent = handle.commands.try_send(command(answer));
-                handle.bell.ring();
-                match sent {
-                    Ok(()) => break answers.push(answered),
-                    Err(TrySendError::Disconnected(_)) => break,
-                    Err(TrySendError::Full(_)) => tokio::time::sleep(FULL_QUEUE_PAUSE).await,
-                }
+            let (answer, answered) = oneshot::channel();
+            if handle.send_when_it_can(command(answer)).await {
+                answers.push(answered);
             }
         }
         for answered in answers {
@@ -116,5 +126,42 @@ impl Cores {
         command: impl FnOnce(Page<Q, A>) -> Command,
     ) -> Option<(A, Option<usize>)> {
         self.ask(core, |answer| command(Page { query, from, answer })).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_full_queue_is_waited_for_and_a_core_that_is_gone_is_not() {
+        let (commands, inbox) = crossbeam_channel::bounded(1);
+        let (gone, _) = crossbeam_channel::bounded(1);
+        let handles = [gone, commands].map(|commands| {
+            let bell = ControlBell::new().expect("a descriptor");
+            CoreHandle { commands, bell, counters: Arc::default() }
+        });
+        let cores = Cores::new(handles.into());
+        assert!(cores.send(1, Command::CloseOne));
+        assert!(!cores.send(1, Command::CloseOne), "its queue is full");
+        let asked = async {
+            cores.send_all(|| Command::Shutdown).await;
+            cores.ask_all(Command::RefreshCounters).await;
+        };
+        let works = async {
+            let mut taken = Vec::new();
+            while taken.len() < 3 {
+                tokio::task::yield_now().await;
+                taken.extend(inbox.try_iter().map(|command| match command {
+                    Command::CloseOne => "close one",
+                    Command::Shutdown => "shutdown",
+                    Command::RefreshCounters(answer) => answer.send(()).map_or("", |()| "refresh"),
+                    _ => "",
+                }));
+            }
+            taken
+        };
+        let (taken, ()) = tokio::join!(works, asked);
+        assert_eq!(taken, ["close one", "shutdown", "refresh"]);
     }
 }
