@@ -130,6 +130,9 @@ impl LoginRequest {
         if applicant.information.user.is_empty() {
             applicant.information.user.clone_from(&claims.subject);
         }
+        if applicant.options.jwt.is_empty() {
+            applicant.options.jwt.push_str(self.directory.sentinel().unwrap_or_default());
+        }
         applicant.information.name_tag.clone_from(&claims.name);
         applicant.information.tags.clone_from(&claims.content.tags);
         Checked::Delegated(callout, self)

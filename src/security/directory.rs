@@ -210,6 +210,14 @@ impl Directory {
         Ok(session)
     }
 
+    /// The token of those who bring none.
+    pub(crate) fn sentinel(&self) -> Option<&str> {
+        match &self.rules {
+            Rules::Operator(mode) => mode.sentinel(),
+            _ => None,
+        }
+    }
+
     /// Who a client is, however it came.
     fn identify(&self, credentials: &Credentials<'_>) -> Result<Session, Refused> {
         match &self.rules {
@@ -429,7 +437,7 @@ fn open_ways(
 ) -> Result<(), ImportError> {
     let mut leaving: HashMap<AccountId, Vec<Way>> = HashMap::new();
     let (ways, faults) = exchange::ways(declared, accounts);
-    if let Some(first) = faults.into_iter().next() {
+    if let Some(first) = exchange::unknown_importer(declared).or(faults.into_iter().next()) {
         return Err(first);
     }
     for (from, way) in ways {

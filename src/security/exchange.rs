@@ -4,7 +4,7 @@
 //! Both kinds of import are ways out of an account: a message of a stream goes from the exporter
 //! to each importer, a request from the importer to the exporter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use base::AccountId;
@@ -87,6 +87,16 @@ pub enum ImportError {
         /// `stream` or `service`.
         kind: &'static str,
     },
+    /// An export to an account that nobody declared.
+    #[error("account \"{exporter}\": \"{importer}\" account not defined for {kind} export")]
+    UnknownImporter {
+        /// Who exports.
+        exporter: String,
+        /// To whom.
+        importer: String,
+        /// `stream` or `service`.
+        kind: &'static str,
+    },
     /// Of what is not exported, or not to this account.
     #[error("account \"{importer}\": {kind} import of \"{subject}\" not authorized")]
     NotAuthorized {
@@ -146,7 +156,8 @@ impl ImportError {
             | ImportError::Duplicate { importer, .. }
             | ImportError::Transform { importer, .. }
             | ImportError::Cycle { importer, .. } => importer,
-            ImportError::Mapping { account, .. } => account,
+            ImportError::UnknownImporter { exporter: account, .. }
+            | ImportError::Mapping { account, .. } => account,
         }
     }
 }
@@ -157,6 +168,24 @@ struct Placed {
     importer: String,
     subject: String,
     way: Way,
+}
+
+/// The first export to an account that is not there.
+pub(crate) fn unknown_importer(declared: &[Account]) -> Option<ImportError> {
+    let known: HashSet<&str> = declared.iter().map(|account| account.name.as_str()).collect();
+    declared.iter().find_map(|exporter| {
+        let unknown = |export: &Export| {
+            let named = export.accounts.iter().flatten();
+            let importer = named.into_iter().find(|name| !known.contains(name.as_str()))?;
+            let kind = match export.kind {
+                ExportKind::Stream => "stream",
+                ExportKind::Service(_) => "service",
+            };
+            let (exporter, importer) = (exporter.name.clone(), importer.clone());
+            Some(ImportError::UnknownImporter { exporter, importer, kind })
+        };
+        exporter.exports.iter().find_map(unknown)
+    })
 }
 
 /// All ways, by the account that they leave, and the imports that cannot be and are left out.

@@ -88,10 +88,11 @@ fn n03_n06_a_request_crosses_with_who_asks_and_its_answer_comes_back() {
 
 #[test]
 fn n04_n05_what_is_not_offered_or_would_come_back_stops_the_start() {
-    let refused = |imports_of_b: &str, imports_of_a: &str| {
+    let refused_among = |others: &str, imports_of_b: &str, imports_of_a: &str| {
         let config = format!(
             "accounts {{ A {{ exports: [{{service: x, accounts: [C]}}, {{service: y}}], imports: \
-             [{imports_of_a}] }}, B {{ exports: [{{service: y}}], imports: [{imports_of_b}] }} }}"
+             [{imports_of_a}] }}, B {{ exports: [{{service: y}}], imports: [{imports_of_b}] \
+             }}{others} }}"
         );
         let folder = harness::Folder::new();
         let file = folder.write("bad.conf", &config);
@@ -100,8 +101,12 @@ fn n04_n05_what_is_not_offered_or_would_come_back_stops_the_start() {
         assert_ne!(end.code, Some(0));
         end.stderr
     };
+    let refused = |of_b: &str, of_a: &str| refused_among(", C {}", of_b, of_a);
+    let missing = refused_among("", "", "");
+    assert!(missing.contains("\"C\" account not defined for service export"), "{missing}");
     let x = refused("{service: {account: A, subject: x}}", "");
-    assert!(x.contains("service import of \"x\" not authorized"), "{x}");
+    assert!(x.contains("service import") && x.contains("\"x\""), "{x}");
+    assert!(x.contains("not authorized"), "{x}");
     let unknown = refused("{service: {account: Z, subject: x}}", "");
     assert!(unknown.contains("\"Z\" account not defined for service import"), "{unknown}");
     let cycle =

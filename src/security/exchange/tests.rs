@@ -74,8 +74,12 @@ fn only_what_is_exported_to_an_account_is_imported() {
         assert_eq!(made.is_ok(), allowed, "{shown}: {:?}", made.err());
     }
     let c = account("C", vec![], vec![import("A", "only.b", stream_to(None))]);
-    let refused = made(vec![account("A", offers(), vec![]), c]).err();
+    let b = || account("B", vec![], vec![]);
+    let refused = made(vec![account("A", offers(), vec![]), b(), c]).err();
     assert!(matches!(refused, Some(ImportError::NotAuthorized { .. })), "{refused:?}");
+    let refused = made(vec![account("A", offers(), vec![])]).err();
+    let text = "account \"A\": \"B\" account not defined for stream export";
+    assert_eq!(refused.map(|error| error.to_string()).as_deref(), Some(text));
 }
 
 #[test]
