@@ -45,6 +45,9 @@ pub struct ClientInfo<'a> {
     /// What the token of its user says.
     #[serde(flatten)]
     pub token: Option<&'a TokenSnapshot>,
+    /// What the account is called in what is told of connections, else the user.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub name_tag: &'a str,
     /// `Client`, for instance.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub kind: &'static str,

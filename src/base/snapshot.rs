@@ -48,6 +48,8 @@ pub struct ConnectionSnapshot {
     pub authorized_user: String,
     /// Its account's name.
     pub account: String,
+    /// What its account is called: by the operator, or the name again.
+    pub account_tag: Arc<str>,
     /// The public key of the trusted proxy that passed it on.
     pub proxy: Option<Arc<str>>,
     /// What the token of its user says, if it has one.
@@ -66,8 +68,8 @@ pub struct TokenSnapshot {
     /// The public key that signed it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub issuer_key: String,
-    /// The user's name.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// The user's name. What is told of a client has one name: this, or that of the account.
+    #[serde(skip)]
     pub name_tag: String,
     /// Words about the user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -121,8 +123,12 @@ pub struct ClosedSnapshot {
 pub struct UserSnapshot {
     /// The user it authenticated as; empty when it did not.
     pub user: String,
+    /// The name that its token gives it; empty without.
+    pub name: String,
     /// Its account's name.
     pub account: String,
+    /// What its account is called: by the operator, or the name again.
+    pub account_tag: Arc<str>,
     /// What it may do; everything without it.
     pub permissions: Option<PermissionsSnapshot>,
     /// When it must leave, nanoseconds since the Unix epoch.
@@ -168,13 +174,17 @@ pub enum Happening {
     Connected,
     /// It ended after it had logged in, for this of NATS's close reasons.
     Disconnected(&'static str),
-    /// It ended because it could not log in.
-    LoginFailed {
-        /// For this of NATS's close reasons.
-        reason: &'static str,
-        /// The account whose service refused it, if one did.
-        asked_in: Option<AccountId>,
-    },
+    /// It ended because it could not log in, for this of NATS's close reasons.
+    LoginFailed(&'static str),
+}
+
+/// A login that the service of an account refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedLogin {
+    /// Which account.
+    pub account: AccountId,
+    /// Why, in words; empty where it did not say so in time.
+    pub why: Arc<str>,
 }
 
 /// Something that happened to a connection and that somebody listens for.
@@ -190,8 +200,8 @@ pub struct ConnectionEvent {
     pub wanted: bool,
     /// Whether the number of the account's connections is.
     pub count_wanted: bool,
-    /// The account in which the event is listened for besides.
-    pub wanted_in: Option<AccountId>,
+    /// The refusal of which the account hears besides whose service refused it.
+    pub refused: Option<RefusedLogin>,
 }
 
 /// Which of its streams a core is to show.

@@ -67,7 +67,6 @@ pub struct Client {
     pub(crate) current: Rc<Current>,
     pub(crate) connect: Box<Connect>,
     pub(crate) session: Session,
-    pub(crate) account_name: Arc<str>,
     /// What it may publish, if not everything.
     pub(crate) gate: Option<Box<PublishGate>>,
     /// What its subjects become, if anything.
@@ -104,7 +103,6 @@ impl Client {
             current,
             connect: Box::default(),
             session: Session::default(),
-            account_name: Arc::from(""),
             gate: None,
             mappings: None,
             trace_destination: None,
@@ -193,8 +191,7 @@ impl Client {
         if !first.eq_ignore_ascii_case(&b'C') {
             match self.login {
                 Login::Expected { .. } | Login::Checking { .. } | Login::Asking { .. } => {
-                    self.error(context, ErrorText::AuthorizationViolation);
-                    return Some(Next::Close(CloseReason::AuthenticationFailure));
+                    return Some(Next::Close(self.refuse(context, Denied::Credentials)));
                 }
                 Login::Unnamed => {
                     if let Some(reason) = self.enter_unnamed(context) {
@@ -368,16 +365,21 @@ impl Dialect for Client {
         snapshot.name.clone_from(&self.connect.name);
         snapshot.lang.clone_from(&self.connect.lang);
         snapshot.version.clone_from(&self.connect.version);
-        snapshot.authorized_user.clone_from(&self.session.user);
-        snapshot.account = self.account_name.as_ref().to_owned();
+        self.known_by().shown().clone_into(&mut snapshot.authorized_user);
+        let account = self.settings.directory.accounts().get(self.publisher.account);
+        snapshot.account = account.name.as_ref().to_owned();
+        snapshot.account_tag = Arc::clone(&account.tag);
         snapshot.proxy.clone_from(&self.session.proxy);
         snapshot.token.clone_from(&self.token);
     }
 
     fn user(&self) -> UserSnapshot {
+        let account = self.settings.directory.accounts().get(self.publisher.account);
         UserSnapshot {
-            user: self.session.user.clone(),
-            account: self.account_name.as_ref().to_owned(),
+            user: self.known_by().shown().to_owned(),
+            name: self.token.as_ref().map(|token| token.name_tag.clone()).unwrap_or_default(),
+            account: account.name.as_ref().to_owned(),
+            account_tag: Arc::clone(&account.tag),
             permissions: self.session.permissions.as_ref().map(|known| shown(known.config())),
             expires_ns: self.session.expires_ns,
         }
@@ -386,14 +388,19 @@ impl Dialect for Client {
     fn log_prefix(&self, link: &Link) -> String {
         let Connect { name, lang, version, .. } = &*self.connect;
         let mut prefix = format!("{} - cid:{}", link.peer, link.cid);
-        if self.login == Login::Done && !(name.is_empty() && lang.is_empty() && version.is_empty())
-        {
+        if self.login != Login::Done {
+            return prefix;
+        }
+        if !(name.is_empty() && lang.is_empty() && version.is_empty()) {
             let about: Vec<String> = [("v", version), ("", lang), ("", name)]
                 .iter()
                 .filter(|(_, text)| !text.is_empty())
                 .map(|(mark, text)| format!("{mark}{text}"))
                 .collect();
             prefix.push_str(&format!(" - {:?}", about.join(":")));
+        }
+        if let Some(label) = self.label() {
+            prefix.push_str(&format!(" - {label:?}"));
         }
         prefix
     }

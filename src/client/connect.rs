@@ -25,6 +25,7 @@ impl Client {
             self.forget_subscriptions(context);
         }
         *self.connect = connect;
+        context.link.liveness.connected(context.now);
         if let Some(refused) = self.refused() {
             self.error(context, refused);
             let reason = refused.close_reason().unwrap_or(CloseReason::ProtocolViolation);

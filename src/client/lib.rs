@@ -15,6 +15,7 @@
 //! | `reconfigure.rs` | new settings, and who may not stay |
 //! | `connect.rs` | CONNECT: what the client wants |
 //! | `login.rs` | who it is, and in which account |
+//! | `known_by.rs` | by what it is known in the log and in monitoring |
 //! | `applicant.rs` | what a service is told that says who may come in |
 //! | `request_info.rs` | what it tells of itself to services of other accounts |
 //! | `tracing.rs` | messages whose publishers want to see their ways |
@@ -28,6 +29,7 @@ mod applicant;
 mod client;
 mod connect;
 mod info;
+mod known_by;
 mod login;
 mod ping;
 mod publish;
@@ -39,4 +41,4 @@ mod trace;
 mod tracing;
 
 pub use client::Client;
-pub use settings::{Current, Settings, Traced};
+pub use settings::{Current, Settings};

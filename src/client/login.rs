@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use base::snapshot::TokenSnapshot;
+use base::snapshot::{RefusedLogin, TokenSnapshot};
 use base::{AccountId, Counter, Level};
 use config::limits;
 use config::options::ConnectionKinds;
@@ -113,10 +113,7 @@ impl Client {
                 self.login = Login::Open;
                 self.enter(context, Session::default())
             }
-            None => {
-                self.error(context, ErrorText::AuthorizationViolation);
-                Some(CloseReason::AuthenticationFailure)
-            }
+            None => Some(self.refuse(context, Denied::Credentials)),
             Some(session) => {
                 self.login = Login::Open;
                 self.enter(context, session)
@@ -135,8 +132,6 @@ impl Client {
             self.say(context, Level::Error, "maximum account active connections exceeded");
             return full.close_reason();
         }
-        let directory = &self.settings.directory;
-        self.account_name = Arc::clone(directory.accounts().name(session.account));
         self.publisher.account = session.account;
         self.gate = gate(&session);
         self.token = self.shown_token(&session).map(Arc::new);
@@ -147,16 +142,24 @@ impl Client {
 
     /// What monitoring shows of the token of its user.
     fn shown_token(&mut self, session: &Session) -> Option<TokenSnapshot> {
-        let claims = session.claims.as_ref()?;
+        let Some(claims) = &session.claims else {
+            // Seen of nats-server 2.15.2: a user with a key of its own counts as its account's.
+            let account = self.settings.directory.accounts().name(session.account);
+            let issuer_key = account.as_ref().to_owned();
+            let shown = session.nkey.as_ref();
+            return shown.map(|_| TokenSnapshot { issuer_key, ..TokenSnapshot::default() });
+        };
         // spec/monitoring.md §4: not of those whose tokens are all that they need. Where a service
         // lets a client in, what came in CONNECT is not the user's own.
-        let hidden = claims.content.grant.bearer_token || session.callout.is_some();
+        let lent = session.callout.is_some();
+        let hidden = claims.content.grant.bearer_token || lent;
         Some(TokenSnapshot {
             // Moved, not copied: a second CONNECT finds it there.
             jwt: if hidden { String::new() } else { std::mem::take(&mut self.connect.jwt) },
             issuer_key: claims.issuer.clone(),
-            name_tag: claims.name.clone(),
-            tags: claims.content.tags.clone(),
+            // Seen of nats-server 2.15.2: those that a service gives it are not told.
+            name_tag: if lent { String::new() } else { claims.name.clone() },
+            tags: if lent { Vec::new() } else { claims.content.tags.clone() },
         })
     }
 
@@ -182,34 +185,25 @@ impl Client {
 
     /// Says that it is not let in; the reason for which it is closed.
     pub(crate) fn refuse(&mut self, context: &mut Context<'_>, denied: Denied) -> CloseReason {
-        self.error(context, ErrorText::AuthorizationViolation);
-        let connect = &self.connect;
         let certificate = context.link.tls.as_ref().and_then(|agreed| agreed.certificate.as_ref());
         if let Some(certificate) = certificate {
             let text = format!("User in cert [{:?}], not found", certificate.described());
             self.say(context, Level::Debug, &text);
         }
-        let who = match (connect.nkey.as_str(), connect.user.as_str()) {
-            ("", "") if !connect.jwt.is_empty() => String::from(" - JWT"),
-            ("", "") => String::new(),
-            ("", user) => format!(" - User {:?}", user),
-            (nkey, _) => format!(" - Nkey {:?}", nkey),
-        };
-        let reason = reason_for(denied);
-        let why = match denied {
-            Denied::Credentials | Denied::Revoked | Denied::AccountExpired => String::new(),
+        match denied {
+            Denied::Credentials | Denied::Revoked | Denied::AccountExpired => {}
             Denied::ByService(account) => {
-                context.link.refused_in = Some(account);
-                String::new()
+                let refused = || Box::new(RefusedLogin { account, why: Arc::from("") });
+                context.link.refused.get_or_insert_with(refused);
             }
-            Denied::NotPinned => {
-                context.shard.counters().add(Counter::PinnedAccountFails, 1);
-                String::new()
-            }
-            Denied::ProxyNotTrusted | Denied::ProxyRequired => format!(": {reason}"),
-        };
-        self.say(context, Level::Error, &format!("authentication error{who}{why}"));
-        reason
+            Denied::NotPinned => context.shard.counters().add(Counter::PinnedAccountFails, 1),
+            Denied::ProxyNotTrusted => self.say(context, Level::Debug, "proxy is not trusted"),
+            Denied::ProxyRequired => self.say(context, Level::Debug, "proxy connection required"),
+        }
+        let who = self.known_by().accused().map(|who| format!(" - {who}")).unwrap_or_default();
+        self.say(context, Level::Error, &format!("authentication error{who}"));
+        self.error(context, ErrorText::AuthorizationViolation);
+        reason_for(denied)
     }
 
     fn credentials<'a>(&'a self, context: &'a Context<'_>) -> Credentials<'a> {
@@ -242,16 +236,6 @@ impl Client {
         let account = self.settings.directory.accounts().get(self.publisher.account);
         let own = [account.limits.subscriptions, self.session.subscriptions_max];
         own.into_iter().chain([self.settings.subscriptions_max]).flatten().min()
-    }
-
-    /// Who the client is, for the log.
-    pub(crate) fn who(&self) -> String {
-        match (&self.session.nkey, self.session.user.as_str()) {
-            (None, key) if self.session.claims.is_some() => format!("JWT User {key:?}"),
-            (Some(key), _) => format!("Nkey {key:?}"),
-            (None, "") => String::from("User \"N/A\""),
-            (None, user) => format!("User {user:?}"),
-        }
     }
 }
 

@@ -26,7 +26,8 @@ impl Client {
         if !self.introduced && self.login == Login::Done && self.connect.protocol >= 1 {
             self.introduced = true;
             let max_payload = self.limits.payload_max as i64;
-            let account = self.account_name.as_ref().to_owned();
+            let accounts = self.settings.directory.accounts();
+            let account = accounts.name(self.publisher.account).as_ref().to_owned();
             let is_system = self.publisher.account == AccountId::SYSTEM;
             self.send_info(context, |info| {
                 info.connect_info = true;

@@ -161,7 +161,7 @@ impl Client {
     #[cold]
     pub(crate) fn deny_publish(&self, context: &mut Context<'_>, subject: &[u8]) {
         self.error(context, ErrorText::PublishDenied { subject });
-        let text = format!("Publish Violation - {}, Subject {}", self.who(), GoQuoted(subject));
+        let text = format!("Publish Violation - Subject {}", GoQuoted(subject));
         self.say(context, Level::Error, &text);
     }
 

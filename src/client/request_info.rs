@@ -25,6 +25,7 @@ impl Client {
             ver: &self.connect.version,
             server: &self.settings.info.server_name,
             token: self.token.as_deref(),
+            name_tag: self.token.as_ref().map_or("", |token| &token.name_tag),
             kind: "Client",
             client_type: "nats",
             ..brief.clone()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::Info;
 use security::{Desk, Directory};
+use shard::TraceLines;
 
 /// What the operator chose, as far as clients need it.
 #[derive(Clone, Debug)]
@@ -29,20 +30,8 @@ pub struct Settings {
     pub subscriptions_max: Option<u32>,
     /// Tokens in a subscription's subject.
     pub tokens_max: Option<u8>,
-    /// Payload bytes in a trace line; 0 is all.
-    pub traced_payload_max: usize,
-    /// What of a message is traced.
-    pub traced: Traced,
-}
-
-/// What of a message's headers and payload a trace line shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Traced {
-    /// Both.
-    #[default]
-    Whole,
-    /// The headers (`trace_headers`).
-    Headers,
+    /// How messages are traced.
+    pub trace_lines: TraceLines,
 }
 
 /// One core's settings of now. Clients take them when they begin, and again when they are told

@@ -71,9 +71,8 @@ impl Client {
         sid: &[u8],
     ) {
         let (shown, sid) = (GoQuoted(subject), String::from_utf8_lossy(sid));
-        let group = queue.map(|queue| format!("Queue {}, ", GoQuoted(queue))).unwrap_or_default();
-        let who = self.who();
-        let text = format!("Subscription Violation - {who}, Subject {shown}, {group}SID {sid}");
+        let group = queue.map(|queue| format!("Queue: {}, ", GoQuoted(queue))).unwrap_or_default();
+        let text = format!("Subscription Violation - Subject {shown}, {group}SID {sid}");
         self.error(
             context,
             match queue {

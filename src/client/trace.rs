@@ -3,10 +3,9 @@
 
 use base::Level;
 use connection::{Context, Dialect};
-use protocol::Op;
+use protocol::{HeaderSupport, Op};
 
 use crate::client::Client;
-use crate::settings::Traced;
 
 impl Client {
     #[cold]
@@ -15,7 +14,11 @@ impl Client {
             Op::Publish(publish) => {
                 let line = lossy(publish.control_line());
                 self.say(context, Level::Trace, &format!("<<- [{line}]"));
-                return self.trace_payload(context, publish);
+                let payload = self.settings.trace_lines.payload(publish, HeaderSupport::Supported);
+                if let Some(payload) = payload {
+                    self.say(context, Level::Trace, &format!("<<- {payload}"));
+                }
+                return;
             }
             Op::Connect(json) => format!("<<- [CONNECT {}]", protocol::connect::redacted(json)),
             Op::Subscribe { subject, queue, sid } => {
@@ -41,23 +44,6 @@ impl Client {
         if let Some(outbox) = context.shard.outbox(context.slot) {
             outbox.set_trace_label(label);
         }
-    }
-
-    fn trace_payload(&self, context: &Context<'_>, publish: &protocol::Publish<'_>) {
-        let all = match self.settings.traced {
-            Traced::Whole => &publish.body()[..publish.total_len()],
-            // Seen of nats-server 2.15.2: without the line ends behind them.
-            Traced::Headers => publish.headers().unwrap_or_default().trim_ascii_end(),
-        };
-        let max = self.settings.traced_payload_max;
-        let (shown, more) = match all.get(..max) {
-            Some(start) if max > 0 && all.len() > max => (start, "..."),
-            _ => (all, ""),
-        };
-        let shown = protocol::error::GoQuoted(shown).to_string();
-        let text =
-            format!("<<- MSG_PAYLOAD: [{}{more}\"]", shown.strip_suffix('"').unwrap_or(&shown));
-        self.say(context, Level::Trace, &text);
     }
 }
 

@@ -8,7 +8,8 @@
 
 use std::net::SocketAddr;
 
-use base::{AccountId, ClientId};
+use base::ClientId;
+use base::snapshot::RefusedLogin;
 use runtime::network::ReceiveEnd;
 use security::Agreed;
 
@@ -44,8 +45,8 @@ pub struct Link {
     pub tls: Option<Box<Agreed>>,
     /// The last interest it caused, for a PONG to wait for.
     pub told: ring::InterestSeq,
-    /// The account whose service refused its login.
-    pub refused_in: Option<AccountId>,
+    /// Whose service refused its login, and why.
+    pub refused: Option<Box<RefusedLogin>>,
     /// Whether its login was told to those who listen for such.
     pub(crate) told_login: ToldLogin,
 }

@@ -174,7 +174,7 @@ impl Connections {
             paced_until_ns: 0,
             tls: None,
             told: ring::InterestSeq::default(),
-            refused_in: None,
+            refused: None,
             told_login: ToldLogin::No,
         };
         self.slots[slot.index()] = Some(Connection {
@@ -272,8 +272,9 @@ impl Connections {
         connection.partial = Partial::default();
         self.open -= 1;
         let what = events::end_of(&connection.link, reason);
+        let refused = connection.link.refused.take();
         if let Some(mut connection) = self.snapshot(turn.shard, slot) {
-            self.outside.tell(turn.shard, turn.now, what, &connection);
+            self.outside.tell(turn.shard, turn.now, what, refused.as_deref(), &connection);
             connection.subscriptions_list =
                 turn.shard.subscriptions_of(slot, limits::CLOSED_SUBSCRIPTIONS_MAX);
             let stop_ns = turn.now.wall_ns;

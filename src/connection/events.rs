@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use base::snapshot::{
-    ACCOUNT_AUTH_ERROR, ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening, TlsSnapshot,
+    ACCOUNT_AUTH_ERROR, ClosedSnapshot, ConnectionEvent, ConnectionSnapshot, Happening,
+    RefusedLogin, TlsSnapshot,
 };
 use base::{AccountId, ConnSlot, Counter, Log, Now};
 use crossbeam_channel::Sender;
@@ -52,7 +53,7 @@ impl Context<'_> {
     pub fn logged_in(&mut self, dialect: &dyn Dialect) {
         self.link.told_login = ToldLogin::Yes;
         if let Some(connection) = snapshot(self.shard, self.link, self.slot, dialect) {
-            self.outside.tell(self.shard, self.now, Some(Happening::Connected), &connection);
+            self.outside.tell(self.shard, self.now, Some(Happening::Connected), None, &connection);
         }
     }
 }
@@ -66,10 +67,7 @@ pub(crate) fn end_of(link: &Link, reason: CloseReason) -> Option<Happening> {
             CloseReason::AuthenticationFailure
             | CloseReason::ProxyNotTrusted
             | CloseReason::ProxyRequired,
-        ) => {
-            let asked_in = link.refused_in;
-            Some(Happening::LoginFailed { reason: reason.as_str(), asked_in })
-        }
+        ) => Some(Happening::LoginFailed(reason.as_str())),
         (ToldLogin::No, _) => None,
     }
 }
@@ -81,6 +79,7 @@ impl Outside {
         shard: &mut Shard,
         now: Now,
         what: Option<Happening>,
+        refused: Option<&RefusedLogin>,
         connection: &ConnectionSnapshot,
     ) {
         let Some(what) = what else { return };
@@ -92,26 +91,23 @@ impl Outside {
             Happening::Disconnected(_) => {
                 hears.on(format_args!("$SYS.ACCOUNT.{account}.DISCONNECT"))
             }
-            Happening::LoginFailed { .. } => {
+            Happening::LoginFailed(_) => {
                 hears.on(format_args!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", self.server_id))
             }
         };
-        let wanted_in = match what {
-            Happening::LoginFailed { asked_in, .. } => {
-                asked_in.filter(|account| hears.in_account(*account, ACCOUNT_AUTH_ERROR))
-            }
-            _ => None,
-        };
-        let changes_count = !matches!(what, Happening::LoginFailed { .. });
+        let refused = refused
+            .filter(|refused| hears.in_account(refused.account, ACCOUNT_AUTH_ERROR))
+            .cloned();
+        let changes_count = !matches!(what, Happening::LoginFailed(_));
         let count_wanted = changes_count
             && (hears.on(format_args!("$SYS.ACCOUNT.{account}.SERVER.CONNS"))
                 || hears.on(format_args!("$SYS.SERVER.ACCOUNT.{account}.CONNS")));
-        if !wanted && !count_wanted && wanted_in.is_none() {
+        if !wanted && !count_wanted && refused.is_none() {
             return;
         }
         let at_ns = now.wall_ns;
         let connection = connection.clone();
-        let event = ConnectionEvent { what, at_ns, connection, wanted, count_wanted, wanted_in };
+        let event = ConnectionEvent { what, at_ns, connection, wanted, count_wanted, refused };
         if (self.events)(event) == Taken::No {
             shard.counters().add(Counter::SystemDropped, 1);
         }
@@ -170,6 +166,7 @@ pub(crate) fn snapshot(
         version: String::new(),
         authorized_user: String::new(),
         account: String::new(),
+        account_tag: Arc::from(""),
         proxy: None,
         token: None,
         subscriptions_list: Vec::new(),

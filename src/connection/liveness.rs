@@ -50,8 +50,12 @@ impl Liveness {
         let first = ping_interval.min(limits::FIRST_PING);
         let jitter = fastrand::u32(0..=limits::FIRST_PING_JITTER_PERCENT);
         self.due_ns = Some(now.plus(first + first * jitter / 100));
-        // Seen of nats-server 2.9.10, whose clients show a round trip as soon as they logged in.
-        self.login_ns = Some(now.mono_ns.saturating_sub(self.active_ns).max(1));
+    }
+
+    /// CONNECT came. Seen of nats-server 2.15.2, whose clients show a round trip from there on.
+    pub fn connected(&mut self, now: Now) {
+        let since_ns = now.mono_ns.saturating_sub(self.active_ns).max(1);
+        self.login_ns.get_or_insert(since_ns);
     }
 
     /// A message, subscription or PING went through.
@@ -70,7 +74,7 @@ impl Liveness {
         self.unanswered = 0;
     }
 
-    /// The last measured round trip, nanoseconds; before the first, how long the login took.
+    /// The last measured round trip, nanoseconds; before the first, how long CONNECT took.
     pub fn rtt_ns(&self) -> Option<u64> {
         self.rtt.map(|rtt| rtt.rtt_ns).or(self.login_ns)
     }
@@ -136,6 +140,8 @@ mod tests {
     #[test]
     fn activity_with_a_known_round_trip_saves_the_ping() {
         let mut liveness = Liveness::new(at(1));
+        liveness.connected(at(3));
+        assert_eq!(liveness.rtt_ns(), Some(2_000_000_000), "as long as CONNECT took");
         liveness.start(at(1), INTERVAL);
         assert_eq!(liveness.check(at(4), INTERVAL, 2), Verdict::Ping);
         liveness.pong(at(5));

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use base::snapshot::RefusedLogin;
 use base::{AccountId, ConnSlot, Counter, ShardSet};
 use config::limits;
 use protocol::CloseReason;
 use runtime::network::Network;
-use security::{Ticket, Verdict};
+use security::{Denied, Ticket, Verdict};
 
 use crate::connection::{Connection, State};
 use crate::connections::{Connections, Rest, Turn};
@@ -220,12 +221,18 @@ impl Connections {
 
     /// A login that was checked elsewhere.
     pub fn login_checked<N: Network>(&mut self, turn: &mut Turn<'_, N>, verdict: Verdict) {
-        let Verdict { ticket, session, .. } = verdict;
+        let Verdict { ticket, session, reason } = verdict;
         let slot = ticket.slot;
         if !self.waits_for_login(ticket) {
             return;
         }
         self.paused.retain(|paused| *paused != slot);
+        if let (Err(Denied::ByService(account)), Some(connection)) =
+            (&session, self.slots[slot.index()].as_mut())
+        {
+            let refused = RefusedLogin { account: *account, why: reason.into() };
+            connection.link.refused = Some(Box::new(refused));
+        }
         let end = self.with(turn, slot, |dialect, context| dialect.login_checked(context, session));
         match end.flatten() {
             Some(reason) => self.close(turn, slot, reason, Rest::Sent),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::Scene;
 use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
-use crate::source::{AccountUsage, Source, Traffic, UsageByAccount};
+use crate::source::{AccountFacts, AccountUsage, Source, Traffic, UsageByAccount};
 use crate::text::rfc3339;
 
 /// What a system request may ask for (spec/monitoring.md §13, AccountStatzOptions).
@@ -78,14 +78,14 @@ pub(crate) async fn answer_if_any<S: Source>(
 async fn statz<S: Source>(scene: &Scene<'_, S>, request: &Request) -> AccountStatz {
     let usage = usage(scene.source).await;
     let accounts = scene.source.accounts();
-    let stat_of = |name: &str| {
-        let usage = usage.get(name).copied().unwrap_or_default();
-        request.admits(name, &usage).then(|| AccountStat::of(name, &usage))
+    let stat_of = |account: &AccountFacts| {
+        let usage = usage.get(&account.name).copied().unwrap_or_default();
+        request.admits(&account.name, &usage).then(|| AccountStat::of(account, &usage))
     };
     AccountStatz {
         server_id: scene.source.facts().server_id.clone(),
         now: rfc3339(scene.now_ns),
-        account_statz: accounts.iter().filter_map(|account| stat_of(&account.name)).collect(),
+        account_statz: accounts.iter().filter_map(stat_of).collect(),
     }
 }
 
@@ -112,7 +112,7 @@ struct AccountStatz {
 #[derive(Serialize)]
 pub(crate) struct AccountStat {
     acc: String,
-    /// The account's name tag, which is its name where nothing else was given.
+    /// What it is called: by the operator, or the name again.
     name: String,
     conns: u64,
     leafnodes: u64,
@@ -124,10 +124,10 @@ pub(crate) struct AccountStat {
 }
 
 impl AccountStat {
-    pub(crate) fn of(name: &str, usage: &AccountUsage) -> AccountStat {
+    pub(crate) fn of(account: &AccountFacts, usage: &AccountUsage) -> AccountStat {
         AccountStat {
-            acc: name.to_owned(),
-            name: name.to_owned(),
+            acc: account.name.clone(),
+            name: account.tag.as_ref().to_owned(),
             conns: usage.connections,
             leafnodes: 0,
             total_conns: usage.connections,

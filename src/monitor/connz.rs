@@ -448,6 +448,8 @@ struct ConnInfo<'a> {
     subscriptions_list_detail: Vec<SubDetail<'a>>,
     #[serde(flatten)]
     token: Option<&'a TokenSnapshot>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name_tag: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<Proxy<'a>>,
 }
@@ -461,10 +463,14 @@ impl<'a> ConnInfo<'a> {
     ) -> ConnInfo<'a> {
         let connection = row.connection;
         let until_ns = row.until_ns(now_ns);
+        let detail = |one: &'a SubscriptionSnapshot| match row.end {
+            None => SubDetail::bare(one),
+            Some(_) => SubDetail::of_ended(one, &connection.account_tag),
+        };
         let (subjects, details) = match request.lists {
             Lists::None => (Vec::new(), Vec::new()),
             Lists::Subjects => (list.iter().map(|one| one.subject.as_str()).collect(), Vec::new()),
-            Lists::Details => (Vec::new(), list.iter().map(SubDetail::bare).collect()),
+            Lists::Details => (Vec::new(), list.iter().map(detail).collect()),
         };
         // spec/monitoring.md §4: user and account with auth=1, and $G is not named.
         let (authorized_user, account) = match (request.names, connection.account.as_str()) {
@@ -474,6 +480,11 @@ impl<'a> ConnInfo<'a> {
         };
         // The same, of what its token says.
         let token = connection.token.as_deref().filter(|_| request.names == Names::Shown);
+        // Seen of nats-server 2.15.2: $G is named here, but not by those that are closed.
+        let name_tag = match (request.names, row.end, connection.account.as_str()) {
+            (Names::Hidden, ..) | (_, Some(_), "$G") => "",
+            (Names::Shown, ..) => &connection.account_tag,
+        };
         let tls = connection.tls.as_ref();
         ConnInfo {
             cid: connection.cid.0,
@@ -506,6 +517,7 @@ impl<'a> ConnInfo<'a> {
             subscriptions_list: subjects,
             subscriptions_list_detail: details,
             token,
+            name_tag,
             proxy: connection.proxy.as_deref().map(|key| Proxy { key }),
         }
     }

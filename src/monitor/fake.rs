@@ -151,6 +151,7 @@ fn accounts(names: &[&str]) -> Rc<[AccountFacts]> {
     let account = |(id, name): (usize, &&str)| AccountFacts {
         id: AccountId(id as u32),
         name: (*name).into(),
+        tag: (*name).into(),
         update_ns: START_NS,
         jetstream: None,
         exports: Rc::default(),
@@ -225,6 +226,7 @@ fn full_connection(cid: u64) -> ConnectionSnapshot {
         version: "1".into(),
         authorized_user: "u".into(),
         account: "A".into(),
+        account_tag: "A".into(),
         subscriptions: 1,
         in_msgs: 7,
         in_bytes: 70,
@@ -276,6 +278,7 @@ pub fn connection(cid: u64) -> ConnectionSnapshot {
         version: String::new(),
         authorized_user: String::new(),
         account: "$G".into(),
+        account_tag: "$G".into(),
         proxy: None,
         token: None,
         subscriptions_list: Vec::new(),
@@ -310,7 +313,9 @@ impl Operator for FakeServer {
         let connection = self.connections.get(asker.slot.index())?;
         Some(UserSnapshot {
             user: connection.authorized_user.clone(),
+            name: connection.token.as_ref().map(|token| token.name_tag.clone()).unwrap_or_default(),
             account: connection.account.clone(),
+            account_tag: Arc::clone(&connection.account_tag),
             permissions: Some(PermissionsSnapshot {
                 publish: RulesSnapshot { allow: vec!["a.>".into()], deny: Vec::new() },
                 subscribe: RulesSnapshot::default(),

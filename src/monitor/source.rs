@@ -164,6 +164,8 @@ pub struct AccountFacts {
     pub id: AccountId,
     /// Its name.
     pub name: String,
+    /// What it is called: by the operator, or the name again.
+    pub tag: Arc<str>,
     /// When it was last changed, nanoseconds since the Unix epoch.
     pub update_ns: u64,
     /// What it may use of JetStream; nothing where it may not use it.

@@ -1,5 +1,8 @@
 //! `/subsz`, `/subscriptionsz`: the interest index and who is subscribed (spec/monitoring.md §8).
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use base::snapshot::SubscriptionSnapshot;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -86,12 +89,17 @@ pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -
         }
     };
     let rows = listed.len();
+    let shown: HashSet<&str> = listed.iter().map(|one| one.account.as_str()).collect();
+    let known = scene.source.accounts();
+    let shown = known.iter().filter(|account| shown.contains(account.name.as_str()));
+    let tags = shown.map(|account| (account.name.clone(), Arc::clone(&account.tag))).collect();
     let listing = Listing {
         server_id: facts.server_id.clone(),
         now_ns: scene.now_ns,
         figures,
         paging: request.paging,
         listed,
+        tags,
     };
     scene.worded(listing, rows).await
 }
@@ -118,6 +126,8 @@ struct Listing {
     figures: IndexFigures,
     paging: Paging,
     listed: Vec<SubscriptionSnapshot>,
+    /// What the accounts of those are called.
+    tags: HashMap<String, Arc<str>>,
 }
 
 impl Serialize for Listing {
@@ -129,7 +139,11 @@ impl Serialize for Listing {
             total: self.listed.len(),
             offset: self.paging.offset,
             limit: self.paging.limit,
-            subscriptions_list: self.listed.iter().map(SubDetail::with_account).collect(),
+            subscriptions_list: self
+                .listed
+                .iter()
+                .map(|one| SubDetail::with_account(one, &self.tags))
+                .collect(),
         }
         .serialize(serializer)
     }
@@ -188,6 +202,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 pub(crate) struct SubDetail<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    account_tag: &'a str,
     subject: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     qgroup: &'a str,
@@ -200,14 +216,29 @@ pub(crate) struct SubDetail<'a> {
 
 impl<'a> SubDetail<'a> {
     /// As `/subsz` shows it.
-    pub(crate) fn with_account(subscription: &'a SubscriptionSnapshot) -> SubDetail<'a> {
-        SubDetail { account: &subscription.account, ..SubDetail::bare(subscription) }
+    fn with_account(
+        subscription: &'a SubscriptionSnapshot,
+        tags: &'a HashMap<String, Arc<str>>,
+    ) -> SubDetail<'a> {
+        let account = subscription.account.as_str();
+        let account_tag = tags.get(account).map_or("", |tag| tag);
+        SubDetail { account, account_tag, ..SubDetail::bare(subscription) }
+    }
+
+    /// As `/connz` shows it of a connection that ended.
+    pub(crate) fn of_ended(
+        subscription: &'a SubscriptionSnapshot,
+        account_tag: &'a str,
+    ) -> SubDetail<'a> {
+        let account = subscription.account.as_str();
+        SubDetail { account, account_tag, ..SubDetail::bare(subscription) }
     }
 
     /// As `/connz` shows it, where the account stands with the connection.
     pub(crate) fn bare(subscription: &'a SubscriptionSnapshot) -> SubDetail<'a> {
         SubDetail {
             account: "",
+            account_tag: "",
             subject: &subscription.subject,
             qgroup: &subscription.queue,
             sid: &subscription.sid,

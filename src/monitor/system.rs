@@ -350,9 +350,12 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
             }
             AccountTopic::Conns => {
                 let usage = accstatz::usage(scene.source).await.get(name).copied();
-                return Ok(match usage.filter(|usage| usage.connections > 0) {
-                    Some(usage) => Said::Raw(self.connections_event(scene, name, &usage)),
-                    None => Said::Nothing,
+                let used = usage.filter(|usage| usage.connections > 0);
+                return Ok(match (used, scene.account(name)) {
+                    (Some(usage), Some(account)) => {
+                        Said::Raw(self.connections_event(scene, &account, &usage))
+                    }
+                    _ => Said::Nothing,
                 });
             }
         };

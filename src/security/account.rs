@@ -18,6 +18,8 @@ pub struct Account {
     pub id: AccountId,
     /// Its name; in operator mode its public key.
     pub name: Arc<str>,
+    /// What its operator calls it; its name where nobody says otherwise.
+    pub tag: Arc<str>,
     /// How much it may use.
     pub limits: AccountLimits,
     /// Where its messages go besides.
@@ -154,6 +156,7 @@ impl Accounts {
         self.by_name.insert(Arc::clone(&name), id);
         let account = Account {
             id,
+            tag: Arc::clone(&name),
             name,
             limits: AccountLimits::default(),
             ways: Arc::default(),
@@ -170,6 +173,7 @@ impl Accounts {
     /// Forgets what the accounts were configured to be.
     pub(crate) fn clear(&mut self) {
         for account in self.by_id.iter_mut().map(Arc::make_mut) {
+            account.tag = Arc::clone(&account.name);
             account.limits = AccountLimits::default();
             account.ways = Arc::default();
             account.mappings = None;

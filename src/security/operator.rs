@@ -189,6 +189,7 @@ impl OperatorMode {
     pub(crate) fn forget(&mut self, accounts: &mut Accounts, key: &str) {
         if let Some((id, _)) = self.seen.remove(key) {
             accounts.change(id, |account| {
+                account.tag = Arc::clone(&account.name);
                 account.limits = AccountLimits::default();
                 account.mappings = None;
                 account.ways = Arc::default();
@@ -201,6 +202,10 @@ impl OperatorMode {
         for seen in new {
             let id = accounts.number(&seen.config.name);
             accounts.change(id, |account| {
+                account.tag = match seen.claims.name.as_str() {
+                    "" => Arc::clone(&account.name),
+                    tag => tag.into(),
+                };
                 account.limits = seen.config.limits;
                 account.jetstream = seen.config.jetstream;
                 account.tiers = seen.config.tiers.as_slice().into();

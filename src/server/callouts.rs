@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{AccountId, Level, Log};
 use monitor::Announcement;
-use security::callout::{self, Answer, Callout, Judged, Question, SUBJECT, ServerKeys, Waiting};
+use security::callout::{self, Answer, Callout, Question, SUBJECT, ServerKeys, Waiting};
 use security::jwt::ServerId;
 use security::{Checked, Denied, LoginRequest, ServiceAnswer, Verdict, nonce};
 use shard::Shard;
@@ -116,12 +116,7 @@ impl Callouts {
 
     /// The same for an answer whose login was found already.
     pub fn conclude(&self, answer: Answer, now_s: i64) -> Checked {
-        let checked = answer.judge(&self.keys, now_s);
-        if let Judged::Verdict(verdict, Some(mistrust)) = &checked {
-            let text = format!("Auth callout for cid:{}: {mistrust}", verdict.ticket.cid);
-            self.log.say(Level::Warn, text);
-        }
-        checked.into()
+        answer.judge(&self.keys, now_s).into()
     }
 
     fn lock(&self) -> MutexGuard<'_, Asked> {

@@ -2,6 +2,7 @@
 //! change.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::AccountId;
@@ -104,6 +105,7 @@ pub fn accounts(options: &Options, directory: &Directory, update_ns: u64) -> Vec
         AccountFacts {
             id: account.id,
             name: account.name.as_ref().to_owned(),
+            tag: Arc::clone(&account.tag),
             update_ns,
             jetstream: account.jetstream,
             exports: found.map(|declared| declared.exports.as_slice().into()).unwrap_or_default(),

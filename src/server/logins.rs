@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use base::{Level, Log, ShardId};
 use crossbeam_channel::select;
-use security::{Admission, Checked, Desk, Step, Verdict, Work};
+use security::{Admission, Checked, Denied, Desk, Step, Verdict, Work};
 use tokio::sync::mpsc;
 
 use crate::callouts::Callouts;
@@ -103,8 +103,13 @@ fn now_s() -> i64 {
 
 /// Tells a core what became of a login.
 pub fn answer(cores: &Cores, verdict: Verdict, log: &Log) {
-    if !verdict.reason.is_empty() && log.wants(Level::Debug) {
-        log.say(Level::Debug, format!("cid:{} - {}", verdict.ticket.cid, verdict.reason));
+    match &verdict.session {
+        _ if verdict.reason.is_empty() => {}
+        Err(Denied::ByService(_)) => log.say(Level::Warn, verdict.reason.clone()),
+        Ok(_) | Err(_) if log.wants(Level::Debug) => {
+            log.say(Level::Debug, format!("cid:{} - {}", verdict.ticket.cid, verdict.reason));
+        }
+        Ok(_) | Err(_) => {}
     }
     let ShardId(core) = verdict.ticket.shard;
     // A core whose queue is full lets the client time out.

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use base::Log;
-use client::Traced;
 use config::Options;
 use connection::Limits;
 use protocol::Info;
 use security::{Desk, Directory};
+use shard::{TraceLines, Traced, Tracer};
 use subject::CachePolicy;
 
 use crate::core::reconfigure::CoreSettings;
@@ -29,7 +29,7 @@ pub struct Access {
 /// What a core is told. `info` is INFO but for what is each client's own; the directory is made
 /// of the same options, or is the one of before when they say the same.
 pub fn of_core(options: &Arc<Options>, info: Info, access: &Access, log: &Log) -> CoreSettings {
-    let trace = options.trace.then(|| log.clone());
+    let trace = options.trace.then(|| Tracer { log: log.clone(), lines: trace_lines(options) });
     CoreSettings {
         options: Arc::clone(options),
         shard: of_shards(options, Arc::clone(&access.directory), trace),
@@ -43,7 +43,11 @@ pub fn of_core(options: &Arc<Options>, info: Info, access: &Access, log: &Log) -
 }
 
 /// What shards need. `trace` is where deliveries are traced, if they are.
-fn of_shards(options: &Options, directory: Arc<Directory>, trace: Option<Log>) -> shard::Settings {
+fn of_shards(
+    options: &Options,
+    directory: Arc<Directory>,
+    trace: Option<Tracer>,
+) -> shard::Settings {
     shard::Settings {
         cache: match options.disable_sublist_cache {
             true => CachePolicy::Off,
@@ -68,6 +72,14 @@ fn of_connections(options: &Options) -> Limits {
     }
 }
 
+fn trace_lines(options: &Options) -> TraceLines {
+    let traced = match options.trace_headers {
+        true => Traced::Headers,
+        false => Traced::Whole,
+    };
+    TraceLines { traced, bytes_max: options.max_traced_msg_len }
+}
+
 fn of_clients(options: &Options, info: Info, access: &Access) -> client::Settings {
     client::Settings {
         info,
@@ -79,10 +91,6 @@ fn of_clients(options: &Options, info: Info, access: &Access) -> client::Setting
         payload_max: options.max_payload as u64,
         subscriptions_max: options.max_subscriptions,
         tokens_max: options.max_sub_tokens,
-        traced_payload_max: options.max_traced_msg_len,
-        traced: match options.trace_headers {
-            true => Traced::Headers,
-            false => Traced::Whole,
-        },
+        trace_lines: trace_lines(options),
     }
 }

@@ -4,7 +4,7 @@
 //! What is delivered is what was published, byte for byte, with the verb's first letters changed
 //! and the sid put in behind the subject: three copies, no formatting.
 
-use base::{ConnSlot, Counter, Level, Log, ShardId, SubKey};
+use base::{ConnSlot, Counter, Level, ShardId, SubKey};
 use config::options::SlowSubscriber;
 use protocol::{Delivery, HeaderSupport, Publish, Run};
 use subject::Plan;
@@ -16,6 +16,7 @@ use crate::outbox::{Appended, Outbox};
 use crate::publish::Echo;
 use crate::shard::{Shard, Tally};
 use crate::subscriptions::{Pattern, Subscriptions};
+use crate::trace_lines::Tracer;
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug)]
@@ -141,9 +142,9 @@ fn guard_admits(
     guard.admits(publish.subject(), pattern.queue.as_deref(), publish.reply(), now_ns)
 }
 
-/// A `->> [MSG …]` line, with `-V` (spec/cli-and-config.md §5).
+/// A `->> [MSG …]` line and its payload, with `-V` (spec/cli-and-config.md §5).
 #[cold]
-fn trace(log: &Log, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
+fn trace(tracer: &Tracer, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
     let subject = String::from_utf8_lossy(publish.subject());
     let sid = String::from_utf8_lossy(sid);
     let reply = publish.reply().map(|reply| format!(" {}", String::from_utf8_lossy(reply)));
@@ -156,7 +157,10 @@ fn trace(log: &Log, outbox: &Outbox, publish: &Publish<'_>, sid: &[u8]) {
         _ => format!("MSG {subject} {sid}{reply} {}", publish.payload().len()),
     };
     let label = outbox.trace_label.as_deref().unwrap_or_default();
-    log.say(Level::Trace, format!("{label} - ->> [{line}]"));
+    tracer.log.say(Level::Trace, format!("{label} - ->> [{line}]"));
+    if let Some(payload) = tracer.lines.payload(publish, outbox.headers()) {
+        tracer.log.say(Level::Trace, format!("{label} - ->> {payload}"));
+    }
 }
 
 /// Puts a message for a subscription into the outbox of its connection, and counts it.
@@ -166,7 +170,7 @@ pub(crate) fn hand_over(
     sid: &[u8],
     outbox: &mut Outbox,
     tally: &mut Tally,
-    log: Option<&Log>,
+    tracer: Option<&Tracer>,
 ) -> Appended {
     let publish = message.publish();
     let delivery = Delivery::new(publish, sid, outbox.headers());
@@ -177,8 +181,8 @@ pub(crate) fn hand_over(
         }
         _ => outbox.append_delivery(&delivery),
     };
-    if let Some(log) = log {
-        trace(log, outbox, publish, sid);
+    if let Some(tracer) = tracer {
+        trace(tracer, outbox, publish, sid);
     }
     let stripped = publish.has_headers() && outbox.headers() == HeaderSupport::Unsupported;
     let carried = if stripped { publish.payload().len() } else { publish.total_len() } as u64;

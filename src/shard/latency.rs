@@ -16,6 +16,8 @@ pub(crate) struct Measure {
     pub sample: ServiceSample,
     /// When it was asked, monotonic nanoseconds.
     asked_ns: u64,
+    /// Whether somebody listened for its answer then.
+    was_awaited: bool,
 }
 
 /// A measured request that is over.
@@ -36,11 +38,14 @@ struct Trigger {
     asks: fn(&str) -> bool,
 }
 
+/// In the case in which nats-server 2.15.2 tells them.
+const B3: [&str; 3] = ["X-B3-Traceid", "X-B3-Spanid", "X-B3-Parentspanid"];
+
 /// spec/client-protocol.md §12, header-triggered sampling; the first that is there decides.
 const TRIGGERS: [Trigger; 5] = [
     Trigger { keys: &["Uber-Trace-Id"], asks: uber_is_sampled },
-    Trigger { keys: &["X-B3-Sampled", "X-B3-TraceId", "X-B3-SpanId"], asks: |v| v == "1" },
-    Trigger { keys: &["X-B3-TraceId", "X-B3-SpanId"], asks: |_| true },
+    Trigger { keys: &["X-B3-Sampled", B3[0], B3[1], B3[2]], asks: |v| v == "1" },
+    Trigger { keys: &B3, asks: |_| true },
     Trigger { keys: &["B3"], asks: b3_is_sampled },
     Trigger { keys: &["Traceparent", "Tracestate"], asks: headers::is_sampled_traceparent },
 ];
@@ -107,6 +112,7 @@ impl Shard {
                 headers,
             },
             asked_ns: self.turn_ns,
+            was_awaited: self.is_awaited(publisher.account, parts),
         });
         if parts.reply.is_some() {
             return Some(measure);
@@ -117,15 +123,20 @@ impl Shard {
         None
     }
 
+    fn is_awaited(&mut self, account: AccountId, parts: &MessageParts<'_>) -> bool {
+        parts.reply.is_some_and(|reply| self.has_interest(account, reply))
+    }
+
     /// Tells the control thread of the measured requests that are over. Answers that this turn
     /// sent home are told of in the next, when they are with the kernel: from there one sees what
     /// the server itself needed for them.
     pub(crate) fn tell_of_measured(&mut self, now: Now) {
         for measured in self.crossings.answers.take_untold() {
             let Measured { measure, mut outcome, over_ns, asker } = measured;
-            let Measure { mut sample, asked_ns } = *measure;
+            let Measure { mut sample, asked_ns, was_awaited } = *measure;
             // spec/client-protocol.md §12: 408 when whoever asked listens no more.
-            if let (ServiceOutcome::TooLate, Some((account, reply))) = (outcome, asker)
+            if was_awaited
+                && let (ServiceOutcome::TooLate, Some((account, reply))) = (outcome, asker)
                 && !self.has_interest(account, &reply)
             {
                 outcome = ServiceOutcome::RequestorGone;
@@ -157,7 +168,7 @@ mod tests {
         let b3 = "X-B3-Sampled: 1\r\nX-B3-TraceId: t\r\nX-B3-SpanId: s";
         assert_eq!(of(b3).map(|headers| headers.len()), Some(3));
         assert_eq!(of("X-B3-Sampled: 0\r\nX-B3-TraceId: t"), None);
-        assert_eq!(of("x-b3-traceid: t"), Some(one("X-B3-TraceId", "t")));
+        assert_eq!(of("x-b3-traceid: t"), Some(one("X-B3-Traceid", "t")));
         assert_eq!(of("b3: t-s-1"), Some(one("B3", "t-s-1")));
         assert_eq!(of("B3: t-s-0"), None);
         assert_eq!(of("B3: 0"), None);

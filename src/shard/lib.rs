@@ -33,6 +33,7 @@
 //! | `outbox.rs` | bounded bytes for one connection |
 //! | `dwell.rs` | when the messages came that are being delivered |
 //! | `tracing.rs` | messages whose way is told, step by step |
+//! | `trace_lines.rs` | headers and payloads in the lines of `-V` |
 //! | `latency.rs` | how long services take to answer, where that is published |
 //! | `batch.rs` | small messages on their way to another shard, collected into one record |
 //! | `frame.rs` | how records on the rings are laid out |
@@ -58,6 +59,7 @@ mod publish;
 mod service;
 mod shard;
 mod subscriptions;
+mod trace_lines;
 mod tracing;
 mod with_clients;
 
@@ -71,4 +73,5 @@ pub use publish::{Echo, Published, Publisher, Reached};
 pub use service::{Letter, Mailbox, Sender, Service, ServiceTurn, StreamPage};
 pub use shard::{Settings, Shard};
 pub use subscriptions::{Listed, SubscribeOutcome, Subscription};
+pub use trace_lines::{TraceLines, Traced, Tracer};
 pub use tracing::{TraceKind, TraceMark};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::observed::Observer;
 use base::{
-    AccountId, ClientId, ConnSlot, Counter, Counters, Log, SHARDS_MAX, ShardId, ShardSet, SubKey,
+    AccountId, ClientId, ConnSlot, Counter, Counters, SHARDS_MAX, ShardId, ShardSet, SubKey,
 };
 use config::options::SlowSubscriber;
 use ring::mesh::MeshEnd;
@@ -22,6 +22,7 @@ use crate::look_ahead::LookAhead;
 use crate::outbox::{Appended, Outbox};
 use crate::service::Mailbox;
 use crate::subscriptions::Subscriptions;
+use crate::trace_lines::Tracer;
 use crate::tracing::Tracing;
 use crate::with_clients::WithClients;
 
@@ -38,7 +39,7 @@ pub struct Settings {
     /// What happens before that.
     pub slow: SlowSubscriber,
     /// Where deliveries are traced, if they are.
-    pub trace: Option<Log>,
+    pub trace: Option<Tracer>,
     /// Which accounts and users there are.
     pub directory: Arc<Directory>,
 }

@@ -132,18 +132,16 @@ impl Shard {
     }
 
     /// Whether the trace follows into another account, where the way lets it (`allow_trace`);
-    /// notes the step if so.
+    /// notes the step in any case.
     pub(crate) fn trace_follows(
         &mut self,
         allowed: security::TraceBeyond,
         step: impl FnOnce() -> TraceStep,
     ) -> Follows {
         let Some(tracing) = &mut self.tracing else { return Follows::Yes };
+        tracing.note(step());
         match (allowed, tracing.mark.kind) {
-            (security::TraceBeyond::Allowed, _) => {
-                tracing.note(step());
-                Follows::Yes
-            }
+            (security::TraceBeyond::Allowed, _) => Follows::Yes,
             (security::TraceBeyond::Refused, TraceKind::Delivering) => Follows::No,
             (security::TraceBeyond::Refused, TraceKind::Only) => Follows::Neither,
         }

@@ -19,6 +19,8 @@ fn o04_trace_shows_each_line_in_and_out() {
         "<<- [PUB foo 5]",
         r#"<<- MSG_PAYLOAD: ["hello"]"#,
         "->> [MSG foo 1 5]",
+        r#"->> MSG_PAYLOAD: ["hello"]"#,
+        "<<- [PUB foo rep 0]",
         "<<- [UNSUB 1]",
         "<<- [PING]",
         "->> [PONG]",
@@ -28,6 +30,7 @@ fn o04_trace_shows_each_line_in_and_out() {
         let found = server.wait_for_log(line);
         assert!(found.contains("[TRC]") && found.ends_with(line), "{found}");
     }
+    assert!(!server.log_text().contains("MSG_PAYLOAD: [\"\"]"), "nothing is no payload");
 }
 
 #[test]
@@ -83,11 +86,11 @@ fn o05_lines_name_address_cid_and_client() {
     let server = Server::start(&["-V"]);
     let mut raw = server.connect();
     let address = raw.stream().local_addr().expect("a connected socket");
-    raw.send(r#"CONNECT {"verbose":false,"name":"n","lang":"go","version":"1"}"#);
+    raw.send(r#"CONNECT {"verbose":false,"name":"n","lang":"go","version":"1","user":"ivy"}"#);
     raw.ping();
     let cid = raw.cid();
     let line = server.wait_for_log("<<- [PING]");
-    let prefix = format!("[TRC] {address} - cid:{cid} - \"v1:go:n\" - ");
+    let prefix = format!("[TRC] {address} - cid:{cid} - \"v1:go:n\" - \"$G/user:ivy\" - ");
     assert!(line.contains(&prefix), "{line}");
     raw.send("SUB a 1");
     raw.publish("a", "x");

@@ -35,9 +35,10 @@ fn a_user_that_stands_for_nobody_opens_no_other_door() {
         "no_auth_user: n\naccounts { A { users: [{user: n, password: p, \
          permissions: {publish: open}}] }, B { users: [{user: b, password: p}] } }",
     );
-    for fields in
-        [r#""user":"b""#, r#""user":"n","pass":"x""#, r#""auth_token":"p""#, r#""nkey":"U""#]
-    {
+    let spoken = [r#""user":"b""#, r#""user":"n","pass":"x""#, r#""auth_token":"p""#];
+    // nats-server does not take a key alone for something that was said.
+    let key = server.subject().is_corewire().then_some(r#""nkey":"U""#);
+    for fields in spoken.into_iter().chain(key) {
         let mut visitor = Visitor::saying(server.client(), fields);
         visitor.raw.expect_error("Authorization Violation");
     }

@@ -155,7 +155,7 @@ fn a09_what_the_service_refuses_or_does_not_say_lets_nobody_in() {
     let forgery = token(&KeyPair::new_account(), &asked, "A", |_| {});
     scene.answer(&asked, forgery.as_bytes());
     forged.raw.expect_error("Authorization Violation");
-    scene.server.wait_for_log("signed by another key than that of the service");
+    scene.server.wait_for_log("[WRN] Auth callout signing key is unknown");
 
     let mut unanswered = scene.comes(ann);
     let asked = scene.asked();
@@ -238,10 +238,18 @@ fn e04_an_account_hears_whom_its_service_refused() {
     assert!(line.starts_with("MSG $SYS.ACCOUNT.CLIENT.AUTH.ERR 2 "), "{line}");
     let event: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!(event["type"], "io.nats.server.advisory.v1.client_disconnect");
-    assert_eq!(event["reason"], "Authentication Failure");
+    let why = "Auth callout violation: \"no reason supplied\" on account \"AUTH\"";
+    assert_eq!(event["reason"], why);
+    assert_eq!(
+        (&event["client"]["user"], &event["client"]["name_tag"]),
+        (&"bob".into(), &"$G".into())
+    );
     assert_eq!(event["client"]["id"], refused.raw.cid());
-    let (line, _) = system.raw.message();
+    scene.server.wait_for_log(why);
+    let (line, body) = system.raw.message();
     assert!(line.contains(".CLIENT.AUTH.ERR 1 "), "{line}");
+    let event: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(event["reason"], "Authentication Failure");
 }
 
 #[test]
@@ -256,14 +264,19 @@ fn a09_what_is_wrong_in_the_configuration_is_named() {
         let end = Server::run_to_end(&["-t", "-c", &file.to_string_lossy()]);
         (end.code != Some(0), end.stderr)
     };
-    for (callout, expected) in [
+    let of_both = [
         ("auth_users: [s]".to_owned(), "require an issuer"),
         (format!("issuer: {issuer}"), "require authorized users"),
-        ("issuer: UABC, auth_users: [s]".to_owned(), "valid public nkey for an account"),
+        ("issuer: UABC, auth_users: [s]".to_owned(), "valid public"),
+        (format!("issuer: {issuer}, auth_users: [s], xkey: X"), "valid public"),
+    ];
+    // With these nats-server starts, and nobody gets in.
+    let ours = [
         (format!("issuer: {issuer}, auth_users: [t]"), "auth_callout user \"t\" not present"),
         (format!("issuer: {issuer}, auth_users: [s], account: Z"), "account \"Z\" is not"),
-        (format!("issuer: {issuer}, auth_users: [s], xkey: X"), "valid public curve nkey"),
-    ] {
+    ];
+    let ours = ours.into_iter().filter(|_| harness::Subject::from_env().is_corewire());
+    for (callout, expected) in of_both.into_iter().chain(ours) {
         let (failed, said) = refused(&callout);
         assert!(failed && said.contains(expected), "{callout}: {said}");
     }

@@ -26,8 +26,9 @@ fn p01_what_is_not_allowed_is_refused_with_its_text_and_the_connection_stays() {
     let refused = ann.tells("SUB t q 3");
     let text = "-ERR 'Permissions Violation for Subscription to \"t\" using queue \"q\"'";
     assert_eq!(refused, [text]);
-    server.wait_for_log("Publish Violation - User \"ann\", Subject \"a.x\"");
-    server.wait_for_log("Subscription Violation - User \"ann\", Subject \"t\", SID 2");
+    server.wait_for_log(" - \"$G/user:ann\" - Publish Violation - Subject \"a.x\"");
+    server.wait_for_log("Subscription Violation - Subject \"t\", SID 2");
+    server.wait_for_log("Subscription Violation - Subject \"t\", Queue: \"q\", SID 3");
 }
 
 #[test]

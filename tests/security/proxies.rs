@@ -80,7 +80,7 @@ fn a12_who_must_come_by_a_proxy_does_not_get_in_without_one() {
     comes(&server, Some(&proxy), "").expect("PONG\r\n");
     comes(&server, None, ann).expect_error("Authorization Violation");
     comes(&server, None, "").expect_error("Authorization Violation");
-    server.wait_for_log("authentication error - User \"ann\": Proxy Required");
+    server.wait_for_log("authentication error - User \"ann\"");
     // Neither by saying something else before CONNECT.
     let mut early = Raw::connect(server.client());
     early.send("SUB > 1");
@@ -96,6 +96,10 @@ fn a12_all_must_come_by_a_proxy_also_where_nobody_has_to_log_in() {
         proxy.public_key()
     ));
     comes(&server, Some(&proxy), "").expect("PONG\r\n");
+    // nats-server asks only those who have to log in.
+    if server.subject().skips_ours() {
+        return;
+    }
     comes(&server, None, "").expect_error("Authorization Violation");
     let mut early = Raw::connect(server.client());
     early.send("PUB x 0\r\n");

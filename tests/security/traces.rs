@@ -157,14 +157,16 @@ async fn r12_a_trace_follows_into_another_account_where_it_is_allowed() {
         let request = told(&trace(&mut i_traces).await);
         publish(&s, "news", &[("Nats-Trace-Dest", "t")]).await;
         let news = told(&trace(&mut s_traces).await);
-        assert_eq!((request.len(), news.len()), if follows { (3, 3) } else { (1, 1) }, "{allow}");
+        assert_eq!((request.len(), news.len()), if follows { (3, 3) } else { (2, 2) }, "{allow}");
+        let step = serde_json::json!({"type": "si", "acc": "S", "from": "please", "to": "ask"});
+        assert_eq!(request[1], step);
+        let step = serde_json::json!({"type": "se", "acc": "I", "to": "paper"});
+        assert_eq!(news[1], step);
         if follows {
-            let step = serde_json::json!({"type": "si", "acc": "S", "from": "please", "to": "ask"});
-            assert_eq!(request[1], step);
             assert_eq!((&request[2]["type"], &request[2]["acc"]), (&"eg".into(), &"S".into()));
-            let step = serde_json::json!({"type": "se", "acc": "I", "to": "paper"});
-            assert_eq!(news[1], step);
-            assert_eq!((&news[2]["sub"], &news[2]["acc"]), (&"paper".into(), &"I".into()));
+            // nats-server names the subject as the exporter has it.
+            let named = if server.subject().is_corewire() { "paper" } else { "news" };
+            assert_eq!((&news[2]["sub"], &news[2]["acc"]), (&named.into(), &"I".into()));
         }
     }
 }
@@ -227,7 +229,7 @@ async fn r12_a_stream_tells_what_it_does_with_a_message() {
     };
     let taken = js(serde_json::json!({"stream": "moved", "subject": "there.x"}));
     let refused = js(serde_json::json!(
-        {"stream": "moved", "subject": "there.x", "error": "expected stream does not match"}));
+        {"stream": "moved", "error": "expected stream does not match"}));
     let passed = js(serde_json::json!(
         {"stream": "wanted", "subject": "wanted.x", "nointerest": true}));
     for (subject, header, event) in [
@@ -259,7 +261,9 @@ fn trace_redirect_a_trace_goes_only_where_its_publisher_may_publish() {
         let block = format!("NATS/1.0\r\nNats-Trace-Dest: {destination}\r\n\r\n");
         format!("HPUB {subject} {0} {0}\r\n{block}", block.len())
     };
-    for destination in ["secret", "t.*", "t.>", "$NRG.x", "_GR_.x", "a b"] {
+    // nats-server lets a message pass, without a trace, whose destination is no subject.
+    let no_subjects = ["t.*", "t.>", "a b"].iter().filter(|_| server.subject().is_corewire());
+    for destination in ["secret", "$NRG.x", "_GR_.x"].iter().chain(no_subjects) {
         let told = a.tells(&hpub("x", destination));
         assert_eq!(told.len(), 1, "{destination}: {told:?}");
         assert!(told[0].contains("Permissions Violation for Publish to"), "{told:?}");

@@ -1,7 +1,11 @@
 //! What is told without being asked: connections that come and go, figures of accounts and of the
 //! server, and its end (spec/monitoring.md §14).
 
-use base::snapshot::{ACCOUNT_AUTH_ERROR, ConnectionEvent, ConnectionSnapshot, Happening};
+use std::collections::HashSet;
+
+use base::snapshot::{
+    ACCOUNT_AUTH_ERROR, ConnectionEvent, ConnectionSnapshot, Happening, RefusedLogin,
+};
 use base::{AccountId, ClientInfo};
 use serde::Serialize;
 
@@ -11,7 +15,7 @@ use super::{Announcement, Operator, SystemDesk};
 use crate::accstatz::{AccountStat, DataStats, usage};
 use crate::answer::Scene;
 use crate::reply::Layout;
-use crate::source::{AccountUsage, ServerFacts, Source, Traffic};
+use crate::source::{AccountFacts, AccountUsage, ServerFacts, Source, Traffic};
 use crate::text::rfc3339;
 
 /// What happens to a whole server.
@@ -33,9 +37,10 @@ pub(super) struct Typed<'a> {
     server: ServerInfo<'a>,
 }
 
-/// A connection with its round trip.
+/// A connection with its round trip, and with the name of its user instead of its account's.
 pub(super) fn with_distance(connection: &ConnectionSnapshot) -> ClientInfo<'_> {
-    ClientInfo { rtt: connection.rtt_ns, ..client_info(connection, None) }
+    let name_tag = connection.token.as_ref().map_or("", |token| &token.name_tag);
+    ClientInfo { rtt: connection.rtt_ns, name_tag, ..client_info(connection, None) }
 }
 
 fn client_info(connection: &ConnectionSnapshot, stop_ns: Option<u64>) -> ClientInfo<'_> {
@@ -53,6 +58,7 @@ fn client_info(connection: &ConnectionSnapshot, stop_ns: Option<u64>) -> ClientI
         server: "",
         stop: stop_ns.map(rfc3339),
         token: connection.token.as_deref(),
+        name_tag: &connection.account_tag,
         kind: "Client",
         client_type: "nats",
     }
@@ -73,7 +79,7 @@ struct DisconnectEvent<'a> {
     client: ClientInfo<'a>,
     sent: DataStats,
     received: DataStats,
-    reason: &'static str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -117,7 +123,7 @@ impl<S: Source + Operator> SystemDesk<S> {
                 let body = self.disconnect(&facts, event, reason);
                 told(format!("$SYS.ACCOUNT.{account}.DISCONNECT"), body)
             }
-            Happening::LoginFailed { reason, .. } => {
+            Happening::LoginFailed(reason) => {
                 let body = self.disconnect(&facts, event, reason);
                 told(format!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", facts.server_id), body)
             }
@@ -126,21 +132,13 @@ impl<S: Source + Operator> SystemDesk<S> {
 
     /// The same of a login that an account's service refused, as that account hears it.
     pub fn of_refused_login(&self, event: &ConnectionEvent) -> Option<Announcement> {
-        let (account, Happening::LoginFailed { reason, .. }) = (event.wanted_in?, event.what)
-        else {
-            return None;
-        };
-        let payload = self.disconnect(&self.source.facts(), event, reason);
-        let subject = ACCOUNT_AUTH_ERROR.as_bytes().to_vec();
+        let RefusedLogin { account, why } = event.refused.as_ref()?;
+        let payload = self.disconnect(&self.source.facts(), event, why);
+        let (account, subject) = (*account, ACCOUNT_AUTH_ERROR.as_bytes().to_vec());
         Some(Announcement { account, subject, reply: None, headers: Vec::new(), payload })
     }
 
-    fn disconnect(
-        &self,
-        facts: &ServerFacts,
-        event: &ConnectionEvent,
-        reason: &'static str,
-    ) -> Vec<u8> {
+    fn disconnect(&self, facts: &ServerFacts, event: &ConnectionEvent, reason: &str) -> Vec<u8> {
         let connection = &event.connection;
         let traffic = |msgs, bytes| DataStats::of(Traffic { msgs, bytes });
         json(&DisconnectEvent {
@@ -161,10 +159,11 @@ impl<S: Source + Operator> SystemDesk<S> {
     pub async fn of_accounts(&self, accounts: &[String]) -> Vec<Announcement> {
         let scene = self.desk.scene(Layout::Compact);
         let usage = usage(scene.source).await;
-        let mut all = Vec::new();
-        for account in accounts {
-            let usage = usage.get(account).copied().unwrap_or_default();
-            for subject in connections_subjects(account) {
+        let wanted: HashSet<&str> = accounts.iter().map(String::as_str).collect();
+        let (known, mut all) = (scene.source.accounts(), Vec::new());
+        for account in known.iter().filter(|account| wanted.contains(account.name.as_str())) {
+            let usage = usage.get(&account.name).copied().unwrap_or_default();
+            for subject in connections_subjects(&account.name) {
                 all.push(told(subject, self.connections_event(&scene, account, &usage)));
             }
         }
@@ -186,7 +185,7 @@ impl<S: Source + Operator> SystemDesk<S> {
     pub(super) fn connections_event(
         &self,
         scene: &Scene<'_, S>,
-        account: &str,
+        account: &AccountFacts,
         usage: &AccountUsage,
     ) -> Vec<u8> {
         let facts = scene.source.facts();

@@ -40,6 +40,7 @@ struct ServiceLatency<'a> {
 #[serde(untagged)]
 enum Requestor<'a> {
     Distance {
+        acc: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         rtt: Option<u64>,
     },
@@ -91,7 +92,9 @@ fn worded<'a>(
         status,
         description,
         requestor: requestor.map(|connection| match sample.told {
-            Told::Distance => Requestor::Distance { rtt: connection.rtt_ns },
+            Told::Distance => {
+                Requestor::Distance { acc: &connection.account, rtt: connection.rtt_ns }
+            }
             Told::All => Requestor::All(Box::new(with_distance(connection))),
         }),
         responder: responder.map(with_distance),
@@ -137,7 +140,7 @@ mod tests {
         assert_eq!(worded["system"], 700);
         assert_eq!(worded["total"], 6_700, "both round trips, the service and the server");
         assert_eq!(worded["start"], "1970-01-01T00:00:00.999999Z");
-        assert_eq!(worded["requestor"], serde_json::json!({ "rtt": 1_000 }));
+        assert_eq!(worded["requestor"], serde_json::json!({ "acc": "$G", "rtt": 1_000 }));
         assert_eq!(worded["responder"]["rtt"], 2_000);
         assert_eq!(worded["header"], serde_json::json!({ "B3": ["1-1-1"] }));
     }

@@ -295,7 +295,8 @@ fn a_normal_account_learns_of_itself_only() {
         "responses": { "max": 1, "ttl": 5_000_000_000_u64 },
     });
     let expected = json!({
-        "user": "u", "account": "A", "account_name": "A", "permissions": permissions, "expires": 0,
+        "user": "u", "account": "A", "account_name": "A", "user_name": "joe",
+        "permissions": permissions, "expires": 0,
     });
     assert_eq!(user, expected);
     for subject in ["$SYS.REQ.SERVER.PING.VARZ", "$SYS.REQ.ACCOUNT.$G.CONNZ"] {
@@ -354,7 +355,7 @@ fn event(what: Happening) -> ConnectionEvent {
         connection,
         wanted: true,
         count_wanted: false,
-        wanted_in: Some(AccountId(7)),
+        refused: Some(base::snapshot::RefusedLogin { account: AccountId(7), why: "no".into() }),
     }
 }
 
@@ -377,7 +378,7 @@ fn connections_that_come_and_go_are_told() {
     let client = json!({
         "start": "2026-11-21T09:17:57Z", "host": "127.0.0.1", "id": 4, "acc": "A", "user": "u",
         "name": "n", "lang": "go", "ver": "1", "jwt": "eyJ.eyJ.sig", "issuer_key": "ASIGNS",
-        "name_tag": "joe", "tags": ["team:a"], "kind": "Client", "client_type": "nats",
+        "name_tag": "A", "tags": ["team:a"], "kind": "Client", "client_type": "nats",
     });
     assert_eq!(connected["client"], client);
 
@@ -392,8 +393,7 @@ fn connections_that_come_and_go_are_told() {
     assert_eq!(gone["received"], json!({ "msgs": 9, "bytes": 90 }));
     assert_ne!(gone["id"], connected["id"]);
 
-    let (subject, failed) =
-        event_of(Happening::LoginFailed { reason: "Authentication Failure", asked_in: None });
+    let (subject, failed) = event_of(Happening::LoginFailed("Authentication Failure"));
     assert_eq!(subject, "$SYS.SERVER.NFAKE.CLIENT.AUTH.ERR");
     assert_eq!(failed["type"], gone["type"]);
     assert_eq!(failed["reason"], "Authentication Failure");

@@ -172,8 +172,10 @@ impl<'a> Words<'a> {
             }
             TraceStep::Streamed(streamed) => {
                 let Streamed { stream, subject, unwanted, error } = streamed;
-                let (subject, unwanted) = (lossy(subject), *unwanted);
-                ("js", What::Streamed { stream, subject, unwanted, error: error.as_deref() })
+                let (error, unwanted) = (error.as_deref(), *unwanted);
+                // Seen of nats-server 2.15.2: what is not kept has no subject there.
+                let subject = if error.is_none() { lossy(subject) } else { String::new() };
+                ("js", What::Streamed { stream, subject, unwanted, error })
             }
             TraceStep::Reached(egress) => ("eg", self.egress(egress)),
         }

@@ -12,6 +12,8 @@ struct UserInfo<'a> {
     user: &'a str,
     account: &'a str,
     account_name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    user_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions: Option<Permissions<'a>>,
     /// Nanoseconds until it must leave.
@@ -55,7 +57,8 @@ pub(super) fn answer<S: Source>(scene: &Scene<'_, S>, asker: Option<UserSnapshot
     let info = UserInfo {
         user: &asker.user,
         account: &asker.account,
-        account_name: &asker.account,
+        account_name: &asker.account_tag,
+        user_name: &asker.name,
         permissions: asker.permissions.as_ref().map(|known| Permissions {
             publish: Rules::of(&known.publish),
             subscribe: Rules::of(&known.subscribe),

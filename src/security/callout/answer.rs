@@ -26,56 +26,100 @@ pub struct Answer {
 
 /// What an answer leads to.
 pub enum Judged {
-    /// The end of the login, and for the log why nobody is let in.
+    /// The end of the login, and why nobody is let in.
     Verdict(Verdict, Option<Mistrust>),
     /// Nothing until this account of the user is in the directory.
     Unseen(String, Box<Answer>),
 }
 
-/// Why an answer lets nobody in. For the log: the client never hears it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an answer lets nobody in. For the log and the account of the service: the client never
+/// hears it.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Mistrust {
     /// It says nothing.
-    #[error("the service refused it")]
     Empty,
     /// It says no.
-    #[error("the service refused it: {0:?}")]
     Refused(String),
     /// It is sealed for somebody else, or broken.
-    #[error("the answer cannot be opened")]
     Sealed,
     /// Not a token, or one of another kind.
-    #[error("the answer is no token: {0}")]
-    Token(#[from] TokenError),
+    Token(TokenError),
     /// Of another time.
-    #[error("the answer has {0}")]
-    Time(#[from] TimeError),
+    Time(TimeError),
     /// Signed by somebody else.
-    #[error("the answer is signed by another key than that of the service")]
     Issuer,
     /// Meant for another login.
-    #[error("the answer is about another user")]
     Subject,
     /// Meant for another server.
-    #[error("the answer is for another server")]
     Audience,
     /// It puts the user nowhere.
-    #[error("the answer names no account that there is: {0:?}")]
     Account(String),
     /// It puts the user where it may not put any.
-    #[error("the service may not put users into account {0}")]
     NotAllowed(String),
     /// The user is not one, or may not come so.
-    #[error("{0}")]
-    User(#[from] Worthless),
+    User(Worthless),
     /// The user must come by a proxy.
-    #[error("the user must come by a trusted proxy")]
     Proxy,
 }
 
+impl Mistrust {
+    /// In nats-server's words, of a service in `account`.
+    fn worded(&self, account: &str) -> String {
+        match self {
+            Mistrust::Empty => {
+                format!("Auth callout violation: \"no reason supplied\" on account {account:?}")
+            }
+            Mistrust::Refused(error) => format!("Auth callout service returned an error: {error}"),
+            Mistrust::Sealed => {
+                format!("Error decrypting auth callout response on account {account:?}")
+            }
+            Mistrust::Token(error) => format!("Auth callout response is no token: {error}"),
+            Mistrust::Time(error) => {
+                format!("Authorization response had validation errors: {error}")
+            }
+            Mistrust::Issuer => String::from("Auth callout signing key is unknown"),
+            Mistrust::Subject => String::from(
+                "Auth callout violation: auth callout response is not for expected user",
+            ),
+            Mistrust::Audience => {
+                String::from("Auth callout violation: auth callout response is not for server")
+            }
+            Mistrust::Account(named) => format!(
+                "No valid account {named:?} for auth callout response on account {account:?}: \
+                 account missing"
+            ),
+            Mistrust::NotAllowed(named) => format!(
+                "Account {named:?} not permitted as valid account option for auth callout for \
+                 account {account:?}"
+            ),
+            Mistrust::User(Worthless(refusal)) => {
+                format!("Error validating user JWT: {refusal}")
+            }
+            Mistrust::Proxy => String::from("Proxy connection required"),
+        }
+    }
+}
+
+impl From<TokenError> for Mistrust {
+    fn from(error: TokenError) -> Mistrust {
+        Mistrust::Token(error)
+    }
+}
+
+impl From<TimeError> for Mistrust {
+    fn from(error: TimeError) -> Mistrust {
+        Mistrust::Time(error)
+    }
+}
+
+impl From<Worthless> for Mistrust {
+    fn from(worthless: Worthless) -> Mistrust {
+        Mistrust::User(worthless)
+    }
+}
+
 /// What a user's own claims are worth: nothing, now and here.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Worthless(Refusal);
 
 impl Answer {
@@ -94,7 +138,9 @@ impl Answer {
             Mistrust::Proxy => Denied::ProxyRequired,
             _ => Denied::ByService(self.waiting.callout.account),
         };
-        Judged::Verdict(self.verdict(Err(denied)), Some(mistrust))
+        let Waiting { callout, directory, .. } = &self.waiting;
+        let reason = mistrust.worded(directory.accounts().name(callout.account));
+        Judged::Verdict(Verdict { reason, ..self.verdict(Err(denied)) }, Some(mistrust))
     }
 
     /// Nobody is let in, for a reason that is no fault of the answer.
@@ -216,5 +262,32 @@ fn circumstances(waiting: &Waiting, now_s: i64) -> Circumstances {
         now_ns: u64::try_from(now_s).unwrap_or_default().saturating_mul(SECOND_NS),
         address: lent.address,
         kind: lent.kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_nobody_in_is_told_in_nats_servers_words() {
+        for (mistrust, words) in [
+            (Mistrust::Empty, r#"Auth callout violation: "no reason supplied" on account "A""#),
+            (Mistrust::Refused("no".into()), "Auth callout service returned an error: no"),
+            (Mistrust::Sealed, r#"Error decrypting auth callout response on account "A""#),
+            (Mistrust::Issuer, "Auth callout signing key is unknown"),
+            (
+                Mistrust::Subject,
+                "Auth callout violation: auth callout response is not for expected user",
+            ),
+            (Mistrust::Audience, "Auth callout violation: auth callout response is not for server"),
+            (
+                Mistrust::Account("Z".into()),
+                r#"No valid account "Z" for auth callout response on account "A": account missing"#,
+            ),
+            (Mistrust::Proxy, "Proxy connection required"),
+        ] {
+            assert_eq!(mistrust.worded("A"), words);
+        }
     }
 }

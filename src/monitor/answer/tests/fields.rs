@@ -178,7 +178,7 @@ pub const CONN_INFO: &[Field] = &[
 
 pub const SUB_DETAIL: &[Field] = &[
     ("account", Text, IfSet),
-    ("account_tag", Text, NotYet),
+    ("account_tag", Text, IfSet),
     ("subject", Text, Always),
     ("qgroup", Text, IfSet),
     ("sid", Text, Always),
