@@ -9,6 +9,7 @@ use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
 use crate::source::{AccountFacts, Source};
 use crate::subsz::IndexStats;
+use crate::system_exchange::Asker;
 use crate::text::rfc3339;
 
 /// What a system request may ask for (spec/monitoring.md §13, AccountzOptions).
@@ -66,9 +67,22 @@ pub(crate) async fn info<'a, S: Source>(
     let usage = usage(scene.source).await.get(name).copied().unwrap_or_default();
     let index = scene.source.index(Some(account.id)).await;
     let inside = scene.source.jetstream_accounts();
+    let facts = scene.source.facts();
+    let system = known.iter().find(|known| facts.system_account.as_ref() == Some(&known.name));
+    let asker = system.map(|system| Asker {
+        account: &account.name,
+        system: &system.name,
+        jetstream: facts.jetstream,
+    });
+    let mut exports: Vec<_> = account.exports.iter().map(ExtExport::of).collect();
+    let mut imports: Vec<_> = account.imports.iter().map(ExtImport::of).collect();
+    if let Some(asker) = asker {
+        exports.extend(asker.exports());
+        imports.extend(asker.imports());
+    }
     Ok(AccountInfo {
         update_time: rfc3339(account.update_ns),
-        is_system: scene.source.facts().system_account.as_ref() == Some(&account.name),
+        is_system: facts.system_account.as_ref() == Some(&account.name),
         account_name: &account.name,
         expired: false,
         complete: true,
@@ -77,9 +91,9 @@ pub(crate) async fn info<'a, S: Source>(
         client_connections: usage.connections,
         subscriptions: index.subscriptions,
         mappings: exchange::mappings(&account.mappings),
-        exports: account.exports.iter().map(ExtExport::of).collect(),
-        imports: account.imports.iter().map(ExtImport::of).collect(),
-        name_tag: &account.name,
+        exports,
+        imports,
+        name_tag: &account.tag,
         sublist_stats: IndexStats::of(&index),
     })
 }
@@ -96,8 +110,7 @@ struct Accountz<'a> {
     account_detail: Option<AccountInfo<'a>>,
 }
 
-/// One account. JWTs come with accounts that have them; what every account may ask of the system
-/// is no import here.
+/// One account. JWTs come with accounts that have them.
 #[derive(Serialize)]
 pub(crate) struct AccountInfo<'a> {
     account_name: &'a str,
@@ -116,7 +129,6 @@ pub(crate) struct AccountInfo<'a> {
     exports: Vec<ExtExport<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     imports: Vec<ExtImport<'a>>,
-    /// Its name where nothing else was given, as in `/accstatz`.
     name_tag: &'a str,
     sublist_stats: IndexStats,
 }

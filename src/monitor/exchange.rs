@@ -33,7 +33,7 @@ struct ExtLatency<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct ExtImport<'a> {
-    subject: &'a str,
+    subject: Cow<'a, str>,
     account: &'a str,
     /// Of services, the same again under the name that older readers know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,8 +112,40 @@ impl<'a> ExtImport<'a> {
                 (None, arriving(subject, own).into(), "stream", false)
             }
         };
-        let (invalid, tracking) = (false, false);
+        let (invalid, tracking, subject) = (false, false, Cow::Borrowed(&subject[..]));
         ExtImport { subject, account, to, local_subject, kind, invalid, share, tracking }
+    }
+}
+
+impl<'a> ExtImport<'a> {
+    /// What an account asks of the system account on a subject of its own.
+    pub(crate) fn of_system(
+        subject: Cow<'a, str>,
+        account: &'a str,
+        own: &'a str,
+    ) -> ExtImport<'a> {
+        let (to, local_subject, kind) = (Some(own.into()), own.into(), "service");
+        let (invalid, share, tracking) = (false, false, false);
+        ExtImport { subject, account, to, local_subject, kind, invalid, share, tracking }
+    }
+
+    /// The same, where the exporter is told who asks.
+    pub(crate) fn shared(self) -> ExtImport<'a> {
+        ExtImport { share: true, ..self }
+    }
+}
+
+impl<'a> ExtExport<'a> {
+    /// What the system account offers to all, answered in the way that has this name.
+    pub(crate) fn of_system(subject: &'a str, response: &'static str) -> ExtExport<'a> {
+        ExtExport {
+            subject,
+            kind: "service",
+            response_type: Some(response),
+            service_latency: None,
+            account_token_position: None,
+            approved_accounts: None,
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 //! | `root.rs` `varz.rs` `connz.rs` `subsz.rs` `accountz.rs` `accstatz.rs` | one endpoint each |
 //! | `jsz.rs` `healthz.rs` `ipqueuesz.rs` `stacksz.rs` `expvars.rs` `metrics.rs` | likewise |
 //! | `exchange.rs` | what accounts have of each other, in `/accountz` |
+//! | `system_exchange.rs` | what all accounts have of the system account, there |
 //! | `console.rs`, `console/` | `/console`: the page for people, over the endpoints above |
 //! | `explain.rs` | where a client or a subject's subscribers live, who is slow, and why |
 //! | `switched_off.rs` | endpoints whose feature is not built |
@@ -59,6 +60,7 @@ mod stacksz;
 mod subsz;
 mod switched_off;
 mod system;
+mod system_exchange;
 mod text;
 mod varz;
 mod wording;

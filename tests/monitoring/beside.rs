@@ -52,12 +52,6 @@ const NEWER: &[(&str, &str)] = &[
 
 /// Fields of theirs that we do not have, and why. A star stands for any target.
 const NOT_OURS: &[(&str, &str)] = &[
-    ("/accountz?acc=$SYS account_detail.exports", "system services are subscriptions here"),
-    ("/accountz?acc=$G account_detail.imports", "system services are subscriptions here"),
-    ("/accountz?acc=A account_detail.imports", "system services are subscriptions here"),
-    ("/accountz?acc=$SYS account_detail.imports", "system services are subscriptions here"),
-    ("*connections[].name_tag", "here it is the user's; `account` tells the account"),
-    ("*subscriptions_list[].account_tag", "`account` tells it"),
     ("*exports[].approved_accounts", "exports come in any order; the first is compared"),
     ("*exports[].approved_accounts[]", "exports come in any order; the first is compared"),
     ("/jsz?leader-only=1&raft=1 consumers_leader", "it is about replicas"),

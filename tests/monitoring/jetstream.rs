@@ -182,6 +182,10 @@ fn h08_accountz_shows_what_accounts_have_of_each_other() {
     let stream = json!({"subject": "s.>", "account": "A", "local_subject": "from.s.>",
         "type": "stream", "invalid": false, "share": false, "tracking": false});
     assert!(imports.contains(&stream), "{imports:?}");
+    let of_all = json!({"subject": "$SYS.REQ.USER.B.INFO", "account": "$SYS",
+        "to": "$SYS.REQ.USER.INFO", "local_subject": "$SYS.REQ.USER.INFO", "type": "service",
+        "invalid": false, "share": true, "tracking": false});
+    assert!(imports.contains(&of_all), "{imports:?}");
 }
 
 #[test]

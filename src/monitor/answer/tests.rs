@@ -442,7 +442,7 @@ fn accounts_are_listed_and_shown_one_by_one() {
     let accountz = json(FakeServer::full(), "/accountz?acc=A");
     check(&accountz, fields::ACCOUNTZ, Optional::AllBut(&["accounts"]));
     let detail = &accountz["account_detail"];
-    check(detail, fields::ACCOUNT_INFO, Optional::AllBut(&["is_system"]));
+    check(detail, fields::ACCOUNT_INFO, Optional::AllBut(&["is_system", "exports"]));
     assert_eq!(detail["client_connections"], 2);
     let system = &json(FakeServer::full(), "/accountz?acc=$SYS")["account_detail"];
     check(system, fields::ACCOUNT_INFO, Optional::All);
