@@ -412,8 +412,7 @@ fn core(
         payload_max: limits::PAYLOAD_MAX as u64,
         subscriptions_max: None,
         tokens_max: None,
-        traced_payload_max: 0,
-        traced: client::Traced::Whole,
+        trace_lines: shard::TraceLines::default(),
     };
     let outside = Outside {
         log: log.clone(),
