@@ -157,7 +157,7 @@ fn pinned(draft: &mut Draft, hashes: Vec<String>) -> Result<(), ValueError> {
 
 fn first(draft: &mut Draft, text: &str) -> Result<(), ValueError> {
     of(draft).first = match text {
-        "auto" => First::HandshakeWithin(limits::TLS_FIRST_FALLBACK),
+        "auto" | "auto_fallback" => First::HandshakeWithin(limits::TLS_FIRST_FALLBACK),
         other => First::HandshakeWithin(crate::apply::parse_span(other)?),
     };
     Ok(())

@@ -7,6 +7,7 @@ use crate::callout::Callout;
 use crate::declaration::{Inside, Known, Status};
 use crate::feature_flags::FeatureFlags;
 use crate::jetstream::{BATCH, JETSTREAM, LIMITS};
+use crate::limits;
 use crate::ocsp::{OCSP, Ocsp, OcspMode};
 use crate::ocsp_peer::{CacheKind, Faults, OCSP_CACHE, OCSP_PEER, OcspCache, OcspPeer};
 use crate::operator::Operators;
@@ -364,6 +365,19 @@ fn a_long_authorization_timeout_is_warned_of() {
     let [warning] = &found.warnings[..] else { panic!("{found:?}") };
     assert!(warning.problem.to_string().contains("1m1s is longer than a minute"));
     assert!(read("authorization { token: t, timeout: \"1m\" }").1.warnings.is_empty());
+}
+
+#[test]
+fn a_handshake_comes_first_at_once_or_within_a_time() {
+    let first = |text: &str| {
+        let (draft, found) = read(&format!("tls {{ handshake_first: {text} }}"));
+        assert!(found.errors.is_empty(), "{text}: {found:?}");
+        draft.options.tls.expect("a block").first
+    };
+    let auto = First::HandshakeWithin(limits::TLS_FIRST_FALLBACK);
+    assert_eq!([first("auto"), first("auto_fallback")], [auto; 2]);
+    assert_eq!(first("\"70ms\""), First::HandshakeWithin(Duration::from_millis(70)));
+    assert_eq!([first("on"), first("off")], [First::Handshake, First::Info]);
 }
 
 #[test]
