@@ -105,7 +105,17 @@ const PROXY_PIECES: [&[u8]; 8] = [
     b"\x21\x11\x00\x0c",
 ];
 
-const ENTRIES: [Entry; 8] = [
+const CERTIFICATE_PIECES: [&[u8]; 7] = [
+    b"\x30\x82",
+    b"\x06\x03\x55\x04\x03",
+    b"\x0c\x00",
+    b"\x80\xff",
+    b"\x18\x0f99991231235959Z",
+    b"\xa0\x84\xff\xff\xff\xff",
+    b"http://",
+];
+
+const ENTRIES: [Entry; 9] = [
     Entry {
         name: "protocol::fuzz_parse",
         run: protocol::fuzz::fuzz_parse,
@@ -153,6 +163,12 @@ const ENTRIES: [Entry; 8] = [
         run: security::jwt::fuzz::fuzz_jwt,
         folders: &["src/security/jwt/corpus"],
         pieces: &JWT_PIECES,
+    },
+    Entry {
+        name: "security::tls::fuzz_certificate",
+        run: security::tls::fuzz::fuzz_certificate,
+        folders: &["src/security/tls/corpus"],
+        pieces: &CERTIFICATE_PIECES,
     },
 ];
 

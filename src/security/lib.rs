@@ -57,7 +57,7 @@ mod password;
 mod permissions;
 mod proxies;
 pub mod resolver;
-mod tls;
+pub mod tls;
 mod web_resolver;
 mod whole_file;
 

@@ -27,6 +27,7 @@ pub use self::response_file::ResponseFileError;
 pub use self::staple::{Staple, StapleError, StapleQuestion};
 
 mod certificate;
+pub mod fuzz;
 mod handshake;
 mod ocsp;
 mod pairs;

@@ -81,7 +81,7 @@ pub enum Judgement {
 }
 
 /// One certificate of a chain whose responders can be asked.
-struct Link {
+pub(super) struct Link {
     facts: CertificateFacts,
     question: Question,
     responders: Vec<String>,
@@ -404,7 +404,7 @@ fn authorities(path: &Path) -> Result<(Vec<TrustAnchor<'static>>, Vec<Certificat
 /// A certificate with the responders that it names: `Some(None)` if it names none, `None` if it
 /// cannot be asked about.
 #[expect(clippy::option_option, reason = "nothing to ask, and no way to ask")]
-fn link(der: &[u8], issuer: Certificate) -> Option<Option<Link>> {
+pub(super) fn link(der: &[u8], issuer: Certificate) -> Option<Option<Link>> {
     let (_, parsed) = x509_parser::parse_x509_certificate(der).ok()?;
     let mut responders = responders(&parsed);
     responders.retain(|url| url.starts_with("http://") || url.starts_with("https://"));

@@ -119,7 +119,7 @@ impl StapleQuestion {
 }
 
 /// Whether a certificate must have a staple, and the responders it names.
-fn wishes(der: &[u8]) -> (bool, Vec<String>) {
+pub(super) fn wishes(der: &[u8]) -> (bool, Vec<String>) {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(der) else {
         return (false, Vec::new());
     };
