@@ -366,7 +366,7 @@ impl Dialect for Client {
         snapshot.lang.clone_from(&self.connect.lang);
         snapshot.version.clone_from(&self.connect.version);
         self.known_by().shown().clone_into(&mut snapshot.authorized_user);
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         snapshot.account = account.name.as_ref().to_owned();
         snapshot.account_tag = Arc::clone(&account.tag);
         snapshot.proxy.clone_from(&self.session.proxy);
@@ -374,7 +374,7 @@ impl Dialect for Client {
     }
 
     fn user(&self) -> UserSnapshot {
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         UserSnapshot {
             user: self.known_by().shown().to_owned(),
             name: self.token.as_ref().map(|token| token.name_tag.clone()).unwrap_or_default(),

@@ -71,7 +71,7 @@ impl Client {
     /// Account and user, as they stand in each line of the log.
     pub(crate) fn label(&self) -> Option<String> {
         let user = self.known_by().label()?;
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         Some(match account.name == account.tag {
             true => format!("{}/{user}", account.name),
             false => format!("{}/{}/{user}", account.name, account.tag),

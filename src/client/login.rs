@@ -9,7 +9,9 @@ use config::limits;
 use config::options::ConnectionKinds;
 use connection::{Context, Link, Pause};
 use protocol::{CloseReason, ErrorText};
-use security::{Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Step, Ticket};
+use security::{
+    Account, Credentials, Denied, Effort, LoginRequest, PublishGate, Session, Step, Ticket,
+};
 
 use crate::client::{Client, Flow, Login};
 
@@ -171,6 +173,11 @@ impl Client {
         self.session = session;
     }
 
+    /// The account that it is in, as its settings have it.
+    pub(crate) fn account(&self) -> &Account {
+        self.settings.directory.accounts().get(self.publisher.account)
+    }
+
     /// What the directory says of the client's account.
     pub(crate) fn take_account(&mut self, context: &mut Context<'_>) {
         let account = self.settings.directory.accounts().get(self.publisher.account);
@@ -226,14 +233,14 @@ impl Client {
 
     /// Bytes in a message: the least that server, account and user allow.
     pub(crate) fn payload_max(&self) -> u64 {
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         let own = [account.limits.payload, self.session.payload_max];
         own.into_iter().flatten().map(u64::from).fold(self.settings.payload_max, u64::min)
     }
 
     /// Subscriptions: the least that server, account and user allow.
     pub(crate) fn subscriptions_max(&self) -> Option<u32> {
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         let own = [account.limits.subscriptions, self.session.subscriptions_max];
         own.into_iter().chain([self.settings.subscriptions_max]).flatten().min()
     }

@@ -26,8 +26,7 @@ impl Client {
         if !self.introduced && self.login == Login::Done && self.connect.protocol >= 1 {
             self.introduced = true;
             let max_payload = self.limits.payload_max as i64;
-            let accounts = self.settings.directory.accounts();
-            let account = accounts.name(self.publisher.account).as_ref().to_owned();
+            let account = self.account().name.as_ref().to_owned();
             let is_system = self.publisher.account == AccountId::SYSTEM;
             self.send_info(context, |info| {
                 info.connect_info = true;

@@ -10,7 +10,7 @@ use crate::client::Client;
 impl Client {
     /// Says it anew: at login, and when the round trip is known.
     pub(crate) fn say_who_asks(&self, context: &mut Context<'_>) {
-        let account = self.settings.directory.accounts().get(self.publisher.account);
+        let account = self.account();
         if !account.asks_services() {
             return;
         }
