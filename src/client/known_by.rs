@@ -1,10 +1,9 @@
 //! By what a client is known: in the log, to monitoring and to those who listen for events
 //! (spec/cli-and-config.md §5; seen of nats-server 2.15.2).
 
-use crate::client::Client;
+use security::TOKEN_USER;
 
-/// What stands for a token, which is a secret.
-const REDACTED: &str = "[REDACTED]";
+use crate::client::Client;
 
 /// Who it is, or says that it is as long as nobody has let it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl<'a> KnownBy<'a> {
         match self {
             KnownBy::Nothing => "",
             KnownBy::Nkey(text) | KnownBy::Name(text) | KnownBy::Key(text) => text,
-            KnownBy::Token => REDACTED,
+            KnownBy::Token => TOKEN_USER,
         }
     }
 
@@ -35,7 +34,7 @@ impl<'a> KnownBy<'a> {
             KnownBy::Nkey(key) => Some(format!("Nkey {key:?}")),
             KnownBy::Name(name) => Some(format!("User {name:?}")),
             KnownBy::Key(key) => Some(format!("JWT User {key:?}")),
-            KnownBy::Token => Some(format!("Token {REDACTED:?}")),
+            KnownBy::Token => Some(format!("Token {TOKEN_USER:?}")),
         }
     }
 
@@ -59,7 +58,7 @@ impl Client {
             (Some(key), _) => KnownBy::Nkey(key),
             // Who comes in by the word of a service has the name that this gave it.
             (None, Some(_)) if session.callout.is_none() => KnownBy::Key(user),
-            _ if user == REDACTED => KnownBy::Token,
+            _ if user == TOKEN_USER => KnownBy::Token,
             _ if !user.is_empty() => KnownBy::Name(user),
             _ if !said.nkey.is_empty() => KnownBy::Nkey(&said.nkey),
             _ if !said.user.is_empty() => KnownBy::Name(&said.user),

@@ -12,6 +12,9 @@ use crate::permissions::Permissions;
 use crate::proxies::ProxyUse;
 use crate::tls::ClientCertificate;
 
+/// What the user is called who came in by the one token for all: not that token, which is a secret.
+pub const TOKEN_USER: &str = "[REDACTED]";
+
 /// What a client says about itself in CONNECT, and what is known of its connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials<'a> {

@@ -15,7 +15,7 @@ use config::options::{Auth, ConnectionKinds, Login, Secret};
 
 use crate::account::Accounts;
 use crate::callout::Callout;
-use crate::credentials::{Credentials, Denied, Session};
+use crate::credentials::{Credentials, Denied, Session, TOKEN_USER};
 use crate::exchange::{self, ImportError, Way};
 use crate::mapping::Mappings;
 use crate::operator::{OperatorMode, Refusal, TrustError};
@@ -224,7 +224,7 @@ impl Directory {
             Rules::Operator(mode) => Ok(mode.admit(credentials)?),
             Rules::Open => Ok(Session { user: credentials.user.to_owned(), ..Session::default() }),
             Rules::Token(token) if password::matches(token, credentials.token) => {
-                Ok(Session { user: "[REDACTED]".to_owned(), ..Session::default() })
+                Ok(Session { user: TOKEN_USER.to_owned(), ..Session::default() })
             }
             Rules::Token(_) => Err(Denied::Credentials.into()),
             Rules::Users(users) => {

@@ -63,7 +63,7 @@ mod whole_file;
 
 pub use account::{Account, AccountFull, Accounts};
 pub use account_key::AccountKey;
-pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session};
+pub use credentials::{Credentials, Denied, Expiry, KeptCredentials, Session, TOKEN_USER};
 pub use desk::{
     Admission, Checked, Desk, LoginRequest, ServiceAnswer, Step, Ticket, Verdict, Work, nonce,
 };
