@@ -34,7 +34,7 @@ use mandate::{Configured, Mandate, OfAccount};
 
 pub(crate) use mandate::ANY_ACCOUNT;
 
-pub use answer::{Answer, Judged, Mistrust};
+pub use answer::{Answer, Judged};
 pub use keys::ServerKeys;
 pub use question::{Applicant, Question, Waiting, ask};
 

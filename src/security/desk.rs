@@ -147,7 +147,7 @@ impl LoginRequest {
 impl From<Judged> for Checked {
     fn from(judged: Judged) -> Checked {
         match judged {
-            Judged::Verdict(verdict, _) => Checked::Verdict(verdict),
+            Judged::Verdict(verdict) => Checked::Verdict(verdict),
             Judged::Unseen(account, answer) => unseen(&account, Step::Answered(answer)),
         }
     }

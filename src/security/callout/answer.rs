@@ -26,8 +26,8 @@ pub struct Answer {
 
 /// What an answer leads to.
 pub enum Judged {
-    /// The end of the login, and why nobody is let in.
-    Verdict(Verdict, Option<Mistrust>),
+    /// The end of the login.
+    Verdict(Verdict),
     /// Nothing until this account of the user is in the directory.
     Unseen(String, Box<Answer>),
 }
@@ -35,7 +35,7 @@ pub enum Judged {
 /// Why an answer lets nobody in. For the log and the account of the service: the client never
 /// hears it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Mistrust {
+pub(super) enum Mistrust {
     /// It says nothing.
     Empty,
     /// It says no.
@@ -120,13 +120,13 @@ impl From<Worthless> for Mistrust {
 
 /// What a user's own claims are worth: nothing, now and here.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Worthless(Refusal);
+pub(super) struct Worthless(Refusal);
 
 impl Answer {
     /// Judges it, at `now_s` seconds since the Unix epoch.
     pub fn judge(self, keys: &ServerKeys, now_s: i64) -> Judged {
-        let mistrust = match session(&self.waiting, &self.payload, keys, now_s) {
-            Ok(session) => return Judged::Verdict(self.verdict(Ok(session)), None),
+        let mistrust = match self.session(keys, now_s) {
+            Ok(session) => return Judged::Verdict(self.verdict(Ok(session))),
             Err(Mistrust::User(Worthless(Refusal::AccountUnseen(account))))
                 if self.waiting.attempts < ATTEMPTS_MAX =>
             {
@@ -140,7 +140,12 @@ impl Answer {
         };
         let Waiting { callout, directory, .. } = &self.waiting;
         let reason = mistrust.worded(directory.accounts().name(callout.account));
-        Judged::Verdict(Verdict { reason, ..self.verdict(Err(denied)) }, Some(mistrust))
+        Judged::Verdict(Verdict { reason, ..self.verdict(Err(denied)) })
+    }
+
+    /// Whom it lets in, or why it lets in nobody.
+    pub(super) fn session(&self, keys: &ServerKeys, now_s: i64) -> Result<Session, Mistrust> {
+        session(&self.waiting, &self.payload, keys, now_s)
     }
 
     /// Nobody is let in, for a reason that is no fault of the answer.

@@ -11,6 +11,7 @@ use config::callout::Callout as Config;
 use config::options::{Auth, User as ConfigUser};
 use nkeys::{KeyPair, XKey};
 
+use super::answer::Mistrust;
 use super::*;
 use crate::jwt::TokenError;
 use crate::jwt::{
@@ -102,8 +103,10 @@ impl Scene {
         question: Question,
         payload: Vec<u8>,
     ) -> (Result<Session, Denied>, Option<Mistrust>) {
-        match (Answer { waiting: question.waiting, payload }.judge(&self.keys, NOW_S)) {
-            Judged::Verdict(verdict, mistrust) => (verdict.session, mistrust),
+        let answer = Answer { waiting: question.waiting, payload };
+        let mistrust = answer.session(&self.keys, NOW_S).err();
+        match answer.judge(&self.keys, NOW_S) {
+            Judged::Verdict(verdict) => (verdict.session, mistrust),
             Judged::Unseen(account, _) => panic!("{account} is known"),
         }
     }

@@ -153,13 +153,14 @@ impl World {
     }
 
     fn judge(&self, answer: Answer) -> Result<Session, Mistrust> {
-        match answer.judge(&self.keys, NOW_S) {
-            Judged::Verdict(verdict, None) => Ok(verdict.session.expect("let in")),
-            Judged::Verdict(verdict, Some(mistrust)) => {
+        let mistrust = answer.session(&self.keys, NOW_S).err();
+        match (answer.judge(&self.keys, NOW_S), mistrust) {
+            (Judged::Verdict(verdict), None) => Ok(verdict.session.expect("let in")),
+            (Judged::Verdict(verdict), Some(mistrust)) => {
                 assert!(matches!(verdict.session, Err(Denied::ByService(_))));
                 Err(mistrust)
             }
-            Judged::Unseen(account, _) => panic!("{account} is known"),
+            (Judged::Unseen(account, _), _) => panic!("{account} is known"),
         }
     }
 
