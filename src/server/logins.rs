@@ -103,13 +103,13 @@ fn now_s() -> i64 {
 
 /// Tells a core what became of a login.
 pub fn answer(cores: &Cores, verdict: Verdict, log: &Log) {
-    match &verdict.session {
-        _ if verdict.reason.is_empty() => {}
-        Err(Denied::ByService(_)) => log.say(Level::Warn, verdict.reason.clone()),
-        Ok(_) | Err(_) if log.wants(Level::Debug) => {
-            log.say(Level::Debug, format!("cid:{} - {}", verdict.ticket.cid, verdict.reason));
+    let (reason, cid) = (&verdict.reason, verdict.ticket.cid);
+    if !reason.is_empty() {
+        if let Err(Denied::ByService(_)) = verdict.session {
+            log.say(Level::Warn, reason.clone());
+        } else if log.wants(Level::Debug) {
+            log.say(Level::Debug, format!("cid:{cid} - {reason}"));
         }
-        Ok(_) | Err(_) => {}
     }
     let ShardId(core) = verdict.ticket.shard;
     // A core whose queue is full lets the client time out.
