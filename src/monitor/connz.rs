@@ -465,7 +465,7 @@ impl<'a> ConnInfo<'a> {
         let until_ns = row.until_ns(now_ns);
         let detail = |one: &'a SubscriptionSnapshot| match row.end {
             None => SubDetail::bare(one),
-            Some(_) => SubDetail::of_ended(one, &connection.account_tag),
+            Some(_) => SubDetail::with_account(one, &connection.account_tag),
         };
         let (subjects, details) = match request.lists {
             Lists::None => (Vec::new(), Vec::new()),

@@ -84,6 +84,18 @@ impl<'a> ExtExport<'a> {
             approved_accounts: export.accounts.as_deref(),
         }
     }
+
+    /// What the system account offers to all, answered in the way that has this name.
+    pub(crate) fn of_system(subject: &'a str, response: &'static str) -> ExtExport<'a> {
+        ExtExport {
+            subject,
+            kind: "service",
+            response_type: Some(response),
+            service_latency: None,
+            account_token_position: None,
+            approved_accounts: None,
+        }
+    }
 }
 
 impl<'a> ExtLatency<'a> {
@@ -115,9 +127,7 @@ impl<'a> ExtImport<'a> {
         let (invalid, tracking, subject) = (false, false, Cow::Borrowed(&subject[..]));
         ExtImport { subject, account, to, local_subject, kind, invalid, share, tracking }
     }
-}
 
-impl<'a> ExtImport<'a> {
     /// What an account asks of the system account on a subject of its own.
     pub(crate) fn of_system(
         subject: Cow<'a, str>,
@@ -132,20 +142,6 @@ impl<'a> ExtImport<'a> {
     /// The same, where the exporter is told who asks.
     pub(crate) fn shared(self) -> ExtImport<'a> {
         ExtImport { share: true, ..self }
-    }
-}
-
-impl<'a> ExtExport<'a> {
-    /// What the system account offers to all, answered in the way that has this name.
-    pub(crate) fn of_system(subject: &'a str, response: &'static str) -> ExtExport<'a> {
-        ExtExport {
-            subject,
-            kind: "service",
-            response_type: Some(response),
-            service_latency: None,
-            account_token_position: None,
-            approved_accounts: None,
-        }
     }
 }
 

@@ -132,6 +132,8 @@ struct Listing {
 
 impl Serialize for Listing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tag = |name: &str| self.tags.get(name).map_or("", |tag| tag);
+        let detail = |one| SubDetail::with_account(one, tag(&one.account));
         Subsz {
             server_id: &self.server_id,
             now: Moment(self.now_ns),
@@ -139,11 +141,7 @@ impl Serialize for Listing {
             total: self.listed.len(),
             offset: self.paging.offset,
             limit: self.paging.limit,
-            subscriptions_list: self
-                .listed
-                .iter()
-                .map(|one| SubDetail::with_account(one, &self.tags))
-                .collect(),
+            subscriptions_list: self.listed.iter().map(detail).collect(),
         }
         .serialize(serializer)
     }
@@ -215,18 +213,8 @@ pub(crate) struct SubDetail<'a> {
 }
 
 impl<'a> SubDetail<'a> {
-    /// As `/subsz` shows it.
-    fn with_account(
-        subscription: &'a SubscriptionSnapshot,
-        tags: &'a HashMap<String, Arc<str>>,
-    ) -> SubDetail<'a> {
-        let account = subscription.account.as_str();
-        let account_tag = tags.get(account).map_or("", |tag| tag);
-        SubDetail { account, account_tag, ..SubDetail::bare(subscription) }
-    }
-
-    /// As `/connz` shows it of a connection that ended.
-    pub(crate) fn of_ended(
+    /// As `/subsz` shows it, and `/connz` of a connection that ended.
+    pub(crate) fn with_account(
         subscription: &'a SubscriptionSnapshot,
         account_tag: &'a str,
     ) -> SubDetail<'a> {
