@@ -20,16 +20,13 @@ impl FeatureFlags {
     /// Whether a feature is on. One that nobody knows never is.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
-        self.in_force().get(name).copied().unwrap_or_default()
+        unsaid(name).is_some_and(|unsaid| self.said.get(name).copied().unwrap_or(unsaid))
     }
 
     /// All that there are, and how they stand.
     #[must_use]
     pub fn in_force(&self) -> BTreeMap<String, bool> {
-        let stand = |(name, unsaid): (&str, bool)| {
-            (name.to_owned(), self.said.get(name).copied().unwrap_or(unsaid))
-        };
-        KNOWN.into_iter().map(stand).collect()
+        KNOWN.into_iter().map(|(name, _)| (name.to_owned(), self.is_on(name))).collect()
     }
 
     /// What the log says of them at start; nothing where an operator said nothing.
@@ -38,7 +35,6 @@ impl FeatureFlags {
         if self.said.is_empty() {
             return Vec::new();
         }
-        let unsaid = |name: &str| KNOWN.iter().find(|(known, _)| *known == name).map(|one| one.1);
         let (mut configured, mut unsupported) = (Vec::new(), Vec::new());
         for (name, &on) in &self.said {
             let word = match (unsaid(name), on) {
@@ -60,6 +56,11 @@ impl FeatureFlags {
         }
         lines
     }
+}
+
+/// How a feature is unless an operator says otherwise; `None` of one that nobody knows.
+fn unsaid(name: &str) -> Option<bool> {
+    KNOWN.iter().find(|(known, _)| *known == name).map(|(_, unsaid)| *unsaid)
 }
 
 #[cfg(test)]
