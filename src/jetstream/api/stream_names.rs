@@ -4,13 +4,12 @@
 use serde::{Deserialize, Serialize};
 use subject::name;
 
-use crate::ApiError;
 use crate::api::answer::{Answer, Body};
 use crate::api::page::{self, Page};
 use crate::meta::registry::Account;
 use crate::request_json::{Strictness, decode_if_any};
 
-/// The body; may be empty.
+/// The body of `STREAM.NAMES` and `STREAM.LIST`; may be empty.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Request {
@@ -28,14 +27,9 @@ struct Response<'a> {
 
 /// The answer.
 pub fn answer(account: &Account, body: &str, strictness: Strictness) -> Answer {
-    let request = read(body, strictness)?;
+    let request = decode_if_any(body, strictness)?;
     let (page, streams) = choose(account, &request, page::NAMES_MAX);
     Body::of(&Response { page, streams: (!streams.is_empty()).then_some(streams) })
-}
-
-/// Reads the body that `STREAM.NAMES` and `STREAM.LIST` share.
-pub(crate) fn read(body: &str, strictness: Strictness) -> Result<Request, ApiError> {
-    decode_if_any(body, strictness)
 }
 
 /// The page of names that is asked for.
