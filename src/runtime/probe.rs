@@ -64,13 +64,16 @@ impl From<std::io::Error> for ProbeError {
     }
 }
 
+/// A ring that is built to be looked at.
+const SMALL: UringOptions =
+    UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max: 1 };
+
 /// Builds a small ring like a core's own, and takes it down again: a fraction of a millisecond.
 ///
 /// # Errors
 /// [`HostError`] when this host does not give us one.
 pub fn build_ring() -> Result<(), HostError> {
-    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max: 1 };
-    Uring::new(options, Vec::new()).map(drop)
+    Uring::new(SMALL, Vec::new()).map(drop)
 }
 
 /// Builds and uses a ring on a thread of its own, and takes it down again.
@@ -83,8 +86,7 @@ pub fn try_ring() -> Result<(), ProbeError> {
 
 fn use_ring() -> Result<(), ProbeError> {
     const SLOT: ConnSlot = ConnSlot(0);
-    let options = UringOptions { read_chunk_bytes: 4096, read_chunks: 8, disk_operations_max: 1 };
-    let mut net = Uring::new(options, Vec::new()).map_err(ProbeError::Host)?;
+    let mut net = Uring::new(SMALL, Vec::new()).map_err(ProbeError::Host)?;
     net.connect(vec![net.descriptor()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;

@@ -47,6 +47,23 @@ fn run(net: &mut Uring, operation: Operation) -> Result<Done, DiskError> {
     completion.result
 }
 
+/// A new file `a.seg`.
+fn new_file(net: &mut Uring, folder: &Folder) -> (Rc<Path>, FileId) {
+    let path: Rc<Path> = folder.0.join("a.seg").into();
+    let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
+    let Ok(Done::Opened(file)) = run(net, open) else { panic!("not opened") };
+    (path, file)
+}
+
+/// Writes the block of that number, each byte `fill`; its token is the number.
+fn submit_block(net: &mut Uring, file: FileId, number: u64, fill: u8) {
+    let mut block = Block::new(BLOCK_ALIGN);
+    block.claim(BLOCK_ALIGN).fill(fill);
+    let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
+    let offset = number * BLOCK_ALIGN as u64;
+    net.submit(DiskToken(number), Operation::Write { file, offset, bytes, durability });
+}
+
 #[test]
 fn a_file_is_made_written_read_and_removed() {
     let folder = folder("life");
@@ -81,16 +98,9 @@ fn a_file_is_made_written_read_and_removed() {
 fn the_kernel_has_no_more_operations_than_it_may() {
     let folder = folder("bound");
     let mut net = ring_with(2);
-    let path: Rc<Path> = folder.0.join("a.seg").into();
-    let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
-    let Ok(Done::Opened(file)) = run(&mut net, open) else { panic!("not opened") };
+    let (path, file) = new_file(&mut net, &folder);
     for number in 0..5 {
-        let mut block = Block::new(BLOCK_ALIGN);
-        block.claim(BLOCK_ALIGN).fill(number);
-        let offset = u64::from(number) * BLOCK_ALIGN as u64;
-        let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
-        let write = Operation::Write { file, offset, bytes, durability };
-        net.submit(DiskToken(number.into()), write);
+        submit_block(&mut net, file, number.into(), number);
     }
     assert_eq!((net.disk.submitted, net.disk.waiting.len()), (2, 3));
     let (mut events, mut completed) = (Vec::new(), Vec::new());
@@ -112,15 +122,9 @@ fn the_kernel_has_no_more_operations_than_it_may() {
 fn a_ring_that_goes_waits_for_its_disk() {
     let folder = folder("end");
     let mut net = ring_with(1);
-    let path: Rc<Path> = folder.0.join("a.seg").into();
-    let open = Operation::Open { path: Rc::clone(&path), opening: Opening::New };
-    let Ok(Done::Opened(file)) = run(&mut net, open) else { panic!("not opened") };
+    let (path, file) = new_file(&mut net, &folder);
     for number in [0, 1] {
-        let mut block = Block::new(BLOCK_ALIGN);
-        block.claim(BLOCK_ALIGN).fill(3);
-        let (bytes, durability) = (block.freeze(), Durability::AtCompletion);
-        let offset = number * BLOCK_ALIGN as u64;
-        net.submit(DiskToken(number), Operation::Write { file, offset, bytes, durability });
+        submit_block(&mut net, file, number, 3);
     }
     drop(net);
     let mut found = [0; 3 * BLOCK_ALIGN];
