@@ -57,6 +57,16 @@ fn members_are_picked_alike_on_whatever_core_they_and_the_publisher_live() {
     });
 }
 
+/// The members of a group, one on each of these cores.
+fn members(simulation: &mut Simulation, cores: [usize; 2]) -> [Client; 2] {
+    let members = cores.map(|core| simulation.client(core));
+    for member in members {
+        simulation.say(member, "SUB work group 1\r\n");
+    }
+    simulation.run_until_quiet();
+    members
+}
+
 #[test]
 fn a_worker_that_leaves_while_messages_fly_loses_none() {
     const MESSAGES: usize = 40;
@@ -64,11 +74,7 @@ fn a_worker_that_leaves_while_messages_fly_loses_none() {
     for_seeds(1000, |seed| {
         let mut simulation = Simulation::new(CORES, seed);
         let publisher = simulation.client(0);
-        let [leaves, stays] = [1, 2].map(|core| simulation.client(core));
-        for member in [leaves, stays] {
-            simulation.say(member, "SUB work group 1\r\n");
-        }
-        simulation.run_until_quiet();
+        let [leaves, stays] = members(&mut simulation, [1, 2]);
         let leaves_at = simulation.random.usize(0..MESSAGES);
         for number in 0..MESSAGES {
             simulation.publish(publisher, "work", &number.to_string());
@@ -95,11 +101,7 @@ fn a_group_that_leaves_as_one_while_messages_fly_loses_none() {
         let setup = Setup { cores: CORES, options, ..Setup::default() };
         let mut simulation = Simulation::with(&setup, seed);
         // The publisher is a member too, and drains behind its last message.
-        let [publisher, other] = [0, 1].map(|core| simulation.client(core));
-        for member in [publisher, other] {
-            simulation.say(member, "SUB work group 1\r\n");
-        }
-        simulation.run_until_quiet();
+        let [publisher, other] = members(&mut simulation, [0, 1]);
         let leaves_at = simulation.random.usize(0..MESSAGES);
         for number in 0..MESSAGES {
             simulation.publish(publisher, "work", &number.to_string());
