@@ -2,7 +2,8 @@
 //! handshakes, the replay of a stream, reloads of the configuration.
 //!
 //! Both are measured in turn, in pairs, so that what the machine does in between weighs on both
-//! sides; a share is the median of the pairs.
+//! sides, and every other pair begins with the disturbance, so that neither profits from coming
+//! first; a share is the median of the pairs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -23,8 +24,8 @@ use crate::stage::{Phase, Stage};
 use crate::stats::Stats;
 use crate::traffic::TrafficPlan;
 
-/// Pairs of runs, without and with.
-const PAIRS: usize = 3;
+/// Pairs of runs, without and with: an even number.
+const PAIRS: usize = 4;
 
 /// Everything about one run.
 #[derive(Debug, Clone)]
@@ -94,6 +95,26 @@ impl Ready {
         }
     }
 
+    /// Runs `work` without the disturbance and with it, in this order or the other; returns both
+    /// and how much of the disturbance was done a second.
+    fn pair(
+        &self,
+        order: Order,
+        mut work: impl FnMut() -> Result<Sample, BenchError>,
+    ) -> Result<(Sample, Sample, f64), BenchError> {
+        match order {
+            Order::WithoutFirst => {
+                let without = work()?;
+                let (with, rate) = self.beside(work)?;
+                Ok((without, with, rate))
+            }
+            Order::WithFirst => {
+                let (with, rate) = self.beside(&mut work)?;
+                Ok((work()?, with, rate))
+            }
+        }
+    }
+
     /// Runs `work` while the disturbance goes on; returns how much of it was done a second.
     fn beside(
         &self,
@@ -114,6 +135,13 @@ impl Ready {
             Ok((sample, rate))
         })
     }
+}
+
+/// Which half of a pair comes first.
+#[derive(Clone, Copy)]
+enum Order {
+    WithoutFirst,
+    WithFirst,
 }
 
 /// Figures of all pairs.
@@ -140,9 +168,9 @@ impl BesidePlan {
         let ready = Ready::new(&self.disturbance, server, placement)?;
         let mut pairs = Pairs::default();
         let mut last = Sample::default();
-        for _ in 0..PAIRS {
-            let without = self.latency.run(server, placement, progress)?;
-            let (with, done) = ready.beside(|| self.latency.run(server, placement, progress))?;
+        for order in [Order::WithoutFirst, Order::WithFirst].into_iter().cycle().take(PAIRS) {
+            let live = || self.latency.run(server, placement, progress);
+            let (without, with, done) = ready.pair(order, live)?;
             pairs.p99_shares.push(share(&with, &without, Measure::P99));
             pairs.done_rates.push(done);
             for (longest, sample) in pairs.longest.iter_mut().zip([&without, &with]) {
@@ -151,8 +179,8 @@ impl BesidePlan {
             last = with;
             last.partial = last.partial.or(without.partial);
             if let Some(flood) = &self.flood {
-                let without = flood.run(server, placement, progress)?;
-                let (with, _) = ready.beside(|| flood.run(server, placement, progress))?;
+                let flooded = || flood.run(server, placement, progress);
+                let (without, with, _) = ready.pair(order, flooded)?;
                 pairs.rate_shares.push(share(&with, &without, Measure::DeliverRate));
                 last.partial = last.partial.or(without.partial).or(with.partial);
             }
@@ -207,7 +235,7 @@ pub struct LiveFlags {
     /// Their subscribers, spread over the server's cores
     #[arg(long, default_value_t = 2)]
     subs: usize,
-    /// Length of each of the six windows
+    /// Length of each window, of which there are eight or sixteen
     #[arg(long, default_value = "2s", value_parser = crate::quantity::duration)]
     pub duration: Duration,
     /// Time before each of them
