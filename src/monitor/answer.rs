@@ -6,6 +6,7 @@ use base::Counter;
 use hyper::StatusCode;
 use serde::Serialize;
 
+use crate::budget::Budget;
 use crate::endpoint::{Cost, Endpoint, RequestCounts};
 use crate::params::{BadRequest, Params};
 use crate::process::Process;
@@ -104,6 +105,11 @@ impl<S: Source> Desk<S> {
     /// What answering costs; paths that do not exist cost nothing.
     pub(crate) fn cost(&self, path: &str) -> Cost {
         self.endpoint(path).map_or(Cost::Light, Endpoint::cost)
+    }
+
+    /// Waits until `budget` has something left for one more request.
+    pub(crate) async fn wait_for(&self, budget: &Budget, cost: Cost) {
+        budget.wait(cost, self.wording.spent()).await;
     }
 
     /// Answers one request.

@@ -5,8 +5,8 @@
 //! gets. It belongs to no core; it runs on the control thread, on a current-thread tokio runtime.
 //! Only the words of long answers are made on another thread, which steps back behind all others.
 //!
-//! Invariants: what HTTP clients hold is bounded (connections, heads, replies that wait); one
-//! costly reply is built at a time; subscriptions are asked for after paging, so an answer's size
+//! Invariants: what HTTP clients hold is bounded (connections, heads, replies that wait), and so is
+//! the processor time they take; one costly reply is built at a time; subscriptions are asked for after paging, so an answer's size
 //! follows the page; no request panics the thread.
 //!
 //! | file | what |
@@ -14,6 +14,7 @@
 //! | `source.rs` | the seam: what is asked of the server |
 //! | `closed.rs` | the ring of closed connections, fed by the server |
 //! | `serve.rs` | the listener and its bounds |
+//! | `budget.rs` | how much of the processors it may take |
 //! | `slow_reader.rs` | the timeout of a reply |
 //! | `endpoint.rs` | paths, cost, request counts |
 //! | `answer.rs` | from path and query to a reply |
@@ -35,6 +36,7 @@
 mod accountz;
 mod accstatz;
 mod answer;
+mod budget;
 mod closed;
 mod connz;
 mod console;

@@ -1,7 +1,11 @@
-//! What the kernel knows of this process: resident memory and processor time, from `/proc`.
+//! What the kernel knows of this process: resident memory and processor time, from `/proc`; and
+//! the processor time of a thread.
 
 use std::cell::Cell;
 use std::fs;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// The kernel's units, told to every process at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,12 @@ struct KernelUnits {
 /// Tags in `/proc/self/auxv` (elf.h).
 const AT_PAGESZ: u64 = 6;
 const AT_CLKTCK: u64 = 17;
+
+/// Processor time that the calling thread has had.
+pub(crate) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
 
 /// Reads this process's figures. Control thread only.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
 
 use crate::answer::Desk;
+use crate::budget::{BURST, Budget};
 use crate::endpoint::Cost;
 use crate::reply::{Content, Reply};
 use crate::slow_reader::Patient;
@@ -67,7 +68,14 @@ pub async fn serve<S: Source + 'static>(
     https: Option<Https>,
     desk: Rc<Desk<S>>,
 ) {
-    let front = Rc::new(Front::new(desk));
+    receive_all(listener, https, Rc::new(Front::new(desk, Budget::new(BURST)))).await;
+}
+
+async fn receive_all<S: Source + 'static>(
+    listener: TcpListener,
+    https: Option<Https>,
+    front: Rc<Front<S>>,
+) {
     let slots = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -78,16 +86,7 @@ pub async fn serve<S: Source + 'static>(
                 let front = Rc::clone(&front);
                 let tls = https.as_ref().map(|terms| terms.borrow().clone());
                 connections.spawn_local(async move {
-                    match tls {
-                        None => front.converse(stream).await,
-                        // A client without TLS, or too slow with it, is no event either.
-                        Some(tls) => {
-                            let opened = timeout(HEAD_TIMEOUT, open(tls, stream)).await;
-                            if let Ok(Some(stream)) = opened {
-                                front.converse(stream).await;
-                            }
-                        }
-                    }
+                    front.budget.metered(front.receive(stream, tls)).await;
                     drop(slot);
                 });
             }
@@ -130,21 +129,36 @@ async fn open(terms: HttpsTerms, stream: TcpStream) -> Option<TlsStream<TcpStrea
 /// What all HTTP connections share.
 struct Front<S> {
     desk: Rc<Desk<S>>,
+    budget: Budget,
     /// Whoever builds a costly reply: one at a time, so that at most one is not yet charged.
     building: Semaphore,
     waiting: Arc<Semaphore>,
 }
 
 impl<S: Source + 'static> Front<S> {
-    fn new(desk: Rc<Desk<S>>) -> Front<S> {
+    fn new(desk: Rc<Desk<S>>, budget: Budget) -> Front<S> {
         Front {
             desk,
+            budget,
             building: Semaphore::new(1),
             waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX as usize)),
         }
     }
 
     /// One connection's life.
+    async fn receive(&self, stream: TcpStream, tls: Option<HttpsTerms>) {
+        match tls {
+            None => self.converse(stream).await,
+            // A client without TLS, or too slow with it, is no event either.
+            Some(tls) => {
+                if let Ok(Some(stream)) = timeout(HEAD_TIMEOUT, open(tls, stream)).await {
+                    self.converse(stream).await;
+                }
+            }
+        }
+    }
+
+    /// Its requests and their answers.
     async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let io = TokioIo::new(Patient::new(stream, REPLY_TIMEOUT));
         let service = service_fn(|request: Request<Incoming>| self.respond(request));
@@ -167,9 +181,13 @@ impl<S: Source + 'static> Front<S> {
         let uri = request.uri();
         let (path, query) = (uri.path(), uri.query().unwrap_or(""));
         let response = match self.desk.cost(path) {
-            Cost::Light => respond_with(self.desk.answer(path, query).await, None),
+            Cost::Light => {
+                self.desk.wait_for(&self.budget, Cost::Light).await;
+                respond_with(self.desk.answer(path, query).await, None)
+            }
             Cost::Heavy => {
                 let building = self.building.acquire().await.expect("never closed");
+                self.desk.wait_for(&self.budget, Cost::Heavy).await;
                 let reply = self.desk.answer(path, query).await;
                 let charge = self.charge(reply.body.len()).await;
                 drop(building);

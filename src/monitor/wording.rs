@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::process::thread_time;
 use crate::reply::Reply;
 
 /// Answers that may wait to be worded. At it: the next is worded by its asker.
@@ -27,6 +29,8 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Debug)]
 pub struct Wording {
     jobs: SyncSender<Job>,
+    /// Processor time of the thread so far, nanoseconds.
+    spent_ns: Arc<AtomicU64>,
 }
 
 impl Wording {
@@ -36,17 +40,28 @@ impl Wording {
     /// What the system says when it has no thread left.
     pub fn start(begin: impl FnOnce() + Send + 'static) -> io::Result<Wording> {
         let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
+        let spent_ns = Arc::new(AtomicU64::new(0));
+        let spent = Arc::clone(&spent_ns);
         thread::Builder::new().name("wording".into()).spawn(move || {
             begin();
-            waiting.iter().for_each(|job| job());
+            for job in waiting {
+                job();
+                // Five centuries fit.
+                spent.store(thread_time().as_nanos() as u64, Ordering::Relaxed);
+            }
         })?;
-        Ok(Wording { jobs })
+        Ok(Wording { jobs, spent_ns })
+    }
+
+    /// Processor time that the thread has had for the answers that it made.
+    pub(crate) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
     }
 
     /// Words on the asker's thread.
     #[cfg(test)]
     pub(crate) fn at_once() -> Wording {
-        Wording { jobs: sync_channel(0).0 }
+        Wording { jobs: sync_channel(0).0, spent_ns: Arc::default() }
     }
 
     /// Words an answer. Dropped meanwhile, the answer is worded for nobody.

@@ -9,6 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::fake::{self, FakeServer};
 
+/// What an unoptimised program spends on answers would be waited for.
+fn front(server: FakeServer) -> Front<FakeServer> {
+    Front::new(Rc::new(fake::desk(server)), Budget::new(Duration::from_secs(3600)))
+}
+
 /// Serves `server` on a free port while `client` runs on a thread of its own.
 fn with_server<R: Send + 'static>(
     server: FakeServer,
@@ -18,7 +23,7 @@ fn with_server<R: Send + 'static>(
     tokio::task::LocalSet::new().block_on(&runtime, async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = serve(listener, None, Rc::new(fake::desk(server)));
+        let serving = receive_all(listener, None, Rc::new(front(server)));
         let (done, result) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || done.send(client(address)).is_ok());
         tokio::select! {
@@ -213,7 +218,7 @@ fn slow_readers_of_large_replies_hold_back_the_next_large_one_but_no_small_one()
 fn waiting_replies_are_charged_until_they_are_gone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let front = Front::new(Rc::new(fake::desk(FakeServer::idle())));
+        let front = front(FakeServer::idle());
         let all = WAITING_KIB_MAX as usize;
         assert!(front.charge(SMALL_REPLY_BYTES - 1).await.is_none());
         let reply = Reply { body: vec![0; 10 << 20], ..Reply::text(StatusCode::OK, "") };
@@ -233,7 +238,7 @@ fn waiting_replies_are_charged_until_they_are_gone() {
 fn a_large_reply_stays_charged_while_its_reader_dawdles() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let front = Front::new(Rc::new(fake::desk(crowd(2_000))));
+        let front = front(crowd(2_000));
         let all = WAITING_KIB_MAX as usize;
         let (mut near, far) = tokio::io::duplex(4 << 10);
         let dawdle = async {
