@@ -5,6 +5,7 @@
 //! sides, and every other pair begins with the disturbance, so that neither profits from coming
 //! first; a share is the median of the pairs.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,8 +80,14 @@ impl Ready {
     /// Goes on until the stage closes, counting what it has done.
     fn go(&self, done: &AtomicU64, stage: &Stage) -> Result<(), BenchError> {
         match self {
-            Ready::Scrape(scrape) => scrape.go(done, stage),
-            Ready::Handshakes(plan, endpoint) => plan.go(endpoint, done, stage),
+            Ready::Scrape(scrape) => {
+                step_back()?;
+                scrape.go(done, stage)
+            }
+            Ready::Handshakes(plan, endpoint) => {
+                step_back()?;
+                plan.go(endpoint, done, stage)
+            }
             Ready::Replay(replay) => replay.go(done, stage),
             Ready::Reload(reload) => reload.go(done, stage),
         }
@@ -135,6 +142,14 @@ impl Ready {
             Ok((sample, rate))
         })
     }
+}
+
+/// Lets the live traffic's threads go before this one and those that it starts: whoever scrapes or
+/// shakes hands computes on another host, and what that costs here must not count as the server's.
+fn step_back() -> Result<(), BenchError> {
+    const LEAST: i32 = 19;
+    rustix::process::setpriority_process(None, LEAST).map_err(io::Error::from)?;
+    Ok(())
 }
 
 /// Which half of a pair comes first.

@@ -78,8 +78,8 @@ pub struct HandshakeFlags {
     /// Handshakes a second
     #[arg(long, default_value = "2k", value_parser = quantity::count)]
     handshakes: u64,
-    /// Threads that connect
-    #[arg(long, default_value_t = 2)]
+    /// Threads that connect: what one handshake waits for allows few hundred a second on one
+    #[arg(long, default_value_t = 8)]
     threads: usize,
 }
 
