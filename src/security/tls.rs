@@ -163,8 +163,10 @@ impl ListenerTls {
         };
         let pairs = Arc::new(Pairs::read(&tls.pairs(), &provider)?);
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&pairs) as _;
+        let mut config = builder.with_cert_resolver(resolver);
+        config.ignore_client_order = true;
         Ok(ListenerTls {
-            config: Arc::new(builder.with_cert_resolver(resolver)),
+            config: Arc::new(config),
             pairs,
             timeout: tls.timeout,
             first: tls.first,
@@ -275,6 +277,8 @@ pub(crate) fn provider(
     curves: &[String],
 ) -> Result<CryptoProvider, TlsError> {
     let mut provider = aws_lc_rs::default_provider();
+    // As in Go: what many clients put first costs more, above all in handshakes (SHA-384).
+    provider.cipher_suites.sort_by_key(|suite| !name_of(*suite).contains("_AES_128_"));
     if !cipher_suites.is_empty() {
         let all = std::mem::take(&mut provider.cipher_suites);
         provider.cipher_suites = chosen(cipher_suites, &all, |suite| name_of(*suite))
