@@ -1,5 +1,5 @@
-//! What HTTP monitoring may take of the processors: half a hundredth of one, beyond a burst. Whoever
-//! scrapes in a tight loop is answered later, and takes nothing from the messages.
+//! What HTTP monitoring may take of the processors: a burst, and then half a hundredth of one.
+//! Whoever scrapes in a tight loop is answered later, and takes nothing from the messages.
 //!
 //! It counts processor time, not requests: that of the control thread, whenever it turns to an HTTP
 //! connection, and that of the thread that words. The cores bound what their snapshots cost

@@ -6,8 +6,8 @@
 //! Only the words of long answers are made on another thread, which steps back behind all others.
 //!
 //! Invariants: what HTTP clients hold is bounded (connections, heads, replies that wait), and so is
-//! the processor time they take; one costly reply is built at a time; subscriptions are asked for after paging, so an answer's size
-//! follows the page; no request panics the thread.
+//! the processor time they take; one costly reply is built at a time; subscriptions are asked for
+//! after paging, so an answer's size follows the page; no request panics the thread.
 //!
 //! | file | what |
 //! |---|---|
