@@ -135,6 +135,8 @@ pub struct Stream {
     parked: Parked,
     gets: VecDeque<Get>,
     recovery: Option<Recovery>,
+    /// Up to here no message was looked at for its id.
+    unread_ids: Option<Seq>,
     sources: Sources,
     snapshots: Vec<Snapshot>,
     ended_snapshots: Vec<SnapshotEnd>,
@@ -191,6 +193,7 @@ impl Stream {
             parked: Parked::default(),
             gets: VecDeque::new(),
             recovery: None,
+            unread_ids: None,
             sources,
             snapshots: Vec::new(),
             ended_snapshots: Vec::new(),
@@ -247,6 +250,10 @@ impl Stream {
         self.aged_upto = Seq::NONE;
         self.choose_path();
         self.change_sources(turn);
+        if !self.sources.list.is_empty() && self.unread_ids.is_some() && self.recovery.is_none() {
+            // What comes from other streams does not wait.
+            self.begin_ids(turn.storage, turn.now);
+        }
         self.keep_per_subject(turn);
         self.drop_from_head(turn);
         if was != Retention::Interest {

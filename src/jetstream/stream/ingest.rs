@@ -93,6 +93,12 @@ impl Stream {
             return self.parked.push_back(OwnedPublication::of(message));
         }
         let asked = Asked::read(message.headers);
+        if self.unread_ids.is_some()
+            && (asked.msg_id.is_some() || asked.expected_last_msg_id.is_some())
+        {
+            self.begin_ids(turn.storage, turn.now);
+            return self.parked.push_back(OwnedPublication::of(message));
+        }
         if message.trace.is_some_and(|mark| mark.kind == TraceKind::Only) {
             return self.judge_only(message, &asked, turn);
         }

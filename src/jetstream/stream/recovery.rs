@@ -1,8 +1,12 @@
 //! After a restart: what a stream knew beside its messages, read from its messages again.
 //!
-//! Message ids within the dedupe window, schedules, where sources stood, and the rest of an atomic
-//! batch that a crash cut in two. Until that is done, publishes wait. Everything may have to come
-//! from the disk, so it goes on over as many turns as it needs.
+//! Schedules, where sources stood, and the rest of an atomic batch that a crash cut in two. Until
+//! that is done, publishes wait. Everything may have to come from the disk, so it goes on over as
+//! many turns as it needs.
+//!
+//! Message ids within the dedupe window take reading every message of it. They are read when the
+//! first publish asks for them, which then waits: most streams never do, and what they hold would
+//! be read from the disk for nothing, beside those who replay it.
 
 use base::Now;
 use storage::{Filter, Read, Seq, Storage};
@@ -21,8 +25,8 @@ pub(super) struct Recovery {
     torn_batch: TornBatch,
     /// Messages that may carry schedules.
     schedules: Vec<Seq>,
-    /// The next message whose id may count.
-    next_id: Option<Seq>,
+    /// The next message whose id may count, and the last, if ids are read.
+    ids: Option<(Seq, Seq)>,
     /// Where to look next for the last message of each source, from the end; and which sources
     /// have not been found.
     origins: (Seq, Vec<usize>),
@@ -42,9 +46,7 @@ impl Stream {
         if stored.state().messages == 0 {
             return;
         }
-        let window_ns = u64::try_from(self.config.duplicate_window).unwrap_or(0);
-        let next_id =
-            (window_ns > 0).then(|| stored.first_at(now.wall_ns.saturating_sub(window_ns)));
+        self.unread_ids = Some(stored.state().last_seq);
         let schedules = match self.config.allow_msg_schedules {
             true => stored.last_per_subject(&Filter::all(), Seq::MAX),
             false => Vec::new(),
@@ -56,8 +58,30 @@ impl Stream {
         let sources = self.sources.list.iter().enumerate();
         let sourced = sources.filter(|(_, source)| source.role == Role::Source);
         let origins = (Seq::MAX, sourced.map(|(index, _)| index).collect());
-        self.recovery = Some(Recovery { torn_batch, schedules, next_id, origins });
+        // What comes from other streams does not wait.
+        let ids = if self.sources.list.is_empty() { None } else { self.ids(storage, now) };
+        self.recover_first(Recovery { torn_batch, schedules, ids, origins });
+    }
+
+    /// Begins to read the message ids from before the start, if that was not done yet.
+    pub(super) fn begin_ids(&mut self, storage: &Storage, now: Now) {
+        let ids = self.ids(storage, now);
+        let (torn_batch, origins) = (TornBatch::Impossible, (Seq::MAX, Vec::new()));
+        self.recover_first(Recovery { torn_batch, schedules: Vec::new(), ids, origins });
+    }
+
+    /// Lets publishes wait until that is done, if there is anything to do.
+    fn recover_first(&mut self, recovery: Recovery) {
+        self.recovery = recovery.has_work().then_some(recovery);
         self.choose_path();
+    }
+
+    /// The messages whose ids were not read yet and may count.
+    fn ids(&mut self, storage: &Storage, now: Now) -> Option<(Seq, Seq)> {
+        let last = self.unread_ids.take()?;
+        let window_ns = u64::try_from(self.config.duplicate_window).unwrap_or(0);
+        let first = storage.stream(self.id).first_at(now.wall_ns.saturating_sub(window_ns));
+        (window_ns > 0 && first <= last).then_some((first, last))
     }
 
     /// Goes on with the recovery; lets publishes in when it is done.
@@ -89,7 +113,8 @@ impl Stream {
             return self.recover_origin(recovery, turn);
         }
         let stored = turn.storage.stream(self.id);
-        let next = recovery.next_id.and_then(|from| stored.first_matching(&Filter::all(), from));
+        let Some((from, last)) = recovery.ids else { return Progress::Done };
+        let next = stored.first_matching(&Filter::all(), from).filter(|&seq| seq <= last);
         let Some(seq) = next else { return Progress::Done };
         match turn.storage.read(self.id, seq, self.ingest_waiter()) {
             Read::Pending => return Progress::Wait,
@@ -100,7 +125,7 @@ impl Stream {
                 }
             }
         }
-        recovery.next_id = Some(seq.next());
+        recovery.ids = Some((seq.next(), last));
         Progress::Read
     }
 
@@ -176,6 +201,15 @@ impl Stream {
             self.plan(&subject, order, seq, time_ns, turn.now.wall_ns);
         }
         Progress::Read
+    }
+}
+
+impl Recovery {
+    fn has_work(&self) -> bool {
+        self.torn_batch == TornBatch::Possible
+            || !self.schedules.is_empty()
+            || !self.origins.1.is_empty()
+            || self.ids.is_some()
     }
 }
 

@@ -226,7 +226,7 @@ impl Log {
         let manner = note.manner;
         note.manner = match manner {
             Manner::Ahead => Manner::Row,
-            Manner::Row | Manner::Alone if offset <= note.upto => Manner::Again,
+            Manner::Row | Manner::Alone if offset < note.upto => Manner::Again,
             manner => manner,
         };
         if manner == Manner::Alone && note.manner == Manner::Again {

@@ -47,6 +47,20 @@ fn ids_within_the_window_survive_a_restart() {
 }
 
 #[test]
+fn after_a_restart_only_who_asks_about_ids_waits() {
+    let mut rig = Rig::new("");
+    rig.publish("s.a", "Nats-Msg-Id: x", "one");
+    let config = rig.stream.config().clone();
+    rig.stream = Stream::new(identity(), config, rig.stream.id(), &rig.storage, rig.now);
+    assert!(!rig.stream.has_work(), "nothing is read");
+    assert_eq!(rig.publish("s.a", "", "two"), r#"{"stream":"S", "seq":2}"#);
+    assert_eq!(rig.publish("s.a", "Other: x", "three"), r#"{"stream":"S", "seq":3}"#);
+    assert_eq!(rig.publish("s.a", "Nats-Expected-Last-Msg-Id: x", "four"), "");
+    rig.pass(0);
+    assert_eq!(rig.out.sent.last().unwrap().payload, r#"{"stream":"S", "seq":4}"#);
+}
+
+#[test]
 fn expectations_that_fail_are_refused() {
     let mut rig = Rig::new("");
     rig.publish("s.a", "Nats-Msg-Id: first", "one");
