@@ -263,7 +263,7 @@ impl Log {
 
     /// The length of the next read of a row: less where many rows fill the memory.
     fn longer(&self, step: u32) -> u32 {
-        let is_crowded = self.reads.pieces.bytes() > self.settings.cache_bytes / 2;
+        let is_crowded = self.reads.ahead_bytes() > self.settings.cache_bytes / 2;
         let most = match is_crowded {
             true => limits::JS_READ_AHEAD_BYTES_MAX / limits::JS_READ_GROWTH,
             false => limits::JS_READ_AHEAD_BYTES_MAX,
@@ -493,6 +493,14 @@ impl Reads {
         if let Some(left) = before.filter(is_left).map(|piece| piece.start) {
             self.drop_piece(slot, left);
         }
+    }
+
+    /// What rows have ahead of their readers. What they left behind, at the ends of segments, is
+    /// not in their way.
+    fn ahead_bytes(&self) -> usize {
+        let ahead = self.pieces.iter().filter(|piece| piece.note.manner == Manner::Ahead);
+        let coming = self.pending.iter().map(|pending| pending.len as usize);
+        ahead.map(|piece| piece.block.capacity()).chain(coming).sum()
     }
 
     /// Gives up pieces until no more is kept than shall be, the one first that was not used for
