@@ -5,8 +5,8 @@
 //! many turns as it needs.
 //!
 //! Message ids within the dedupe window take reading every message of it. They are read when the
-//! first publish asks for them, which then waits: most streams never do, and what they hold would
-//! be read from the disk for nothing, beside those who replay it.
+//! first publish asks for them, which then waits: of most streams nobody ever does, and what they
+//! hold would be read from the disk for nothing, beside those who replay it.
 
 use base::Now;
 use storage::{Filter, Read, Seq, Storage};
@@ -14,6 +14,7 @@ use storage::{Filter, Read, Seq, Storage};
 use super::publication::Asked;
 use super::source::Role;
 use super::{Stream, Turn};
+use crate::stream_config::Retention;
 
 /// Messages that one turn reads.
 const PER_TURN_MAX: usize = 4096;
@@ -58,8 +59,10 @@ impl Stream {
         let sources = self.sources.list.iter().enumerate();
         let sourced = sources.filter(|(_, source)| source.role == Role::Source);
         let origins = (Seq::MAX, sourced.map(|(index, _)| index).collect());
-        // What comes from other streams does not wait.
-        let ids = if self.sources.list.is_empty() { None } else { self.ids(storage, now) };
+        // What comes from other streams does not wait, and what consumers take away is gone before
+        // somebody asks.
+        let at_once = !self.sources.list.is_empty() || self.config.retention != Retention::Limits;
+        let ids = if at_once { self.ids(storage, now) } else { None };
         self.recover_first(Recovery { torn_batch, schedules, ids, origins });
     }
 

@@ -61,6 +61,18 @@ fn after_a_restart_only_who_asks_about_ids_waits() {
 }
 
 #[test]
+fn ids_are_read_at_once_where_consumers_take_messages_away() {
+    let mut rig = Rig::new(r#""retention":"workqueue""#);
+    rig.publish("s.a", "Nats-Msg-Id: x", "one");
+    let config = rig.stream.config().clone();
+    rig.stream = Stream::new(identity(), config, rig.stream.id(), &rig.storage, rig.now);
+    assert!(rig.stream.has_work());
+    rig.pass(0);
+    let again = rig.publish("s.a", "Nats-Msg-Id: x", "two");
+    assert_eq!(again, r#"{"stream":"S", "seq":1,"duplicate": true}"#);
+}
+
+#[test]
 fn expectations_that_fail_are_refused() {
     let mut rig = Rig::new("");
     rig.publish("s.a", "Nats-Msg-Id: first", "one");
