@@ -79,15 +79,12 @@ impl Ready {
 
     /// Goes on until the stage closes, counting what it has done.
     fn go(&self, done: &AtomicU64, stage: &Stage) -> Result<(), BenchError> {
+        if let Ready::Scrape(_) | Ready::Handshakes(..) = self {
+            step_back()?;
+        }
         match self {
-            Ready::Scrape(scrape) => {
-                step_back()?;
-                scrape.go(done, stage)
-            }
-            Ready::Handshakes(plan, endpoint) => {
-                step_back()?;
-                plan.go(endpoint, done, stage)
-            }
+            Ready::Scrape(scrape) => scrape.go(done, stage),
+            Ready::Handshakes(plan, endpoint) => plan.go(endpoint, done, stage),
             Ready::Replay(replay) => replay.go(done, stage),
             Ready::Reload(reload) => reload.go(done, stage),
         }

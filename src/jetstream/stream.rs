@@ -250,7 +250,7 @@ impl Stream {
         self.aged_upto = Seq::NONE;
         self.choose_path();
         self.change_sources(turn);
-        if !self.sources.list.is_empty() && self.unread_ids.is_some() && self.recovery.is_none() {
+        if !self.sources.list.is_empty() && self.recovery.is_none() {
             // What comes from other streams does not wait.
             self.begin_ids(turn.storage, turn.now);
         }
