@@ -1,14 +1,15 @@
 //! Live traffic, without and with something else going on: scrapes of the monitoring endpoints, TLS
-//! handshakes, the replay of a stream, reloads of the configuration.
-//!
-//! Both are measured in turn, in pairs, so that what the machine does in between weighs on both
-//! sides, and every other pair begins with the disturbance, so that neither profits from coming
-//! first; a share is the median of the pairs.
+//! handshakes, the replay of a stream, reloads of the configuration. Measured in pairs (`pairs`).
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 use crate::cores::Placement;
 use crate::error::BenchError;
@@ -16,6 +17,7 @@ use crate::handshakes::HandshakePlan;
 use crate::js_replay::{Replay, ReplayPlan};
 use crate::latency::LatencyPlan;
 use crate::measure::{Measure, Sample};
+use crate::pairs::{Half, PairFlags, Pairs};
 use crate::progress::Progress;
 use crate::reload::{Reload, ReloadPlan};
 use crate::scrape::{Scrape, ScrapePlan};
@@ -24,9 +26,6 @@ use crate::session::Endpoint;
 use crate::stage::{Phase, Stage};
 use crate::stats::Stats;
 use crate::traffic::TrafficPlan;
-
-/// Pairs of runs, without and with: an even number.
-const PAIRS: usize = 4;
 
 /// Everything about one run.
 #[derive(Debug, Clone)]
@@ -37,6 +36,8 @@ pub struct BesidePlan {
     pub flood: Option<TrafficPlan>,
     /// What goes on beside it.
     pub disturbance: Disturbance,
+    /// Pairs of windows of each traffic, without and with the disturbance.
+    pub pairs: usize,
 }
 
 /// What goes on beside live traffic.
@@ -78,8 +79,9 @@ impl Ready {
     }
 
     /// Goes on until the stage closes, counting what it has done.
-    fn go(&self, done: &AtomicU64, stage: &Stage) -> Result<(), BenchError> {
-        if let Ready::Scrape(_) | Ready::Handshakes(..) = self {
+    fn go(&self, placement: &Placement, done: &AtomicU64, stage: &Stage) -> Result<(), BenchError> {
+        placement.keep_to_load()?;
+        if !matches!(self, Ready::Reload(_)) {
             step_back()?;
         }
         match self {
@@ -99,22 +101,20 @@ impl Ready {
         }
     }
 
-    /// Runs `work` without the disturbance and with it, in this order or the other; returns both
-    /// and how much of the disturbance was done a second.
-    fn pair(
+    /// Runs `work` as one half of a pair; `rates` get how much of the disturbance was done.
+    fn half(
         &self,
-        order: Order,
-        mut work: impl FnMut() -> Result<Sample, BenchError>,
-    ) -> Result<(Sample, Sample, f64), BenchError> {
-        match order {
-            Order::WithoutFirst => {
-                let without = work()?;
-                let (with, rate) = self.beside(work)?;
-                Ok((without, with, rate))
-            }
-            Order::WithFirst => {
-                let (with, rate) = self.beside(&mut work)?;
-                Ok((work()?, with, rate))
+        placement: &Placement,
+        half: Half,
+        rates: &mut Vec<f64>,
+        work: impl FnOnce() -> Result<Sample, BenchError>,
+    ) -> Result<Sample, BenchError> {
+        match half {
+            Half::Without => work(),
+            Half::With => {
+                let (sample, rate) = self.beside(placement, work)?;
+                rates.push(rate);
+                Ok(sample)
             }
         }
     }
@@ -122,12 +122,13 @@ impl Ready {
     /// Runs `work` while the disturbance goes on; returns how much of it was done a second.
     fn beside(
         &self,
+        placement: &Placement,
         work: impl FnOnce() -> Result<Sample, BenchError>,
     ) -> Result<(Sample, f64), BenchError> {
         let (stage, done) = (Stage::new(), AtomicU64::new(0));
         let begun = Instant::now();
         thread::scope(|scope| {
-            let side = scope.spawn(|| self.go(&done, &stage));
+            let side = scope.spawn(|| self.go(placement, &done, &stage));
             let sample = work();
             stage.open(Phase::Closed);
             let side = side.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -141,29 +142,14 @@ impl Ready {
     }
 }
 
-/// Lets the live traffic's threads go before this one and those that it starts: whoever scrapes or
-/// shakes hands computes on another host, and what that costs here must not count as the server's.
+/// Lets the live traffic's threads go before this one and those that it starts, which run where a
+/// core has nothing else to do: whoever scrapes, shakes hands or reads a stream computes on another
+/// host, and what that costs here must not count as the server's.
 fn step_back() -> Result<(), BenchError> {
-    const LEAST: i32 = 19;
-    rustix::process::setpriority_process(None, LEAST).map_err(io::Error::from)?;
-    Ok(())
-}
-
-/// Which half of a pair comes first.
-#[derive(Clone, Copy)]
-enum Order {
-    WithoutFirst,
-    WithFirst,
-}
-
-/// Figures of all pairs.
-#[derive(Debug, Default)]
-struct Pairs {
-    p99_shares: Vec<f64>,
-    rate_shares: Vec<f64>,
-    done_rates: Vec<f64>,
-    /// Largest latency of all runs without, and of all with.
-    longest: [f64; 2],
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let least = ThreadPriority::Min;
+    set_thread_priority_and_policy(thread_native_id(), least, idle)
+        .map_err(|error| io::Error::other(error.to_string()).into())
 }
 
 impl BesidePlan {
@@ -178,60 +164,39 @@ impl BesidePlan {
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
         let ready = Ready::new(&self.disturbance, server, placement)?;
-        let mut pairs = Pairs::default();
-        let mut last = Sample::default();
-        for order in [Order::WithoutFirst, Order::WithFirst].into_iter().cycle().take(PAIRS) {
-            let live = || self.latency.run(server, placement, progress);
-            let (without, with, done) = ready.pair(order, live)?;
-            pairs.p99_shares.push(share(&with, &without, Measure::P99));
-            pairs.done_rates.push(done);
-            for (longest, sample) in pairs.longest.iter_mut().zip([&without, &with]) {
-                *longest = longest.max(sample.get(Measure::Max).unwrap_or(0.0));
-            }
-            last = with;
-            last.partial = last.partial.or(without.partial);
-            if let Some(flood) = &self.flood {
-                let flooded = || flood.run(server, placement, progress);
-                let (without, with, _) = ready.pair(order, flooded)?;
-                pairs.rate_shares.push(share(&with, &without, Measure::DeliverRate));
-                last.partial = last.partial.or(without.partial).or(with.partial);
-            }
-            if last.partial.is_some() {
-                break;
-            }
-        }
-        Ok(pairs.into_sample(last, &ready))
-    }
-}
-
-fn share(with: &Sample, without: &Sample, measure: Measure) -> f64 {
-    let value = |sample: &Sample| sample.get(measure).unwrap_or(f64::NAN);
-    value(with) / value(without)
-}
-
-impl Pairs {
-    fn into_sample(self, mut sample: Sample, ready: &Ready) -> Sample {
-        let median = |values: &[f64]| Stats::of(values).map_or(f64::NAN, |stats| stats.median);
-        // The server's CPU went into the disturbance too.
-        sample.values.retain(|(measure, _)| {
-            !matches!(measure, Measure::CpuPerMillion | Measure::Max | Measure::PublishRate)
-        });
+        let mut rates = Vec::new();
+        let live = Pairs::run(self.pairs, |half| {
+            let work = || self.latency.run(server, placement, progress);
+            ready.half(placement, half, &mut rates, work)
+        })?;
         let mut first = Sample::default();
-        first.put(Measure::P99Share, median(&self.p99_shares));
-        first.put(Measure::RateShare, median(&self.rate_shares));
-        match ready {
+        live.put_share(&mut first, Measure::P99Share, Measure::P99);
+        if let Some(flood) = &self.flood
+            && live.partial().is_none()
+        {
+            let flooded = Pairs::run(self.pairs, |half| {
+                let work = || flood.run(server, placement, progress);
+                ready.half(placement, half, &mut Vec::new(), work)
+            })?;
+            flooded.put_share(&mut first, Measure::RateShare, Measure::DeliverRate);
+            first.partial = flooded.partial();
+        }
+        match &ready {
             Ready::Reload(reload) => reload.put(&mut first),
             _ => {
-                if let Some(measure) = ready.measure() {
-                    first.put(measure, median(&self.done_rates));
+                if let (Some(measure), Some(rate)) = (ready.measure(), Stats::of(&rates)) {
+                    first.put(measure, rate.median);
                 }
             }
         }
-        first.put(Measure::Max, self.longest[1]);
-        first.put(Measure::MaxWithout, self.longest[0]);
-        first.values.append(&mut sample.values);
-        sample.values = first.values;
-        sample
+        first.put(Measure::Max, live.largest(Half::With, Measure::Max));
+        first.put(Measure::MaxWithout, live.largest(Half::Without, Measure::Max));
+        let mut last = live.into_last();
+        // The server's CPU went into the disturbance too.
+        last.values.retain(|(measure, _)| {
+            !matches!(measure, Measure::CpuPerMillion | Measure::Max | Measure::PublishRate)
+        });
+        Ok(last.behind(first))
     }
 }
 
@@ -247,7 +212,9 @@ pub struct LiveFlags {
     /// Their subscribers, spread over the server's cores
     #[arg(long, default_value_t = 2)]
     subs: usize,
-    /// Length of each window, of which there are eight or sixteen
+    #[command(flatten)]
+    pub pairs: PairFlags,
+    /// Length of each window
     #[arg(long, default_value = "2s", value_parser = crate::quantity::duration)]
     pub duration: Duration,
     /// Time before each of them

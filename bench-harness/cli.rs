@@ -67,10 +67,11 @@ struct Target {
     /// Log in over TLS; the certificates that may have signed the server's (PEM)
     #[arg(long, global = true, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
-    /// Cores of the load, e.g. 0,2-5 [default: not pinned]
+    /// Cores of the load, e.g. 0,2-5, or `any` [default: half of four or more where servers are
+    /// spawned, else any]
     #[arg(long, global = true)]
     cores: Option<String>,
-    /// Cores of spawned servers [default: not pinned]
+    /// Cores of spawned servers [default: the other half]
     #[arg(long, global = true)]
     server_cores: Option<String>,
 }
@@ -146,10 +147,18 @@ impl RuleFlags {
 }
 
 impl Target {
-    fn placement(&self) -> Result<Placement, BenchError> {
-        let list =
-            |text: &Option<String>| text.as_deref().map_or(Ok(Vec::new()), cores::parse_list);
-        Ok(Placement { load: list(&self.cores)?, server: list(&self.server_cores)? })
+    fn placement(&self, command: &Command) -> Result<Placement, BenchError> {
+        let spawns = match command {
+            Command::Mode(_) => self.spawn.is_some(),
+            Command::Compare { .. } | Command::Suite { .. } => true,
+            Command::Smoke | Command::Limits { .. } | Command::Disk { .. } => false,
+        };
+        if spawns && self.cores.is_none() && self.server_cores.is_none() {
+            return Ok(Placement::apart());
+        }
+        let side =
+            |text: &Option<String>| text.as_deref().map_or(Ok(Vec::new()), cores::parse_side);
+        Ok(Placement { load: side(&self.cores)?, server: side(&self.server_cores)? })
     }
 
     fn trust(&self) -> Result<Option<Trust>, BenchError> {
@@ -211,7 +220,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode, BenchError>
             return Ok(ExitCode::from(error.exit_code() as u8));
         }
     };
-    let placement = cli.target.placement()?;
+    let placement = cli.target.placement(&cli.command)?;
     let code = match &cli.command {
         Command::Smoke => smoke(&cli, &tail, &placement),
         Command::Mode(mode) => one(mode, &cli, &tail, &placement),
@@ -291,7 +300,8 @@ fn show_sample(label: &str, workload: &Workload, sample: &Sample, placement: &Pl
     let mut table = Table::new(&["quantity", "value"]);
     for (measure, value) in &sample.values {
         let doubt = if sample.load_bound(*measure) { " (generator was the limit)" } else { "" };
-        table.row(vec![measure.title().to_string(), format!("{}{doubt}", measure.show(*value))]);
+        let shown = format!("{}{}{doubt}", measure.show(*value), sample.show_interval(*measure));
+        table.row(vec![measure.title().to_string(), shown]);
     }
     table.row(vec!["messages sent".to_string(), sample.tally.sent.to_string()]);
     if sample.tally.expected > 0 {

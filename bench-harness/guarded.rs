@@ -1,7 +1,6 @@
 //! `guarded`: what permissions and imports cost: the same work as a plain user, and as one with 20
 //! allowed and 20 denied subjects, or through an import from another account.
-//!
-//! Both are measured in turn, in pairs; a share is the median of the pairs.
+//! Measured in pairs (`pairs`).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use crate::cores::Placement;
 use crate::error::BenchError;
 use crate::measure::{Measure, Sample};
+use crate::pairs::{Half, PairFlags, Pairs};
 use crate::plans::live_flood;
 use crate::progress::Progress;
 use crate::publish::Amount;
@@ -17,12 +17,9 @@ use crate::quantity;
 use crate::request::{Reply, RequestPlan, SUBJECT};
 use crate::server::Server;
 use crate::session::Login;
-use crate::stats::Stats;
 use crate::traffic::TrafficPlan;
 use crate::workload::Work;
 
-/// Pairs of runs, plain and guarded.
-const PAIRS: usize = 3;
 /// Entries of each list of permissions.
 const ENTRIES: usize = 20;
 /// Requests under way of the requester.
@@ -37,9 +34,15 @@ pub enum Guard {
     Import,
 }
 
-/// The same work, plain and guarded.
+/// The same work, plain and guarded, in so many pairs.
 #[derive(Debug, Clone)]
-pub enum GuardedPlan {
+pub struct GuardedPlan {
+    work: GuardedWork,
+    pairs: usize,
+}
+
+#[derive(Debug, Clone)]
+enum GuardedWork {
     /// One publisher, one subscriber.
     Traffic([TrafficPlan; 2]),
     /// One requester, one responder.
@@ -95,33 +98,21 @@ impl GuardedPlan {
         placement: &Placement,
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
-        let (mut rates, mut costs) = (Vec::new(), Vec::new());
-        loop {
-            let mut side = |index: usize| match self {
-                GuardedPlan::Traffic(plans) => plans[index].run(server, placement, progress),
-                GuardedPlan::Request(plans) => plans[index].run(server, placement, progress),
-            };
-            let (plain, mut guarded) = (side(0)?, side(1)?);
-            let share = |measure: Measure| {
-                let value = |sample: &Sample| sample.get(measure).unwrap_or(f64::NAN);
-                value(&guarded) / value(&plain)
-            };
-            let rate = match self {
-                GuardedPlan::Traffic(_) => Measure::DeliverRate,
-                GuardedPlan::Request(_) => Measure::RequestRate,
-            };
-            rates.push(share(rate));
-            costs.push(share(Measure::CpuPerMillion));
-            guarded.partial = guarded.partial.or(plain.partial);
-            if rates.len() == PAIRS || guarded.partial.is_some() {
-                let median = |values: &[f64]| Stats::of(values).map_or(f64::NAN, |s| s.median);
-                let mut sample = Sample::default();
-                sample.put(Measure::CpuShare, median(&costs));
-                sample.put(Measure::RateShare, median(&rates));
-                sample.values.append(&mut guarded.values);
-                return Ok(Sample { values: sample.values, ..guarded });
+        let pairs = Pairs::run(self.pairs, |half| {
+            let index = usize::from(half == Half::With);
+            match &self.work {
+                GuardedWork::Traffic(plans) => plans[index].run(server, placement, progress),
+                GuardedWork::Request(plans) => plans[index].run(server, placement, progress),
             }
-        }
+        })?;
+        let rate = match &self.work {
+            GuardedWork::Traffic(_) => Measure::DeliverRate,
+            GuardedWork::Request(_) => Measure::RequestRate,
+        };
+        let mut first = Sample::default();
+        pairs.put_share(&mut first, Measure::CpuShare, Measure::CpuPerMillion);
+        pairs.put_share(&mut first, Measure::RateShare, rate);
+        Ok(pairs.into_last().behind(first))
     }
 }
 
@@ -131,7 +122,9 @@ pub struct GuardedFlags {
     /// What stands between the two ends
     #[arg(value_enum)]
     by: Guard,
-    /// Length of each of the six windows
+    #[command(flatten)]
+    pairs: PairFlags,
+    /// Length of each window
     #[arg(long, default_value = "2s", value_parser = quantity::duration)]
     duration: Duration,
     /// Time before each of them
@@ -145,13 +138,13 @@ impl GuardedFlags {
     /// # Errors
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
-        let (title, plan) = match self.by {
+        let (title, work) = match self.by {
             Guard::Permissions => {
                 let traffic = live_flood(self.duration, self.warmup)?;
                 let as_user =
                     |user| TrafficPlan { logins: [login(user), login(user)], ..traffic.clone() };
                 let plans = [as_user("plain"), as_user("guarded")];
-                ("20 allowed and 20 denied subjects, 1 → 1", GuardedPlan::Traffic(plans))
+                ("20 allowed and 20 denied subjects, 1 → 1", GuardedWork::Traffic(plans))
             }
             Guard::Import => {
                 let requests = RequestPlan {
@@ -167,9 +160,10 @@ impl GuardedFlags {
                 };
                 let logins = [login("guest"), login("owner")];
                 let guarded = RequestPlan { logins, ..requests.clone() };
-                ("requests through a service import", GuardedPlan::Request([requests, guarded]))
+                ("requests through a service import", GuardedWork::Request([requests, guarded]))
             }
         };
+        let plan = GuardedPlan { work, pairs: self.pairs.pairs };
         Ok((format!("{title}, over the plain path"), Work::Guarded(plan)))
     }
 }

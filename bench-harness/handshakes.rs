@@ -90,10 +90,11 @@ impl HandshakeFlags {
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let (latency, traffic) = self.live.latency()?;
+        let pairs = self.live.pairs.pairs;
         let rate = positive("--handshakes", self.handshakes as usize)? as f64;
         let plan = HandshakePlan { rate, threads: positive("--threads", self.threads)? };
         let title = format!("{rate} TLS handshakes/s, {traffic}");
         let disturbance = Disturbance::Handshakes(plan);
-        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance })))
+        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance, pairs })))
     }
 }

@@ -82,6 +82,7 @@ impl JsReplayFlags {
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let (latency, traffic) = self.live.latency()?;
+        let pairs = self.live.pairs.pairs;
         let messages = positive("--msgs", self.msgs as usize)? as u64;
         let plan = JsSubPlan {
             set: StreamSet::plain(1, 1, Storage::File),
@@ -93,6 +94,6 @@ impl JsReplayFlags {
         let count = quantity::show_count(messages as f64);
         let title = format!("replay of {count} × {} B, {traffic}", self.msg_size);
         let disturbance = Disturbance::Replay(ReplayPlan(plan));
-        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance })))
+        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance, pairs })))
     }
 }

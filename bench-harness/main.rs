@@ -60,6 +60,7 @@ mod lines;
 mod measure;
 mod modes;
 mod output;
+mod pairs;
 mod payload;
 mod plans;
 mod plot;

@@ -268,6 +268,8 @@ pub const SATURATED: f64 = 0.97;
 pub struct Sample {
     /// Quantities in the order in which they are shown.
     pub values: Vec<(Measure, f64)>,
+    /// Of some of them, the interval that holds the true value in 95 of 100 cases.
+    pub intervals: Vec<(Measure, [f64; 2])>,
     /// Messages.
     pub tally: Tally,
     /// Length of the window.
@@ -295,6 +297,22 @@ impl Sample {
         if value.is_finite() {
             self.values.push((measure, value));
         }
+    }
+
+    /// The interval of a quantity, in words for behind its value; empty if there is none.
+    pub fn show_interval(&self, measure: Measure) -> String {
+        let found = self.intervals.iter().find(|(found, _)| *found == measure);
+        found.map_or(String::new(), |(_, [low, high])| {
+            format!(" (95 %: {} to {})", measure.show(*low), measure.show(*high))
+        })
+    }
+
+    /// This window, its figures behind those of `first`.
+    pub fn behind(mut self, mut first: Sample) -> Sample {
+        first.values.append(&mut self.values);
+        first.intervals.append(&mut self.intervals);
+        let partial = first.partial.or(self.partial);
+        Sample { values: first.values, intervals: first.intervals, partial, ..self }
     }
 
     /// Adds the percentiles of `latencies` that its number of values supports, and keeps it.
@@ -344,8 +362,14 @@ impl Sample {
             .iter()
             .map(|(measure, value)| (measure.key().to_string(), json!(value)))
             .collect();
+        let intervals: serde_json::Map<String, Value> = self
+            .intervals
+            .iter()
+            .map(|(measure, interval)| (measure.key().to_string(), json!(interval)))
+            .collect();
         json!({
             "values": values,
+            "intervals_95": intervals,
             "server_version": self.server_version,
             "sent": self.tally.sent,
             "received": self.tally.received,

@@ -15,6 +15,7 @@ use crate::js_recover::JsRecoverFlags;
 use crate::js_replay::JsReplayFlags;
 use crate::js_sub::JsSubFlags;
 use crate::latency::{LatencyPlan, Pace, Schedule, SweepPlan};
+use crate::pairs::PairFlags;
 use crate::payload::Verify;
 use crate::plans::{
     positive, publishers, pubsub, queue, request, stalling, traffic, unbatched, wildcard,
@@ -147,6 +148,8 @@ pub enum Mode {
         /// Of these, how many stop reading
         #[arg(long, default_value_t = 1)]
         stalled: usize,
+        #[command(flatten)]
+        pairs: PairFlags,
     },
     /// Request and reply, one at a time or many in flight
     Request {
@@ -238,9 +241,9 @@ impl Mode {
                 let what = format!("unbatched, {conns} connections, {}", load.describe());
                 (what, Work::Traffic(unbatched(load, *conns, *subs)?))
             }
-            Mode::Stalled { load, subs, stalled } => {
+            Mode::Stalled { load, subs, stalled, pairs } => {
                 let what = format!("stalled, {stalled} of {subs}, {}", load.describe());
-                (what, stalling(load, *subs, *stalled)?)
+                (what, stalling(load, *subs, *stalled, pairs.pairs)?)
             }
             Mode::Request { load, requesters, responders, in_flight } => {
                 let plan = request(load, *requesters, *responders, *in_flight)?;

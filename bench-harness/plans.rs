@@ -174,7 +174,12 @@ pub fn unbatched(load: &Load, conns: usize, subs: usize) -> Result<TrafficPlan, 
 ///
 /// # Errors
 /// Flags without sense.
-pub fn stalling(load: &Load, subs: usize, stalled: usize) -> Result<Work, BenchError> {
+pub fn stalling(
+    load: &Load,
+    subs: usize,
+    stalled: usize,
+    pairs: usize,
+) -> Result<Work, BenchError> {
     if stalled == 0 || stalled >= subs {
         return Err(BenchError::Usage("--stalled must be at least 1 and below --subs".to_string()));
     }
@@ -186,7 +191,7 @@ pub fn stalling(load: &Load, subs: usize, stalled: usize) -> Result<Work, BenchE
         plan.conduct = Conduct::Stalls;
         with.subscribers.insert(0, plan);
     }
-    Ok(Work::Stalled { without, with })
+    Ok(Work::Stalled { plans: [without, with], pairs })
 }
 
 /// Requesters and a queue group of responders.

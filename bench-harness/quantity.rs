@@ -36,6 +36,14 @@ pub fn count(text: &str) -> Result<u64, QuantityError> {
     Ok((number * scale).round() as u64)
 }
 
+/// An even number of pairs, at least two.
+pub fn even(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(pairs) if pairs > 0 && pairs % 2 == 0 => Ok(pairs),
+        _ => Err("must be an even number, at least 2".to_string()),
+    }
+}
+
 /// A size in bytes: `16`, `128B`, `64KiB`, `1MB` (decimal units are powers of 1000).
 pub fn bytes(text: &str) -> Result<usize, QuantityError> {
     let (number, unit) = split(text)?;

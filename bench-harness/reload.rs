@@ -145,12 +145,13 @@ impl ReloadFlags {
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let (latency, traffic) = self.live.latency()?;
+        let pairs = self.live.pairs.pairs;
         let users = positive("--users", self.users as usize)? as u64;
         // The first reload falls into the measured window.
         let wait = self.live.warmup + self.live.duration / 5;
         let title = format!("reload of {users} users, {traffic}");
         let disturbance = Disturbance::Reload(ReloadPlan { users, wait });
-        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance })))
+        Ok((title, Work::Beside(BesidePlan { latency, flood: None, disturbance, pairs })))
     }
 }
 

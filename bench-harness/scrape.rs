@@ -129,12 +129,13 @@ impl ScrapeFlags {
     /// Flags without sense.
     pub fn work(&self) -> Result<(String, Work), BenchError> {
         let (latency, traffic) = self.live.latency()?;
+        let pairs = self.live.pairs.pairs;
         let idle = positive("--conns", self.conns as usize)?;
         let title = format!("scrape of {}, {idle} idle, {traffic}", self.paths.join(" "));
         let scrape = ScrapePlan { idle, paths: self.paths.clone(), monitor: self.monitor.clone() };
         let flood = Some(live_flood(self.live.duration, self.live.warmup)?);
         let disturbance = Disturbance::Scrape(scrape);
-        Ok((title, Work::Beside(BesidePlan { latency, flood, disturbance })))
+        Ok((title, Work::Beside(BesidePlan { latency, flood, disturbance, pairs })))
     }
 }
 

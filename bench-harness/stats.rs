@@ -31,6 +31,26 @@ impl Stats {
     }
 }
 
+/// The interval that holds the true median in 95 of 100 cases, whatever the distribution: as many
+/// values are cut off on each side as a fair coin would put there. `None` below six values.
+pub fn median_interval(values: &[f64]) -> Option<[f64; 2]> {
+    /// Of the probability, cut off on each side.
+    const TAIL: f64 = 0.025;
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    // Probability of so many heads in `count` throws, and of fewer than `cut`.
+    let mut heads = 0.5f64.powi(count as i32);
+    let (mut cut, mut fewer) = (0, heads);
+    while fewer <= TAIL {
+        heads *= (count - cut) as f64 / (cut + 1) as f64;
+        cut += 1;
+        fewer += heads;
+    }
+    let low = cut.checked_sub(1)?;
+    Some([*sorted.get(low)?, *sorted.get(count - cut)?])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +61,20 @@ mod tests {
         assert_eq!(Stats::of(&[4.0, 1.0, 2.0, 3.0]).map(|s| s.median), Some(2.5));
         assert_eq!(Stats::of(&[f64::NAN, 7.0]).map(|s| s.median), Some(7.0));
         assert_eq!(Stats::of(&[]), None);
+    }
+
+    #[test]
+    fn the_interval_of_a_median_narrows_with_the_number_of_values() {
+        let interval = |count: u32| {
+            let values: Vec<f64> = (1..=count).map(f64::from).collect();
+            median_interval(&values)
+        };
+        // Tables of the sign test at 5 %: 6 values lose none, 9 one on each side, 12 two, 20 five.
+        assert_eq!(interval(5), None);
+        assert_eq!(interval(6), Some([1.0, 6.0]));
+        assert_eq!(interval(9), Some([2.0, 8.0]));
+        assert_eq!(interval(12), Some([3.0, 10.0]));
+        assert_eq!(interval(20), Some([6.0, 15.0]));
     }
 
     #[test]

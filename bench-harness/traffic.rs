@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::cores::{self, Placement};
+use crate::cores::Placement;
 use crate::crew::{Crew, Sender};
 use crate::error::{BenchError, Role, VerifyError};
 use crate::interrupt;
@@ -105,7 +105,7 @@ impl TrafficPlan {
         let mut crew = Crew::new(placement);
         let live = self.subscribe_all(server, connections, &mut crew)?;
         let publishers = self.publishers(server, &mut crew)?;
-        let readers = self.readers.unwrap_or_else(|| (cores::usable() / 2).max(1));
+        let readers = self.readers.unwrap_or_else(|| (placement.load_cores() / 2).max(1));
         for group in dealt(live, readers) {
             crew.spawn(move |stage| subscribe::run(group, stage));
         }

@@ -12,15 +12,12 @@ use crate::js_recover::JsRecoverPlan;
 use crate::js_sub::JsSubPlan;
 use crate::latency::{LatencyPlan, SweepPlan};
 use crate::measure::{Measure, Sample};
+use crate::pairs::{Half, Pairs};
 use crate::progress::Progress;
 use crate::reload;
 use crate::request::RequestPlan;
 use crate::server::{Monitor, Outfit, Server, ServerSpec, Store};
-use crate::stats::Stats;
 use crate::traffic::TrafficPlan;
-
-/// Pairs of runs, without and with, of the `stalled` mode.
-const STALLED_PAIRS: usize = 3;
 
 /// What a mode does to a server.
 #[derive(Debug, Clone)]
@@ -29,10 +26,10 @@ pub enum Work {
     Traffic(TrafficPlan),
     /// The same traffic without and with subscribers that have stopped reading.
     Stalled {
-        /// All subscribers read.
-        without: TrafficPlan,
-        /// Some do not.
-        with: TrafficPlan,
+        /// All subscribers read; some do not.
+        plans: [TrafficPlan; 2],
+        /// How often each.
+        pairs: usize,
     },
     /// Request and reply.
     Request(RequestPlan),
@@ -117,7 +114,7 @@ impl Workload {
         let progress = Progress::new(&format!("{}: {}", server.label, self.title));
         let mut sample = match &self.work {
             Work::Traffic(plan) => plan.run(server, placement, &progress),
-            Work::Stalled { without, with } => stalled(without, with, server, placement, &progress),
+            Work::Stalled { plans, pairs } => stalled(plans, *pairs, server, placement, &progress),
             Work::Request(plan) => plan.run(server, placement, &progress),
             Work::Latency(plan) => plan.run(server, placement, &progress),
             Work::Sweep(plan) => plan.run(server, placement, &progress),
@@ -154,27 +151,19 @@ impl Workload {
     }
 }
 
-/// Without and with in turn, so that what the machine does in between weighs on both sides. The
-/// share is the median of the pairs; the other quantities are those of the last run with.
+/// The share is that of the pairs; the other quantities are those of the last run with.
 fn stalled(
-    without: &TrafficPlan,
-    with: &TrafficPlan,
+    [without, with]: &[TrafficPlan; 2],
+    pairs: usize,
     server: &mut Server,
     placement: &Placement,
     progress: &Progress,
 ) -> Result<Sample, BenchError> {
-    let mut shares = Vec::new();
-    let rate = |sample: &Sample| sample.get(Measure::PublishRate).unwrap_or(f64::NAN);
-    loop {
-        let free = without.run(server, placement, progress)?;
-        let mut sample = with.run(server, placement, progress)?;
-        shares.push(rate(&sample) / rate(&free));
-        sample.partial = sample.partial.or(free.partial);
-        if shares.len() == STALLED_PAIRS || sample.partial.is_some() {
-            if let Some(share) = Stats::of(&shares) {
-                sample.values.insert(0, (Measure::StalledShare, share.median));
-            }
-            return Ok(sample);
-        }
-    }
+    let pairs = Pairs::run(pairs, |half| match half {
+        Half::Without => without.run(server, placement, progress),
+        Half::With => with.run(server, placement, progress),
+    })?;
+    let mut first = Sample::default();
+    pairs.put_share(&mut first, Measure::StalledShare, Measure::PublishRate);
+    Ok(pairs.into_last().behind(first))
 }
