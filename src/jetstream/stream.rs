@@ -281,17 +281,15 @@ impl Stream {
         if self.is_restoring() {
             return;
         }
+        self.recover(turn);
+        if !self.gets.is_empty() {
+            self.run_gets(turn);
+        }
         if self.recovery.is_some() {
-            self.recover(turn);
-            if self.recovery.is_some() {
-                return;
-            }
+            return;
         }
         if !self.parked.is_empty() && !self.is_republishing(turn) {
             self.resume_parked(turn);
-        }
-        if !self.gets.is_empty() {
-            self.run_gets(turn);
         }
         self.sweep(turn);
         self.abandon_silent(turn);
@@ -336,10 +334,12 @@ impl Stream {
         if self.is_restoring() {
             return !self.congested.is_empty();
         }
-        self.has_more
-            || self.sweep_from.is_some()
-            || self.recovery.is_some()
-            || !self.parked.is_empty()
+        let goes_on = match &self.recovery {
+            // The rest waits for it.
+            Some(recovery) => recovery.wants_turn(),
+            None => self.has_more || self.sweep_from.is_some() || !self.parked.is_empty(),
+        };
+        goes_on
             || (!self.republished_to.is_empty() && !self.flow_answers.is_empty())
             || !self.gets.is_empty()
             || !self.congested.is_empty()
@@ -350,6 +350,10 @@ impl Stream {
     pub fn next_deadline_ns(&self, storage: &mut Storage, now: Now) -> Option<u64> {
         if self.is_restoring() {
             return self.restore_deadline_ns();
+        }
+        if self.recovery.is_some() {
+            // What is due is done after it.
+            return None;
         }
         let by_wall = [
             storage.next_expiry(self.id).map(|(at_ns, _)| at_ns),

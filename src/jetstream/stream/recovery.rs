@@ -31,6 +31,8 @@ pub(super) struct Recovery {
     /// Where to look next for the last message of each source, from the end; and which sources
     /// have not been found.
     origins: (Seq, Vec<usize>),
+    /// Whether the disk is being read: its waiter brings the next turn.
+    is_waiting: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +65,15 @@ impl Stream {
         // somebody asks.
         let at_once = !self.sources.list.is_empty() || self.config.retention != Retention::Limits;
         let ids = if at_once { self.ids(storage, now) } else { None };
-        self.recover_first(Recovery { torn_batch, schedules, ids, origins });
+        self.recover_first(Recovery { torn_batch, schedules, ids, origins, is_waiting: false });
     }
 
     /// Begins to read the message ids from before the start, if that was not done yet.
     pub(super) fn begin_ids(&mut self, storage: &Storage, now: Now) {
         let ids = self.ids(storage, now);
         let (torn_batch, origins) = (TornBatch::Impossible, (Seq::MAX, Vec::new()));
-        self.recover_first(Recovery { torn_batch, schedules: Vec::new(), ids, origins });
+        let schedules = Vec::new();
+        self.recover_first(Recovery { torn_batch, schedules, ids, origins, is_waiting: false });
     }
 
     /// Lets publishes wait until that is done, if there is anything to do.
@@ -90,12 +93,14 @@ impl Stream {
     /// Goes on with the recovery; lets publishes in when it is done.
     pub(super) fn recover(&mut self, turn: &mut Turn<'_>) {
         let Some(mut recovery) = self.recovery.take() else { return };
-        let mut left = PER_TURN_MAX;
-        while left > 0 {
-            left -= 1;
+        recovery.is_waiting = false;
+        for _ in 0..PER_TURN_MAX {
             match self.recover_one(&mut recovery, turn) {
                 Progress::Read => {}
-                Progress::Wait => break,
+                Progress::Wait => {
+                    recovery.is_waiting = true;
+                    break;
+                }
                 Progress::Done => {
                     self.choose_path();
                     return self.resume_parked(turn);
@@ -213,6 +218,11 @@ impl Recovery {
             || !self.schedules.is_empty()
             || !self.origins.1.is_empty()
             || self.ids.is_some()
+    }
+
+    /// Whether it can go on at once.
+    pub(super) fn wants_turn(&self) -> bool {
+        !self.is_waiting
     }
 }
 
