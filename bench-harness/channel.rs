@@ -4,11 +4,16 @@
 //! whoever waits for a socket asks [`Channel::has_more`] first.
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, IoSliceMut, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -119,6 +124,44 @@ impl Channel {
     }
 }
 
+/// Reads plain bytes with the moments at which they came to the socket, as the kernel noted them:
+/// what a reader waits for a core of its own host is told from what the server took.
+#[derive(Debug)]
+pub struct Stamps {
+    /// Room for what the kernel says beside the bytes.
+    control: Vec<u8>,
+}
+
+impl Stamps {
+    /// Asks the kernel for them. `None` through TLS: there the bytes of a message come in records.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(channel: &Channel) -> io::Result<Option<Stamps>> {
+        let Channel::Plain(stream) = channel else { return Ok(None) };
+        setsockopt(stream, sockopt::ReceiveTimestampns, &true)?;
+        Ok(Some(Stamps { control: cmsg_space!(TimeSpec) }))
+    }
+
+    /// One read, and for how long the last of its bytes had been there.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn read(&mut self, stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let control = Some(&mut self.control[..]);
+        let flags = MsgFlags::empty();
+        let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, control, flags)?;
+        let stamped = message.cmsgs()?.find_map(|said| match said {
+            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+            _ => None,
+        });
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unread = stamped.map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        Ok((message.bytes, unread))
+    }
+}
+
 impl Read for Channel {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -146,6 +189,9 @@ impl Write for Channel {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -154,5 +200,21 @@ mod tests {
             let error = Trust::from_file(Path::new(path)).unwrap_err();
             assert!(error.to_string().contains(path), "{error}");
         }
+    }
+
+    #[test]
+    fn the_kernel_says_for_how_long_bytes_had_been_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let reader = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+        let (mut writer, _) = listener.accept().expect("connected");
+        let channel = Channel::Plain(reader.try_clone().expect("a second handle"));
+        let mut stamps = Stamps::of(&channel).expect("a TCP socket").expect("a plain one");
+        let written = Instant::now();
+        writer.write_all(b"hello").expect("connected");
+        let mut buffer = [0; 16];
+        reader.peek(&mut buffer).expect("something comes");
+        let (read, unread) = stamps.read(&reader, &mut buffer).expect("connected");
+        assert_eq!(&buffer[..read], b"hello");
+        assert!(unread > Duration::ZERO && unread <= written.elapsed(), "{unread:?}");
     }
 }

@@ -5,8 +5,9 @@
 //! ```text
 //! payload    intended stage time u64 LE | serial u64 LE | 'x' repeated
 //! ```
-//! The sender's own oversleeping is kept apart: when it is not far below the latencies, they are
-//! the generator's and not the server's.
+//! The generator's own part is kept apart: how late the sender woke, and how long messages lay at
+//! the reader's socket before it ran. When that is not far below the latencies, they are the
+//! generator's and not the server's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,9 +37,9 @@ pub const STAMP_BYTES: usize = 16;
 const OPEN_MESSAGES: usize = 1 << 16;
 /// Messages that are late together go out in one write of at most this many.
 const WRITE_MESSAGES_MAX: u64 = 512;
-/// The sender's oversleeping above this share of the same percentile of the latencies makes them
-/// the generator's.
-const OVERSLEEP_SHARE_MAX: f64 = 0.5;
+/// The generator's own waiting above this share of the same percentile of the latencies makes them
+/// its own.
+const OWN_SHARE_MAX: f64 = 0.5;
 
 /// When messages are due.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,6 +100,22 @@ struct Record {
     latencies: Histogram<u64>,
     spreads: Histogram<u64>,
     oversleeps: Histogram<u64>,
+    /// From the intended moment to the arrival at the socket.
+    at_socket: Histogram<u64>,
+    /// From there to the reader.
+    unread: Histogram<u64>,
+}
+
+impl Record {
+    fn new() -> Record {
+        Record {
+            latencies: latency_histogram(),
+            spreads: latency_histogram(),
+            oversleeps: latency_histogram(),
+            at_socket: latency_histogram(),
+            unread: latency_histogram(),
+        }
+    }
 }
 
 impl LatencyPlan {
@@ -132,11 +149,7 @@ impl LatencyPlan {
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
         let mut crew = Crew::new(placement);
-        let record = Arc::new(Mutex::new(Record {
-            latencies: latency_histogram(),
-            spreads: latency_histogram(),
-            oversleeps: latency_histogram(),
-        }));
+        let record = Arc::new(Mutex::new(Record::new()));
         let recording = Arc::new(AtomicBool::new(false));
         let mut readers = Vec::new();
         for _ in 0..self.subscribers {
@@ -147,7 +160,8 @@ impl LatencyPlan {
             crew.closers.push(session.closer()?);
             let counter = Arc::new(Counter::default());
             crew.receivers.push(Arc::clone(&counter));
-            let inbox = Inbox::new(session.into_channel(), Role::Subscriber, self.size + 4096);
+            let mut inbox = Inbox::new(session.into_channel(), Role::Subscriber, self.size + 4096);
+            inbox.stamp_arrivals()?;
             readers.push((inbox, counter));
         }
         let session = Session::open(&server.endpoint, Role::Publisher)?;
@@ -169,8 +183,16 @@ impl LatencyPlan {
         }
         let late = record.oversleeps.value_at_quantile(0.99) as f64;
         sample.put(Measure::OversleepP99, late);
+        let mut own = late;
+        if !record.unread.is_empty() {
+            let unread = record.unread.value_at_quantile(0.99) as f64;
+            sample.put(Measure::UnreadP99, unread);
+            sample.put(Measure::SocketP99, record.at_socket.value_at_quantile(0.99) as f64);
+            sample.put(Measure::SocketP999, record.at_socket.value_at_quantile(0.999) as f64);
+            own = own.max(unread);
+        }
         let p99 = sample.get(Measure::P99).unwrap_or(f64::INFINITY);
-        sample.late_sender = late > p99 * OVERSLEEP_SHARE_MAX;
+        sample.late_load = own > p99 * OWN_SHARE_MAX;
         Ok(sample)
     }
 }
@@ -181,6 +203,8 @@ struct Log {
     record: Arc<Mutex<Record>>,
     latencies: Histogram<u64>,
     spreads: Histogram<u64>,
+    at_socket: Histogram<u64>,
+    unread: Histogram<u64>,
     /// `open[serial % len]`: serial, stage time of the first copy, copies seen.
     open: Vec<(u64, u64, usize)>,
     subscribers: usize,
@@ -196,6 +220,8 @@ impl Log {
             record,
             latencies: latency_histogram(),
             spreads: latency_histogram(),
+            at_socket: latency_histogram(),
+            unread: latency_histogram(),
             open: vec![(u64::MAX, 0, 0); OPEN_MESSAGES],
             subscribers,
             arrived_ns: 0,
@@ -221,11 +247,13 @@ struct LogTurn<'a> {
     log: &'a mut Log,
     stage: &'a Stage,
     recording: bool,
+    unread_ns: Option<u64>,
 }
 
 impl Sink for LogTurn<'_> {
-    fn arrived(&mut self) {
+    fn arrived(&mut self, unread: Option<Duration>) {
         self.log.arrived_ns = self.stage.now_ns();
+        self.unread_ns = unread.map(|unread| unread.as_nanos() as u64);
         // Asked after the read: the window may open while this thread is blocked in it.
         self.recording = self.log.recording.load(Ordering::Acquire);
     }
@@ -242,7 +270,12 @@ impl Sink for LogTurn<'_> {
         let (intended, serial) = stamp.split_at(8);
         let intended = u64::from_le_bytes(intended.try_into().expect("eight bytes"));
         let serial = u64::from_le_bytes(serial.try_into().expect("eight bytes"));
-        self.log.latencies.saturating_record(self.log.arrived_ns.saturating_sub(intended));
+        let latency_ns = self.log.arrived_ns.saturating_sub(intended);
+        self.log.latencies.saturating_record(latency_ns);
+        if let Some(unread_ns) = self.unread_ns {
+            self.log.unread.saturating_record(unread_ns);
+            self.log.at_socket.saturating_record(latency_ns.saturating_sub(unread_ns));
+        }
         if self.log.subscribers > 1 {
             self.log.copy(serial);
         }
@@ -259,6 +292,8 @@ fn read(
     let mut record = log.record.lock().unwrap_or_else(PoisonError::into_inner);
     record.latencies = log.latencies;
     record.spreads = log.spreads;
+    record.at_socket = log.at_socket;
+    record.unread = log.unread;
     outcome
 }
 
@@ -289,7 +324,8 @@ fn read_until_closed(
         for index in ready {
             let (inbox, counter) = &mut readers[index];
             let before = log.messages;
-            let turn = inbox.turn(&mut LogTurn { log, stage, recording: false })?;
+            let turn =
+                inbox.turn(&mut LogTurn { log, stage, recording: false, unread_ns: None })?;
             counter.set(counter.messages() + log.messages - before, log.arrived_ns);
             if log.damaged {
                 let (role, text) = (Role::Subscriber, "a message without a time stamp".to_string());
@@ -490,11 +526,7 @@ mod tests {
 
     #[test]
     fn the_spread_closes_with_the_last_copy() {
-        let record = Arc::new(Mutex::new(Record {
-            latencies: latency_histogram(),
-            spreads: latency_histogram(),
-            oversleeps: latency_histogram(),
-        }));
+        let record = Arc::new(Mutex::new(Record::new()));
         let mut log = Log::new(3, Arc::default(), record);
         for (serial, arrived_ns) in [(7, 1000), (8, 1500), (7, 2000), (7, 4000), (8, 1600)] {
             log.arrived_ns = arrived_ns;

@@ -40,6 +40,12 @@ pub enum Measure {
     SpreadP99,
     /// How late the sender woke by itself, 99th percentile, nanoseconds.
     OversleepP99,
+    /// How long a message lay at the reader's socket before it ran, 99th percentile, nanoseconds.
+    UnreadP99,
+    /// Latency up to the arrival at the reader's socket, 99th percentile, nanoseconds.
+    SocketP99,
+    /// The same, 99.9th percentile.
+    SocketP999,
     /// Server's resident memory after the work, bytes.
     Resident,
     /// Server's resident memory before the connections of `connect`, bytes.
@@ -107,6 +113,9 @@ impl Measure {
             Measure::SpreadP50 => "spread_p50_ns",
             Measure::SpreadP99 => "spread_p99_ns",
             Measure::OversleepP99 => "sender_oversleep_p99_ns",
+            Measure::UnreadP99 => "unread_p99_ns",
+            Measure::SocketP99 => "at_socket_p99_ns",
+            Measure::SocketP999 => "at_socket_p99_9_ns",
             Measure::Resident => "resident_bytes",
             Measure::ResidentBefore => "resident_before_bytes",
             Measure::ResidentFilled => "resident_filled_bytes",
@@ -147,6 +156,9 @@ impl Measure {
             Measure::SpreadP50 => "first to last copy p50",
             Measure::SpreadP99 => "first to last copy p99",
             Measure::OversleepP99 => "sender woke late p99",
+            Measure::UnreadP99 => "reader woke late p99",
+            Measure::SocketP99 => "at the socket p99",
+            Measure::SocketP999 => "at the socket p99.9",
             Measure::Resident => "server memory",
             Measure::ResidentBefore => "server memory, no client",
             Measure::ResidentFilled => "server memory, filled",
@@ -276,8 +288,8 @@ pub struct Sample {
     pub seconds: f64,
     /// Busiest generator thread, see [`SATURATED`].
     pub load_busy: f64,
-    /// The sender's own oversleeping is not far below the latencies: they are the generator's.
-    pub late_sender: bool,
+    /// What the generator itself waited is not far below the latencies: they are its own.
+    pub late_load: bool,
     /// All latencies of the window, nanoseconds.
     pub latencies: Option<Histogram<u64>>,
     /// What the server said of itself.
@@ -345,7 +357,7 @@ impl Sample {
             | Measure::P999
             | Measure::P9999
             | Measure::P99999
-            | Measure::Max => self.late_sender,
+            | Measure::Max => self.late_load,
             _ => false,
         }
     }

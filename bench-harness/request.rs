@@ -6,7 +6,7 @@
 //! that is not what was asked for ends the run.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use memchr::memmem;
@@ -210,7 +210,7 @@ struct Flight {
 }
 
 impl Sink for Flight {
-    fn arrived(&mut self) {
+    fn arrived(&mut self, _: Option<Duration>) {
         self.arrived = Instant::now();
     }
 

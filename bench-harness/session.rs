@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use memchr::memchr;
 
-use crate::channel::{Channel, Trust};
+use crate::channel::{Channel, Stamps, Trust};
 use crate::error::{BenchError, Role};
 use crate::wire::{Control, Frame, FrameScanner, Frames, shown};
 
@@ -353,6 +353,7 @@ pub struct Inbox {
     buffer: Vec<u8>,
     kept: usize,
     pongs: u64,
+    stamps: Option<Stamps>,
 }
 
 /// What one turn of an [`Inbox`] came to.
@@ -368,7 +369,29 @@ impl Inbox {
     /// Takes over the reading of a connection whose frames are at most `frame_bytes_max` long.
     pub fn new(channel: Channel, role: Role, frame_bytes_max: usize) -> Inbox {
         let buffer = vec![0; READ_BYTES.max(2 * frame_bytes_max + 4096)];
-        Inbox { channel, role, scanner: FrameScanner::default(), buffer, kept: 0, pongs: 0 }
+        let scanner = FrameScanner::default();
+        Inbox { channel, role, scanner, buffer, kept: 0, pongs: 0, stamps: None }
+    }
+
+    /// Has the kernel note when bytes come, for [`Sink::arrived`]. Not through TLS.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stamp_arrivals(&mut self) -> Result<(), BenchError> {
+        self.stamps = Stamps::of(&self.channel)?;
+        Ok(())
+    }
+
+    /// One read, and for how long the last of its bytes had been there, if that is known.
+    fn read(&mut self) -> io::Result<(usize, Option<Duration>)> {
+        let room = &mut self.buffer[self.kept..];
+        match (&mut self.stamps, &self.channel) {
+            (Some(stamps), Channel::Plain(stream)) => {
+                let (read, unread) = stamps.read(stream, room)?;
+                Ok((read, Some(unread)))
+            }
+            _ => Ok((self.channel.read(room)?, None)),
+        }
     }
 
     /// The socket, for epoll and timeouts.
@@ -402,14 +425,14 @@ impl Inbox {
 
     fn read_once<S: Sink>(&mut self, sink: &mut S) -> Result<Turn, BenchError> {
         let role = self.role;
-        let read = match self.channel.read(&mut self.buffer[self.kept..]) {
-            Ok(0) => return Ok(Turn::End),
+        let (read, unread) = match self.read() {
+            Ok((0, _)) => return Ok(Turn::End),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Read),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Turn::End),
             Err(source) => return Err(BenchError::Connection { role, source }),
         };
-        sink.arrived();
+        sink.arrived(unread);
         let filled = self.kept + read;
         let mut visitor = Visitor { sink, pings: 0, pongs: 0, said: None };
         let taken = self
@@ -433,8 +456,9 @@ impl Inbox {
 
 /// Takes the messages of an [`Inbox`].
 pub trait Sink {
-    /// Bytes have just been read: the moment at which all messages of this turn arrived.
-    fn arrived(&mut self) {}
+    /// Bytes have just been read: the moment at which all messages of this turn arrived. `unread`
+    /// is for how long the last of them had been at the socket, if that is known.
+    fn arrived(&mut self, _unread: Option<Duration>) {}
     /// One message.
     fn message(&mut self, frame: Frame<'_>);
 }
