@@ -70,6 +70,11 @@ impl Pairs {
         }
     }
 
+    /// Whether every window has this quantity.
+    pub fn have(&self, measure: Measure) -> bool {
+        self.without.iter().chain(&self.with).all(|sample| sample.get(measure).is_some())
+    }
+
     /// The largest value of one half.
     pub fn largest(&self, half: Half, of: Measure) -> f64 {
         let samples = match half {
