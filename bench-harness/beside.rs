@@ -170,8 +170,8 @@ impl BesidePlan {
             ready.half(placement, half, &mut rates, work)
         })?;
         let mut first = Sample::default();
-        // Where that is known, without what the live readers waited for a core of their own host.
-        let p99 = if live.have(Measure::SocketP99) { Measure::SocketP99 } else { Measure::P99 };
+        // Where that is known, without what the live load waited for a core of its own host.
+        let p99 = if live.have(Measure::BetweenP99) { Measure::BetweenP99 } else { Measure::P99 };
         live.put_share(&mut first, Measure::P99Share, p99);
         if let Some(flood) = &self.flood
             && live.partial().is_none()

@@ -5,11 +5,11 @@
 //! ```text
 //! payload    intended stage time u64 LE | serial u64 LE | 'x' repeated
 //! ```
-//! The generator's own part is kept apart: how late the sender woke, and how long messages lay at
-//! the reader's socket before it ran. When that is not far below the latencies, they are the
-//! generator's and not the server's.
+//! The generator's own part is kept apart: how late the sender woke and wrote, and how long
+//! messages lay at the reader's socket before it ran. What is left lies between the two sockets.
+//! Where that is far below the latencies, they are the generator's and not the server's.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,7 +33,8 @@ use crate::wire::Frame;
 
 /// Bytes of intended time and serial.
 pub const STAMP_BYTES: usize = 16;
-/// Messages whose copies may be under way at once, for the spread between subscribers.
+/// Messages that may be under way at once, for the spread between subscribers and the time of the
+/// write.
 const OPEN_MESSAGES: usize = 1 << 16;
 /// Messages that are late together go out in one write of at most this many.
 const WRITE_MESSAGES_MAX: u64 = 512;
@@ -100,10 +101,40 @@ struct Record {
     latencies: Histogram<u64>,
     spreads: Histogram<u64>,
     oversleeps: Histogram<u64>,
-    /// From the intended moment to the arrival at the socket.
-    at_socket: Histogram<u64>,
+    /// From the write to the arrival at the reader's socket.
+    between: Histogram<u64>,
     /// From there to the reader.
     unread: Histogram<u64>,
+}
+
+/// What the sender and the reader have in common.
+#[derive(Debug)]
+struct Shared {
+    /// Whether the window is open.
+    recording: AtomicBool,
+    record: Mutex<Record>,
+    writes: Writes,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let record = Mutex::new(Record::new());
+        Shared { recording: AtomicBool::new(false), record, writes: Writes::new() }
+    }
+}
+
+/// When messages were written, by the sender for the reader: stage times by serial.
+#[derive(Debug)]
+struct Writes(Vec<AtomicU64>);
+
+impl Writes {
+    fn new() -> Writes {
+        Writes(std::iter::repeat_with(AtomicU64::default).take(OPEN_MESSAGES).collect())
+    }
+
+    fn of(&self, serial: u64) -> &AtomicU64 {
+        &self.0[serial as usize % OPEN_MESSAGES]
+    }
 }
 
 impl Record {
@@ -112,7 +143,7 @@ impl Record {
             latencies: latency_histogram(),
             spreads: latency_histogram(),
             oversleeps: latency_histogram(),
-            at_socket: latency_histogram(),
+            between: latency_histogram(),
             unread: latency_histogram(),
         }
     }
@@ -149,8 +180,7 @@ impl LatencyPlan {
         progress: &Progress,
     ) -> Result<Sample, BenchError> {
         let mut crew = Crew::new(placement);
-        let record = Arc::new(Mutex::new(Record::new()));
-        let recording = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::new());
         let mut readers = Vec::new();
         for _ in 0..self.subscribers {
             interrupt::check()?;
@@ -170,12 +200,12 @@ impl LatencyPlan {
         let counter = Arc::new(Counter::default());
         let copies = self.subscribers as u64;
         crew.senders.push(Sender { counter: Arc::clone(&counter), copies });
-        let log = Log::new(self.subscribers, Arc::clone(&recording), Arc::clone(&record));
+        let log = Log::new(self.subscribers, Arc::clone(&shared));
         crew.spawn(move |stage| read(readers, log, stage));
-        let line = PacedSender::new(self.clone(), session, counter, recording, Arc::clone(&record));
+        let line = PacedSender::new(self.clone(), session, counter, Arc::clone(&shared));
         crew.spawn(move |stage| line.run(stage));
         let mut sample = crew.run(server, progress, |_| Ok(()));
-        let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = shared.record.lock().unwrap_or_else(PoisonError::into_inner);
         sample.put_latencies(record.latencies.clone());
         if self.subscribers > 1 && !record.spreads.is_empty() {
             sample.put(Measure::SpreadP50, record.spreads.value_at_quantile(0.5) as f64);
@@ -183,15 +213,15 @@ impl LatencyPlan {
         }
         let late = record.oversleeps.value_at_quantile(0.99) as f64;
         sample.put(Measure::OversleepP99, late);
+        let p99 = sample.get(Measure::P99).unwrap_or(f64::INFINITY);
         let mut own = late;
         if !record.unread.is_empty() {
-            let unread = record.unread.value_at_quantile(0.99) as f64;
-            sample.put(Measure::UnreadP99, unread);
-            sample.put(Measure::SocketP99, record.at_socket.value_at_quantile(0.99) as f64);
-            sample.put(Measure::SocketP999, record.at_socket.value_at_quantile(0.999) as f64);
-            own = own.max(unread);
+            let between = record.between.value_at_quantile(0.99) as f64;
+            sample.put(Measure::UnreadP99, record.unread.value_at_quantile(0.99) as f64);
+            sample.put(Measure::BetweenP99, between);
+            sample.put(Measure::BetweenP999, record.between.value_at_quantile(0.999) as f64);
+            own = own.max(p99 - between);
         }
-        let p99 = sample.get(Measure::P99).unwrap_or(f64::INFINITY);
         sample.late_load = own > p99 * OWN_SHARE_MAX;
         Ok(sample)
     }
@@ -199,11 +229,10 @@ impl LatencyPlan {
 
 /// The one reading thread's notes: latencies, and for each open message its first copy.
 struct Log {
-    recording: Arc<AtomicBool>,
-    record: Arc<Mutex<Record>>,
+    shared: Arc<Shared>,
     latencies: Histogram<u64>,
     spreads: Histogram<u64>,
-    at_socket: Histogram<u64>,
+    between: Histogram<u64>,
     unread: Histogram<u64>,
     /// `open[serial % len]`: serial, stage time of the first copy, copies seen.
     open: Vec<(u64, u64, usize)>,
@@ -214,13 +243,12 @@ struct Log {
 }
 
 impl Log {
-    fn new(subscribers: usize, recording: Arc<AtomicBool>, record: Arc<Mutex<Record>>) -> Log {
+    fn new(subscribers: usize, shared: Arc<Shared>) -> Log {
         Log {
-            recording,
-            record,
+            shared,
             latencies: latency_histogram(),
             spreads: latency_histogram(),
-            at_socket: latency_histogram(),
+            between: latency_histogram(),
             unread: latency_histogram(),
             open: vec![(u64::MAX, 0, 0); OPEN_MESSAGES],
             subscribers,
@@ -255,7 +283,7 @@ impl Sink for LogTurn<'_> {
         self.log.arrived_ns = self.stage.now_ns();
         self.unread_ns = unread.map(|unread| unread.as_nanos() as u64);
         // Asked after the read: the window may open while this thread is blocked in it.
-        self.recording = self.log.recording.load(Ordering::Acquire);
+        self.recording = self.log.shared.recording.load(Ordering::Acquire);
     }
 
     fn message(&mut self, frame: Frame<'_>) {
@@ -274,7 +302,9 @@ impl Sink for LogTurn<'_> {
         self.log.latencies.saturating_record(latency_ns);
         if let Some(unread_ns) = self.unread_ns {
             self.log.unread.saturating_record(unread_ns);
-            self.log.at_socket.saturating_record(latency_ns.saturating_sub(unread_ns));
+            let written_ns = self.log.shared.writes.of(serial).load(Ordering::Relaxed);
+            let between_ns = (self.log.arrived_ns - unread_ns).saturating_sub(written_ns);
+            self.log.between.saturating_record(between_ns);
         }
         if self.log.subscribers > 1 {
             self.log.copy(serial);
@@ -289,10 +319,10 @@ fn read(
     stage: &Stage,
 ) -> Result<(), BenchError> {
     let outcome = read_until_closed(&mut readers, &mut log, stage);
-    let mut record = log.record.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut record = log.shared.record.lock().unwrap_or_else(PoisonError::into_inner);
     record.latencies = log.latencies;
     record.spreads = log.spreads;
-    record.at_socket = log.at_socket;
+    record.between = log.between;
     record.unread = log.unread;
     outcome
 }
@@ -344,8 +374,7 @@ struct PacedSender {
     plan: LatencyPlan,
     session: Session,
     counter: Arc<Counter>,
-    recording: Arc<AtomicBool>,
-    record: Arc<Mutex<Record>>,
+    shared: Arc<Shared>,
     oversleeps: Histogram<u64>,
     /// One PUB line with payload; the stamp is written into a copy.
     message: Vec<u8>,
@@ -357,14 +386,13 @@ impl PacedSender {
         plan: LatencyPlan,
         session: Session,
         counter: Arc<Counter>,
-        recording: Arc<AtomicBool>,
-        record: Arc<Mutex<Record>>,
+        shared: Arc<Shared>,
     ) -> PacedSender {
         let mut message = format!("PUB bench.latency {}\r\n", plan.size).into_bytes();
         message.extend_from_slice(&payload::plain(plan.size));
         message.extend_from_slice(b"\r\n");
         let oversleeps = latency_histogram();
-        PacedSender { plan, session, counter, recording, record, oversleeps, message, sent: 0 }
+        PacedSender { plan, session, counter, shared, oversleeps, message, sent: 0 }
     }
 
     fn run(mut self, stage: &Stage) -> Result<(), BenchError> {
@@ -381,11 +409,11 @@ impl PacedSender {
                 return Ok(());
             }
             // All of the warm-up has been delivered by now.
-            self.recording.store(phase == Phase::Measured, Ordering::Release);
+            self.shared.recording.store(phase == Phase::Measured, Ordering::Release);
             self.oversleeps.reset();
             self.send(time, stage)?;
             self.session.flush()?;
-            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut record = self.shared.record.lock().unwrap_or_else(PoisonError::into_inner);
             record.oversleeps = self.oversleeps.clone();
             drop(record);
             self.counter.finish(phase, self.sent, stage.now_ns());
@@ -411,6 +439,10 @@ impl PacedSender {
             {
                 self.put(begun_ns + schedule.due_ns(index), &mut out);
                 index += 1;
+            }
+            let written_ns = stage.now_ns();
+            for serial in self.sent - (index - first)..self.sent {
+                self.shared.writes.of(serial).store(written_ns, Ordering::Relaxed);
             }
             self.session.write(&out)?;
             self.counter.set(self.sent, stage.now_ns());
@@ -526,8 +558,7 @@ mod tests {
 
     #[test]
     fn the_spread_closes_with_the_last_copy() {
-        let record = Arc::new(Mutex::new(Record::new()));
-        let mut log = Log::new(3, Arc::default(), record);
+        let mut log = Log::new(3, Arc::new(Shared::new()));
         for (serial, arrived_ns) in [(7, 1000), (8, 1500), (7, 2000), (7, 4000), (8, 1600)] {
             log.arrived_ns = arrived_ns;
             log.copy(serial);

@@ -42,10 +42,10 @@ pub enum Measure {
     OversleepP99,
     /// How long a message lay at the reader's socket before it ran, 99th percentile, nanoseconds.
     UnreadP99,
-    /// Latency up to the arrival at the reader's socket, 99th percentile, nanoseconds.
-    SocketP99,
+    /// From the sender's write to the arrival at the reader's socket, 99th percentile, nanoseconds.
+    BetweenP99,
     /// The same, 99.9th percentile.
-    SocketP999,
+    BetweenP999,
     /// Server's resident memory after the work, bytes.
     Resident,
     /// Server's resident memory before the connections of `connect`, bytes.
@@ -114,8 +114,8 @@ impl Measure {
             Measure::SpreadP99 => "spread_p99_ns",
             Measure::OversleepP99 => "sender_oversleep_p99_ns",
             Measure::UnreadP99 => "unread_p99_ns",
-            Measure::SocketP99 => "at_socket_p99_ns",
-            Measure::SocketP999 => "at_socket_p99_9_ns",
+            Measure::BetweenP99 => "between_sockets_p99_ns",
+            Measure::BetweenP999 => "between_sockets_p99_9_ns",
             Measure::Resident => "resident_bytes",
             Measure::ResidentBefore => "resident_before_bytes",
             Measure::ResidentFilled => "resident_filled_bytes",
@@ -157,8 +157,8 @@ impl Measure {
             Measure::SpreadP99 => "first to last copy p99",
             Measure::OversleepP99 => "sender woke late p99",
             Measure::UnreadP99 => "reader woke late p99",
-            Measure::SocketP99 => "at the socket p99",
-            Measure::SocketP999 => "at the socket p99.9",
+            Measure::BetweenP99 => "between the sockets p99",
+            Measure::BetweenP999 => "between the sockets p99.9",
             Measure::Resident => "server memory",
             Measure::ResidentBefore => "server memory, no client",
             Measure::ResidentFilled => "server memory, filled",

@@ -386,10 +386,7 @@ impl Inbox {
     fn read(&mut self) -> io::Result<(usize, Option<Duration>)> {
         let room = &mut self.buffer[self.kept..];
         match (&mut self.stamps, &self.channel) {
-            (Some(stamps), Channel::Plain(stream)) => {
-                let (read, unread) = stamps.read(stream, room)?;
-                Ok((read, Some(unread)))
-            }
+            (Some(stamps), Channel::Plain(stream)) => stamps.read(stream, room),
             _ => Ok((self.channel.read(room)?, None)),
         }
     }
