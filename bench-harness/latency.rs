@@ -123,17 +123,34 @@ impl Shared {
     }
 }
 
-/// When messages were written, by the sender for the reader: stage times by serial.
+/// When the last messages were written, by the sender for the reader.
 #[derive(Debug)]
-struct Writes(Vec<AtomicU64>);
+struct Writes(Vec<Write>);
+
+/// One of them.
+#[derive(Debug, Default)]
+struct Write {
+    serial: AtomicU64,
+    /// Stage time.
+    at_ns: AtomicU64,
+}
 
 impl Writes {
     fn new() -> Writes {
-        Writes(std::iter::repeat_with(AtomicU64::default).take(OPEN_MESSAGES).collect())
+        Writes(std::iter::repeat_with(Write::default).take(OPEN_MESSAGES).collect())
     }
 
-    fn of(&self, serial: u64) -> &AtomicU64 {
-        &self.0[serial as usize % OPEN_MESSAGES]
+    fn note(&self, serial: u64, at_ns: u64) {
+        let write = &self.0[serial as usize % OPEN_MESSAGES];
+        write.at_ns.store(at_ns, Ordering::Relaxed);
+        write.serial.store(serial, Ordering::Release);
+    }
+
+    /// `None` when so many were written since that it is forgotten.
+    fn of(&self, serial: u64) -> Option<u64> {
+        let write = &self.0[serial as usize % OPEN_MESSAGES];
+        let is_it = write.serial.load(Ordering::Acquire) == serial;
+        is_it.then(|| write.at_ns.load(Ordering::Relaxed))
     }
 }
 
@@ -302,9 +319,9 @@ impl Sink for LogTurn<'_> {
         self.log.latencies.saturating_record(latency_ns);
         if let Some(unread_ns) = self.unread_ns {
             self.log.unread.saturating_record(unread_ns);
-            let written_ns = self.log.shared.writes.of(serial).load(Ordering::Relaxed);
-            let between_ns = (self.log.arrived_ns - unread_ns).saturating_sub(written_ns);
-            self.log.between.saturating_record(between_ns);
+            let written_ns = self.log.shared.writes.of(serial).unwrap_or(intended);
+            let at_socket_ns = self.log.arrived_ns.saturating_sub(unread_ns);
+            self.log.between.saturating_record(at_socket_ns.saturating_sub(written_ns));
         }
         if self.log.subscribers > 1 {
             self.log.copy(serial);
@@ -442,7 +459,7 @@ impl PacedSender {
             }
             let written_ns = stage.now_ns();
             for serial in self.sent - (index - first)..self.sent {
-                self.shared.writes.of(serial).store(written_ns, Ordering::Relaxed);
+                self.shared.writes.note(serial, written_ns);
             }
             self.session.write(&out)?;
             self.counter.set(self.sent, stage.now_ns());
@@ -554,6 +571,15 @@ mod tests {
             (bursts.due_ns(9), bursts.due_ns(10), bursts.due_ns(20)),
             (0, 2_000_000, 4_000_000)
         );
+    }
+
+    #[test]
+    fn a_write_is_known_until_its_place_is_taken() {
+        let writes = Writes::new();
+        writes.note(5, 100);
+        assert_eq!(writes.of(5), Some(100));
+        writes.note(5 + OPEN_MESSAGES as u64, 200);
+        assert_eq!(writes.of(5), None);
     }
 
     #[test]
