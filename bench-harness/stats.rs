@@ -14,8 +14,7 @@ pub struct Stats {
 impl Stats {
     /// `None` without values. Values that are not numbers are left out.
     pub fn of(values: &[f64]) -> Option<Stats> {
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(values);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
         let median = match sorted.len() % 2 {
@@ -31,21 +30,28 @@ impl Stats {
     }
 }
 
+/// In ascending order, without those that are not numbers.
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
 /// The interval that holds the true median in 95 of 100 cases, whatever the distribution: as many
 /// values are cut off on each side as a fair coin would put there. `None` below six values.
 pub fn median_interval(values: &[f64]) -> Option<[f64; 2]> {
     /// Of the probability, cut off on each side.
     const TAIL: f64 = 0.025;
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
+    let sorted = sorted(values);
     let count = sorted.len();
-    // Probability of so many heads in `count` throws, and of fewer than `cut`.
-    let mut heads = 0.5f64.powi(count as i32);
-    let (mut cut, mut fewer) = (0, heads);
-    while fewer <= TAIL {
-        heads *= (count - cut) as f64 / (cut + 1) as f64;
+    // Probability of `cut` heads in `count` throws, as a logarithm since it may be less than a
+    // number can be; and of at most so many.
+    let mut heads_ln = -std::f64::consts::LN_2 * count as f64;
+    let (mut cut, mut at_most) = (0, heads_ln.exp());
+    while at_most <= TAIL {
+        heads_ln += ((count - cut) as f64 / (cut + 1) as f64).ln();
         cut += 1;
-        fewer += heads;
+        at_most += heads_ln.exp();
     }
     let low = cut.checked_sub(1)?;
     Some([*sorted.get(low)?, *sorted.get(count - cut)?])
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(interval(9), Some([2.0, 8.0]));
         assert_eq!(interval(12), Some([3.0, 10.0]));
         assert_eq!(interval(20), Some([6.0, 15.0]));
+        // Exact, in whole numbers, by another program.
+        assert_eq!(interval(2000), Some([956.0, 1045.0]));
     }
 
     #[test]
