@@ -183,7 +183,6 @@ impl Directory {
             Rules::Open => Effort::Quick,
             Rules::Operator(_) => Effort::Slow,
             _ if !credentials.nkey.is_empty() => Effort::Slow,
-            Rules::Users(users) if users.are_told_by(credentials) => Effort::Quick,
             _ if self.hashes => Effort::Slow,
             _ => Effort::Quick,
         }

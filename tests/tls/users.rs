@@ -71,9 +71,42 @@ async fn a13_certificates_say_who_clients_are() {
     ];
     assert_eq!(connected(&server), expected);
     // What CONNECT says of a user is not asked.
-    let named = options(&papers, "email").user_and_password("carol.example".into(), "x".into());
+    let named = options(&papers, "email").user_and_password("carol.example".into(), "".into());
     named.connect(url(&server)).await.expect("bob, not carol");
     server.wait_for_log("found in connect proto, but user required from cert");
+}
+
+#[tokio::test]
+async fn a13_who_has_a_password_too_needs_both() {
+    let papers = Papers::new();
+    for name in ["plain", "hashed", "none"] {
+        let dns = format!("{name}.example").try_into().expect("a name");
+        issue(&papers, name, &[], vec![SanType::DnsName(dns)]);
+    }
+    // The hash is of `secret`.
+    let config = papers.block("verify_and_map: true")
+        + r#"authorization { users: [
+            {user: plain.example, password: secret}
+            {user: hashed.example, password: "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"}
+            {user: none.example}
+        ] }"#;
+    let server = Server::builder().config(&config).start();
+    for (name, password, comes_in) in [
+        ("plain", "secret", true),
+        ("plain", "wrong", false),
+        ("plain", "", false),
+        ("hashed", "secret", true),
+        ("hashed", "wrong", false),
+        ("hashed", "", false),
+        ("none", "", true),
+        ("none", "secret", false),
+    ] {
+        // Of whom CONNECT speaks says nothing: the certificate does.
+        let user = "plain.example".to_owned();
+        let said = options(&papers, name).user_and_password(user, password.to_owned());
+        let came_in = said.connect(url(&server)).await.is_ok();
+        assert_eq!(came_in, comes_in, "{name} with {password:?}");
+    }
 }
 
 #[tokio::test]

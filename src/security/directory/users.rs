@@ -75,6 +75,14 @@ impl Known {
         }
     }
 
+    /// Whether it has `proven` who it is, and may come this way.
+    fn enters(&self, proven: bool, kind: ConnectionKinds) -> Result<Session, Denied> {
+        match proven && self.connections.contains(kind) {
+            true => Ok(self.session()),
+            false => Err(Denied::Credentials),
+        }
+    }
+
     pub(super) fn session(&self) -> Session {
         let (user, nkey) = match &self.login {
             Login::Password { name, .. } => (name.to_string(), None),
@@ -159,8 +167,12 @@ impl Users {
             && self.are_told_by(credentials)
         {
             let known = self.named_by(certificate).ok_or(Denied::Credentials)?;
-            let may = known.connections.contains(credentials.kind);
-            return if may { Ok(known.session()) } else { Err(Denied::Credentials) };
+            // Who has a password beside the certificate needs both.
+            let proven = match &known.login {
+                Login::Password { password, .. } => password::matches(password, credentials.pass),
+                Login::Nkey(_) => false,
+            };
+            return known.enters(proven, credentials.kind);
         }
         let found = match credentials.nkey {
             "" => self.by_name.get(credentials.user),
@@ -184,9 +196,6 @@ impl Users {
             Login::Password { password, .. } => password::matches(password, credentials.pass),
             Login::Nkey(key) => nkey::is_signed(key, credentials.nonce, credentials.sig),
         };
-        match proven && known.connections.contains(credentials.kind) {
-            true => Ok(known.session()),
-            false => Err(Denied::Credentials),
-        }
+        known.enters(proven, credentials.kind)
     }
 }
