@@ -1,6 +1,6 @@
 //! `scrape`: monitoring endpoints asked in a tight loop while many connections are open.
 
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +18,9 @@ use crate::workload::Work;
 
 /// How long one answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// Bytes read at a time: some kernels let nobody else on the core while they copy.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What is scraped.
 #[derive(Debug, Clone)]
@@ -94,16 +97,16 @@ fn get(address: &str, path: &str) -> Result<u16, BenchError> {
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(failed)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).map_err(failed)?;
-    status(&answer).ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
+    let mut stream = BufReader::with_capacity(PIECE_BYTES, stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).map_err(failed)?;
+    io::copy(&mut stream, &mut io::sink()).map_err(failed)?;
+    status(&line).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
 }
 
 /// `HTTP/1.1 200 OK`
-fn status(answer: &[u8]) -> Option<u16> {
-    let line = answer.split(|&byte| byte == b'\r').next()?;
-    let line = std::str::from_utf8(line).ok()?.strip_prefix("HTTP/1.")?;
-    line.split(' ').nth(1)?.parse().ok()
+fn status(line: &str) -> Option<u16> {
+    line.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Flags of the `scrape` mode.
@@ -144,10 +147,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_is_read_from_the_first_line() {
-        assert_eq!(status(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n{}"), Some(200));
-        assert_eq!(status(b"HTTP/1.0 404 Not Found\r\n"), Some(404));
-        assert_eq!(status(b"INFO {}\r\n"), None);
-        assert_eq!(status(b""), None);
+    fn the_status_stands_in_the_first_line() {
+        assert_eq!(status("HTTP/1.1 200 OK\r\n"), Some(200));
+        assert_eq!(status("HTTP/1.0 404 Not Found\r\n"), Some(404));
+        assert_eq!(status("INFO {}\r\n"), None);
+        assert_eq!(status(""), None);
     }
 }

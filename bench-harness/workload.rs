@@ -111,6 +111,8 @@ impl Workload {
     /// # Errors
     /// What kept the work from starting. Work that ended early is a partial sample instead.
     pub fn run(&self, server: &mut Server, placement: &Placement) -> Result<Sample, BenchError> {
+        // Who watches the load must not wake on the server's cores.
+        placement.keep_to_load()?;
         let progress = Progress::new(&format!("{}: {}", server.label, self.title));
         let mut sample = match &self.work {
             Work::Traffic(plan) => plan.run(server, placement, &progress),
