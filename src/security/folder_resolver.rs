@@ -55,9 +55,9 @@ impl Resolver for FolderResolver {
         let claims = Claims::<jwt::Account>::decode(&token)
             .ok()
             .filter(|claims| claims.subject == account.as_str());
-        let claims = claims.ok_or(FetchError::Unknown)?;
+        claims.ok_or(FetchError::Unknown)?;
         // A disk that is full is no reason to refuse the login.
-        let _ = self.store.save(&account, &claims, &token);
+        let _ = self.store.save(&account, &token);
         Ok(token)
     }
 

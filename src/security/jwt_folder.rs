@@ -60,15 +60,6 @@ struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreDigest(pub [u8; 32]);
 
-/// What came of a token that was to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saved {
-    /// It is on the disk.
-    Yes,
-    /// What is there is the same, or was made later.
-    NotNewer,
-}
-
 /// Why a token is not kept or not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -155,27 +146,47 @@ impl JwtStore {
         self.index().tokens.contains_key(account)
     }
 
-    /// Keeps `token`, whose claims these are, unless what is there is as new. In a folder of what
-    /// is used the one that was not used for the longest time makes room.
+    /// Keeps `token`, also one that was made before the one that is there: an operator may go back.
+    /// In a folder of what is used the one that was not used for the longest time makes room.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Disk`]
-    pub fn save(
+    pub fn save(&self, account: &AccountKey, token: &str) -> Result<(), StoreError> {
+        self.save_unless(account, token, |kept| kept.trim_ascii() == token.trim_ascii())
+    }
+
+    /// The same for a token that nobody has sent now, unless what is there was made later.
+    ///
+    /// # Errors
+    /// As [`JwtStore::save`].
+    pub fn save_if_newer(
         &self,
         account: &AccountKey,
         claims: &Claims<jwt::Account>,
         token: &str,
-    ) -> Result<Saved, StoreError> {
+    ) -> Result<(), StoreError> {
+        let made = |kept: &str| Claims::<jwt::Account>::decode(kept).map_or(0, |own| own.issued_s);
+        self.save_unless(account, token, |kept| {
+            kept.trim_ascii() == token.trim_ascii() || made(kept) > claims.issued_s
+        })
+    }
+
+    fn save_unless(
+        &self,
+        account: &AccountKey,
+        token: &str,
+        stays: impl FnOnce(&str) -> bool,
+    ) -> Result<(), StoreError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.holds(account) {
             self.make_room()?;
-        } else if !self.is_newer(account, claims, token) {
+        } else if read(&self.path(account, JWT)).is_ok_and(|kept| stays(&kept)) {
             self.index().touch(account);
-            return Ok(Saved::NotNewer);
+            return Ok(());
         }
         self.write(account, token)?;
         self.index().put(account.clone(), token);
-        Ok(Saved::Yes)
+        Ok(())
     }
 
     /// Forgets an account.
@@ -235,14 +246,6 @@ impl JwtStore {
     /// The account's file. Its name has letters and digits only.
     fn path(&self, account: &AccountKey, suffix: &str) -> PathBuf {
         self.dir.join(format!("{account}{suffix}"))
-    }
-
-    /// Another token, and not made before the one that is there. Its id does not tell: two that
-    /// were made for an account in one second have the same.
-    fn is_newer(&self, account: &AccountKey, claims: &Claims<jwt::Account>, token: &str) -> bool {
-        let Ok(kept) = read(&self.path(account, JWT)) else { return true };
-        let made = Claims::<jwt::Account>::decode(&kept).map_or(0, |kept| kept.issued_s);
-        kept.trim_ascii() != token.trim_ascii() && made <= claims.issued_s
     }
 
     fn make_room(&self) -> Result<(), StoreError> {

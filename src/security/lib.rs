@@ -72,7 +72,7 @@ pub use exchange::{ImportError, ServiceWay, Share, TraceBeyond, Way, WayKind};
 pub use fetches::{Fetches, Next, NotFetched, Wanted};
 pub use folder_resolver::{AskOthers, FolderResolver};
 pub use gate::PublishGate;
-pub use jwt_folder::{Broken, JwtStore, Saved, StoreDigest, StoreError};
+pub use jwt_folder::{Broken, JwtStore, StoreDigest, StoreError};
 pub use mapping::{MappedTo, Mappings};
 pub use operator::{AccountError, SeenAccount, TrustError};
 pub use permissions::{MaySubscribe, Permissions, Responses};

@@ -111,7 +111,7 @@ pub(crate) fn open(
             for (account, token) in preload {
                 let claims = Claims::<jwt::Account>::decode(token.trim());
                 if let (Some(account), Ok(claims)) = (AccountKey::parse(account), claims) {
-                    store.save(&account, &claims, token.trim()).map_err(failed)?;
+                    store.save_if_newer(&account, &claims, token.trim()).map_err(failed)?;
                 }
             }
             Ok(Arc::new(FolderResolver::new(store)))

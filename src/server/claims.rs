@@ -72,8 +72,8 @@ impl Control {
         }
     }
 
-    /// spec/security.md §3: a folder keeps the token if it is new; a server without one takes it
-    /// for an account that it knows.
+    /// spec/security.md §3: a folder keeps the token; a server without one takes it for an account
+    /// that it knows.
     async fn try_update(
         &mut self,
         named: Option<&str>,
@@ -104,16 +104,17 @@ impl Control {
             tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
         };
         let accounts = read.map_err(|error| error.to_string())?;
-        if let Some(store) = store
-            && store.save(&account, &claims, &token).map_err(|error| error.to_string())?
-                == security::Saved::NotNewer
-        {
-            return Ok((account, "jwt updated"));
+        let updated = match &store {
+            Some(store) if !store.holds_all() => "jwt updated cache",
+            _ => "jwt updated",
+        };
+        if let Some(store) = store {
+            store.save(&account, &token).map_err(|error| error.to_string())?;
         }
         if self.reloadable.access.directory.concerns(&account) {
             self.learn(&accounts).await;
         }
-        Ok((account, "jwt updated"))
+        Ok((account, updated))
     }
 
     /// The operator that asks has signed its own request.

@@ -49,5 +49,5 @@ fn n11_a_cache_asks_the_system_account_and_remembers() {
     let skipped = ask_json(&mut system, update, &operator.token(&other));
     assert_eq!(skipped["data"]["message"], "jwt update cache skipped", "{skipped}");
     let updated = ask_json(&mut system, update, &operator.token(&account));
-    assert_eq!(updated["data"]["message"], "jwt updated", "{updated}");
+    assert_eq!(updated["data"]["message"], "jwt updated cache", "{updated}");
 }
