@@ -245,7 +245,7 @@ async fn s06_discard_new_refuses() {
 #[tokio::test]
 async fn s07_s08_retention_by_interest_and_as_a_queue() {
     let bench = Bench::with(json!({"retention": "interest"})).await;
-    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S","seq":1}"#);
     let state = bench.state("S").await;
     assert_eq!((&state["messages"], &state["last_seq"]), (&json!(0), &json!(1)));
     let queue = json!({"name": "Q", "subjects": ["q"], "retention": "workqueue"});
@@ -277,7 +277,7 @@ async fn s07_s08_retention_by_interest_and_as_a_queue() {
 #[tokio::test]
 async fn s09_no_ack_first_sequence_and_metadata() {
     let bench = Bench::with(json!({"first_seq": 50, "metadata": {"k": "v"}})).await;
-    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S", "seq":50}"#);
+    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S","seq":50}"#);
     let info = bench.right("STREAM.INFO.S", Value::Null).await;
     assert_eq!(info["config"]["metadata"]["k"], "v");
     assert_eq!(info["config"]["metadata"]["_nats.req.level"], "0");
@@ -341,7 +341,7 @@ async fn s16_b04_counters_and_roll_ups() {
     bench.publish("s.a", &[("Nats-Incr", "5")], "").await;
     assert_eq!(
         bench.publish("s.a", &[("Nats-Incr", "-7")], "").await,
-        r#"{"stream":"S", "seq":2,"val":"-2"}"#
+        r#"{"stream":"S","seq":2,"val":"-2"}"#
     );
     assert_eq!(bench.refused("s.a", &[], "").await, 10169);
     let rollup = json!({"allow_rollup_hdrs": true});
@@ -384,7 +384,7 @@ async fn s18_s19_scheduled_messages() {
 #[tokio::test]
 async fn s20_async_persistence_is_for_plain_file_streams() {
     let bench = Bench::with(json!({"persist_mode": "async"})).await;
-    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(bench.publish("s.a", &[], "1").await, r#"{"stream":"S","seq":1}"#);
     let memory = json!({"name": "M", "persist_mode": "async", "storage": "memory"});
     assert_eq!(bench.wrong("STREAM.CREATE.M", memory).await.0, 10052);
 }
@@ -470,11 +470,8 @@ async fn s23_a_backup_brings_a_stream_back() {
 async fn b01_b02_acknowledgements_and_duplicates() {
     let bench = Bench::with(json!({})).await;
     let id = [("Nats-Msg-Id", "one")];
-    assert_eq!(bench.publish("s.a", &id, "1").await, r#"{"stream":"S", "seq":1}"#);
-    assert_eq!(
-        bench.publish("s.a", &id, "1").await,
-        r#"{"stream":"S", "seq":1,"duplicate": true}"#
-    );
+    assert_eq!(bench.publish("s.a", &id, "1").await, r#"{"stream":"S","seq":1}"#);
+    assert_eq!(bench.publish("s.a", &id, "1").await, r#"{"stream":"S","seq":1,"duplicate": true}"#);
 }
 
 #[tokio::test]
@@ -491,7 +488,7 @@ async fn b03_expectations() {
         assert_eq!(bench.refused("s.a", &[(name, value)], "2").await, code, "{name}");
     }
     let right = [("Nats-Expected-Last-Sequence", "1"), ("Nats-Expected-Last-Msg-Id", "one")];
-    assert_eq!(bench.publish("s.a", &right, "2").await, r#"{"stream":"S", "seq":2}"#);
+    assert_eq!(bench.publish("s.a", &right, "2").await, r#"{"stream":"S","seq":2}"#);
 }
 
 #[tokio::test]
@@ -506,7 +503,7 @@ async fn b05_an_atomic_batch_is_stored_at_once_or_not() {
     let last = [id, seq, ("Nats-Batch-Commit", "1")];
     assert_eq!(
         bench.publish("s.b", &last, "2").await,
-        r#"{"stream":"S", "seq":2,"batch":"b","count":2}"#
+        r#"{"stream":"S","seq":2,"batch":"b","count":2}"#
     );
     assert_eq!(bench.stored("S").await, ["1 s.a 1", "2 s.b 2"]);
     bench.publish("s.a", &message("c", "1"), "1").await;
@@ -531,7 +528,7 @@ async fn b06_a_fast_batch_flows() {
     send(3, 2, "3").await;
     assert_eq!(
         next(&mut replies).await.payload,
-        r#"{"stream":"S", "seq":3,"batch":"id","count":3}"#
+        r#"{"stream":"S","seq":3,"batch":"id","count":3}"#
     );
 }
 
@@ -596,7 +593,7 @@ async fn d03_d04_d06_mirrors_and_sources() {
     assert_eq!((&info["mirror"]["name"], &info["mirror"]["lag"]), (&json!("S"), &json!(0)));
     let promoted = json!({"name": "M", "subjects": ["m"]});
     bench.right("STREAM.UPDATE.M", promoted).await;
-    assert_eq!(bench.publish("m", &[], "own").await, r#"{"stream":"M", "seq":4}"#);
+    assert_eq!(bench.publish("m", &[], "own").await, r#"{"stream":"M","seq":4}"#);
     let cycle = json!({"name": "S", "subjects": ["s.>"], "sources": [{"name": "N"}]});
     assert_eq!(bench.wrong("STREAM.UPDATE.S", cycle).await, (10052, "detected cycle".to_owned()));
 }

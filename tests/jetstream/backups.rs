@@ -137,7 +137,7 @@ async fn s23_consumers_come_back_with_their_stream() {
     // Every core knows when the answer comes: whoever reads it finds all of it.
     assert_eq!(essence(&client).await, before);
     let stored = client.request("s.new", "x".into()).await.expect("stored");
-    assert_eq!(stored.payload, r#"{"stream":"S", "seq":21}"#.as_bytes());
+    assert_eq!(stored.payload, r#"{"stream":"S","seq":21}"#.as_bytes());
     let mut inbox = client.subscribe("after").await.expect("subscribed");
     let next = "$JS.API.CONSUMER.MSG.NEXT.S.c";
     client.publish_with_reply(next, "after", "1".into()).await.expect("asked");
@@ -352,7 +352,7 @@ async fn s23_backups_pass_between_corewire_and_nats_server() {
         assert_eq!(after, before);
         let stored = client.request("s.new", "x".into()).await.expect("stored");
         let stored: Value = serde_json::from_slice(&stored.payload).expect("JSON");
-        assert_eq!(stored, json!({"stream": "S", "seq": 21}));
+        assert_eq!(stored, json!({"stream": "S","seq": 21}));
         ask(&client, "STREAM.DELETE.S", "").await;
     }
 }

@@ -172,13 +172,13 @@ fn b07_who_publishes_faster_than_the_stream_stores_is_told_so() {
             assert!(text.contains(r#""err_code":10167"#), "{text}");
             refused += 1;
         } else {
-            assert!(text.starts_with(r#"{"stream":"S", "seq":"#), "{text}");
+            assert!(text.starts_with(r#"{"stream":"S","seq":"#), "{text}");
             stored += 1;
         }
     }
     assert!(stored >= 1 && refused >= 1, "{stored} stored, {refused} refused");
     raw.send("PUB S inbox 1\r\nx");
     let (_, answer) = raw.message();
-    let expected = format!(r#"{{"stream":"S", "seq":{}}}"#, stored + 1);
+    let expected = format!(r#"{{"stream":"S","seq":{}}}"#, stored + 1);
     assert_eq!(String::from_utf8_lossy(&answer), expected);
 }

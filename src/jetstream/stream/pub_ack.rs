@@ -30,9 +30,9 @@ pub(super) enum Also<'a> {
 /// The texts of one stream's acknowledgements.
 #[derive(Clone, Debug)]
 pub(super) struct AckText {
-    /// `{"stream":"S", "domain":"D", "seq":`
+    /// `{"stream":"S","domain":"D","seq":`
     before_seq: Box<[u8]>,
-    /// `,"stream":"S","domain":"D","seq":0}`
+    /// `,"stream":"S","seq":0}`
     after_error: Box<[u8]>,
 }
 
@@ -40,18 +40,15 @@ impl AckText {
     pub(super) fn new(stream: &str, domain: Option<&str>) -> AckText {
         let stream = serde_json::Value::from(stream);
         let domain = domain.map(serde_json::Value::from);
-        let (in_ack, in_error) = match domain {
-            Some(domain) => (format!("\"domain\":{domain}, "), format!("\"domain\":{domain},")),
-            None => (String::new(), String::new()),
-        };
+        let domain = domain.map_or(String::new(), |domain| format!("\"domain\":{domain},"));
         AckText {
-            before_seq: format!("{{\"stream\":{stream}, {in_ack}\"seq\":").into_bytes().into(),
-            after_error: format!(",\"stream\":{stream},{in_error}\"seq\":0}}").into_bytes().into(),
+            before_seq: format!("{{\"stream\":{stream},{domain}\"seq\":").into_bytes().into(),
+            after_error: format!(",\"stream\":{stream},\"seq\":0}}").into_bytes().into(),
         }
     }
 
-    /// Appends `{"stream":"S", "seq":7}` to `out`.
-    // spec/jetstream.md §5: the compact form has a space only in `"duplicate": true`
+    /// Appends `{"stream":"S","seq":7}` to `out`.
+    // The only space is that in `"duplicate": true`, as nats-server's since 2.14.
     #[inline]
     pub(super) fn write(&self, seq: u64, also: Also<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.before_seq);
@@ -172,13 +169,13 @@ mod tests {
 
     #[test]
     fn acknowledgements_have_nats_servers_text() {
-        assert_eq!(text(None, 1, Also::Nothing), r#"{"stream":"S", "seq":1}"#);
-        assert_eq!(text(None, 0, Also::Duplicate), r#"{"stream":"S", "seq":0,"duplicate": true}"#);
+        assert_eq!(text(None, 1, Also::Nothing), r#"{"stream":"S","seq":1}"#);
+        assert_eq!(text(None, 0, Also::Duplicate), r#"{"stream":"S","seq":0,"duplicate": true}"#);
         assert_eq!(
             text(Some("D"), u64::MAX, Also::Batch(b"x", 3)),
-            r#"{"stream":"S", "domain":"D", "seq":18446744073709551615,"batch":"x","count":3}"#
+            r#"{"stream":"S","domain":"D","seq":18446744073709551615,"batch":"x","count":3}"#
         );
-        assert_eq!(text(None, 10, Also::Value("-5")), r#"{"stream":"S", "seq":10,"val":"-5"}"#);
+        assert_eq!(text(None, 10, Also::Value("-5")), r#"{"stream":"S","seq":10,"val":"-5"}"#);
         let mut out = Vec::new();
         let error = ApiError::new(ErrorCode::StreamNotMatch);
         AckText::new("S", None).write_error(&error, &mut out);

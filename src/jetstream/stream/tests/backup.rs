@@ -73,7 +73,7 @@ fn a_stream_comes_back_as_it_was() {
     other.pass(0);
     assert_eq!(other.stored(), rig.stored());
     assert_eq!(other.message(2), rig.message(2));
-    assert_eq!(other.publish("s.a", "", "next"), r#"{"stream":"S", "seq":301}"#);
+    assert_eq!(other.publish("s.a", "", "next"), r#"{"stream":"S","seq":301}"#);
     assert_eq!(other.out.sent.iter().filter(|sent| sent.subject == "r").count(), chunks.len());
 }
 
@@ -189,7 +189,7 @@ fn the_newer_archive_is_read() {
         assert_eq!(names, ["c"]);
         rig.pass(0);
         assert_eq!(rig.stored(), ["2 s.a two", "3 s.b three", "7 s.a "]);
-        assert_eq!(rig.publish("s.a", "", "next"), r#"{"stream":"S", "seq":10}"#);
+        assert_eq!(rig.publish("s.a", "", "next"), r#"{"stream":"S","seq":10}"#);
     }
     // Cut short anywhere, it is no stream.
     for cut in [8, 30, plain.len() - 1] {

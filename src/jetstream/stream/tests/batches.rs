@@ -19,7 +19,7 @@ fn a_batch_is_stored_at_its_commit() {
     rig.publish("s.b", &batch("b", 2, ""), "2");
     assert_eq!(rig.stored(), ["1 s.x between"]);
     let answer = rig.publish("s.c", &batch("b", 3, COMMIT), "3");
-    assert_eq!(answer, r#"{"stream":"S", "seq":4,"batch":"b","count":3}"#);
+    assert_eq!(answer, r#"{"stream":"S","seq":4,"batch":"b","count":3}"#);
     assert_eq!(rig.stored(), ["1 s.x between", "2 s.a 1", "3 s.b 2", "4 s.c 3"]);
     assert!(rig.message(4).unwrap().1.contains("Nats-Batch-Commit: 1"));
 }
@@ -29,7 +29,7 @@ fn an_end_without_message_closes_a_batch_too() {
     let mut rig = Rig::new(r#""allow_atomic":true"#);
     rig.publish("s.a", &batch("b", 1, ""), "1");
     let answer = rig.publish("s.a", &batch("b", 2, "Nats-Batch-Commit: eob"), "ignored");
-    assert_eq!(answer, r#"{"stream":"S", "seq":1,"batch":"b","count":1}"#);
+    assert_eq!(answer, r#"{"stream":"S","seq":1,"batch":"b","count":1}"#);
     assert_eq!(rig.stored(), ["1 s.a 1"]);
     assert!(rig.message(1).unwrap().1.contains("Nats-Batch-Commit: 1"));
 }
@@ -192,7 +192,7 @@ fn a_fast_batch_flows_and_ends_with_what_was_stored() {
         send(6, 1, "ok", "6"),
         r#"{"type":"gap","last_seq":4,"seq":6}|{"type":"ack","seq":6,"msgs":2}"#
     );
-    assert_eq!(send(7, 2, "ok", "7"), r#"{"stream":"S", "seq":5,"batch":"id","count":7}"#);
+    assert_eq!(send(7, 2, "ok", "7"), r#"{"stream":"S","seq":5,"batch":"id","count":7}"#);
     assert_eq!(
         send(8, 1, "ok", "8"),
         concat!(
@@ -203,15 +203,15 @@ fn a_fast_batch_flows_and_ends_with_what_was_stored() {
     assert_eq!(send(1, 0, "fail", "a"), r#"{"type":"ack","seq":0,"msgs":2}"#);
     assert_eq!(
         send(3, 1, "fail", "c"),
-        r#"{"type":"gap","last_seq":2,"seq":3}|{"stream":"S", "seq":6,"batch":"id","count":1}"#
+        r#"{"type":"gap","last_seq":2,"seq":3}|{"stream":"S","seq":6,"batch":"id","count":1}"#
     );
     send(1, 0, "ok", "x");
-    assert_eq!(send(2, 3, "ok", ""), r#"{"stream":"S", "seq":7,"batch":"id","count":1}"#);
-    assert_eq!(send(1, 2, "ok", "alone"), r#"{"stream":"S", "seq":8,"batch":"id","count":1}"#);
+    assert_eq!(send(2, 3, "ok", ""), r#"{"stream":"S","seq":7,"batch":"id","count":1}"#);
+    assert_eq!(send(1, 2, "ok", "alone"), r#"{"stream":"S","seq":8,"batch":"id","count":1}"#);
     send(1, 0, "ok", "y");
     assert_eq!(
         send(1, 0, "ok", "again"),
-        r#"{"type":"gap","last_seq":2,"seq":1}|{"stream":"S", "seq":9,"batch":"id","count":1}"#,
+        r#"{"type":"gap","last_seq":2,"seq":1}|{"stream":"S","seq":9,"batch":"id","count":1}"#,
         "a batch that goes back is over"
     );
     assert_eq!(rig.stored().len(), 9);
@@ -234,10 +234,10 @@ fn what_a_fast_batch_may_not_store_it_goes_past_or_ends_at() {
     let told =
         |seq: u64, last: u64| format!(r#"{{"type":"err","seq":{seq},"error":{}}}"#, error(last));
     assert_eq!(send(1, 0, "ok", wrong), format!("{begun}|{}", told(1, 0)));
-    let end = r#"{"stream":"S", "seq":1,"batch":"id","count":2}"#;
+    let end = r#"{"stream":"S","seq":1,"batch":"id","count":2}"#;
     assert_eq!(send(2, 2, "ok", ""), end, "what was refused is counted");
     assert_eq!(send(1, 0, "fail", ""), begun);
-    let end = r#"{"stream":"S", "seq":2,"batch":"id","count":1}"#;
+    let end = r#"{"stream":"S","seq":2,"batch":"id","count":1}"#;
     assert_eq!(send(2, 1, "fail", wrong), format!("{}|{end}", told(2, 2)));
 }
 
@@ -275,14 +275,11 @@ fn fast_batches_have_their_errors() {
 fn counters_add_up() {
     let mut rig = Rig::new(r#""allow_msg_counter":true"#);
     let answer = rig.publish("s.a", "Nats-Incr: 5", "");
-    assert_eq!(answer, r#"{"stream":"S", "seq":1,"val":"5"}"#);
+    assert_eq!(answer, r#"{"stream":"S","seq":1,"val":"5"}"#);
     rig.publish("s.b", "Nats-Incr: +1", "");
     let large = "99999999999999999999999999999999999999";
     let answer = rig.publish("s.a", &format!("Nats-Incr: -{large}"), "");
-    assert_eq!(
-        answer,
-        r#"{"stream":"S", "seq":3,"val":"-99999999999999999999999999999999999994"}"#
-    );
+    assert_eq!(answer, r#"{"stream":"S","seq":3,"val":"-99999999999999999999999999999999999994"}"#);
     assert_eq!(rig.message(1).unwrap().2, r#"{"val":"5"}"#);
     let table = [
         ("", "", "10169 message counter increment is missing"),

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn a_message_is_stored_and_acknowledged() {
     let mut rig = Rig::new("");
-    assert_eq!(rig.publish("s.a", "", "one"), r#"{"stream":"S", "seq":1}"#);
-    assert_eq!(rig.publish("s.b", "", "two"), r#"{"stream":"S", "seq":2}"#);
+    assert_eq!(rig.publish("s.a", "", "one"), r#"{"stream":"S","seq":1}"#);
+    assert_eq!(rig.publish("s.b", "", "two"), r#"{"stream":"S","seq":2}"#);
     assert_eq!(rig.stored(), ["1 s.a one", "2 s.b two"]);
     assert_eq!(rig.readers.appended, [1, 2]);
 }
@@ -22,11 +22,11 @@ fn without_acknowledgements_nobody_is_answered() {
 #[test]
 fn a_message_id_counts_once_within_the_window() {
     let mut rig = Rig::new(r#""duplicate_window":1000000000"#);
-    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: x", "one"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: x", "one"), r#"{"stream":"S","seq":1}"#);
     let again = rig.publish("s.b", "Nats-Msg-Id: x", "two");
-    assert_eq!(again, r#"{"stream":"S", "seq":1,"duplicate": true}"#);
+    assert_eq!(again, r#"{"stream":"S","seq":1,"duplicate": true}"#);
     rig.pass(SECOND);
-    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: x", "three"), r#"{"stream":"S", "seq":2}"#);
+    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: x", "three"), r#"{"stream":"S","seq":2}"#);
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn ids_within_the_window_survive_a_restart() {
     assert!(rig.stream.has_work());
     rig.pass(0);
     let answer = rig.out.sent.last().unwrap();
-    assert_eq!(answer.payload, r#"{"stream":"S", "seq":2,"duplicate": true}"#);
-    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: old", "x"), r#"{"stream":"S", "seq":3}"#);
+    assert_eq!(answer.payload, r#"{"stream":"S","seq":2,"duplicate": true}"#);
+    assert_eq!(rig.publish("s.a", "Nats-Msg-Id: old", "x"), r#"{"stream":"S","seq":3}"#);
 }
 
 #[test]
@@ -53,11 +53,11 @@ fn after_a_restart_only_who_asks_about_ids_waits() {
     let config = rig.stream.config().clone();
     rig.stream = Stream::new(identity(), config, rig.stream.id(), &rig.storage, rig.now);
     assert!(!rig.stream.has_work(), "nothing is read");
-    assert_eq!(rig.publish("s.a", "", "two"), r#"{"stream":"S", "seq":2}"#);
-    assert_eq!(rig.publish("s.a", "Other: x", "three"), r#"{"stream":"S", "seq":3}"#);
+    assert_eq!(rig.publish("s.a", "", "two"), r#"{"stream":"S","seq":2}"#);
+    assert_eq!(rig.publish("s.a", "Other: x", "three"), r#"{"stream":"S","seq":3}"#);
     assert_eq!(rig.publish("s.a", "Nats-Expected-Last-Msg-Id: x", "four"), "");
     rig.pass(0);
-    assert_eq!(rig.out.sent.last().unwrap().payload, r#"{"stream":"S", "seq":4}"#);
+    assert_eq!(rig.out.sent.last().unwrap().payload, r#"{"stream":"S","seq":4}"#);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn ids_are_read_at_once_where_consumers_take_messages_away() {
     assert!(rig.stream.has_work());
     rig.pass(0);
     let again = rig.publish("s.a", "Nats-Msg-Id: x", "two");
-    assert_eq!(again, r#"{"stream":"S", "seq":1,"duplicate": true}"#);
+    assert_eq!(again, r#"{"stream":"S","seq":1,"duplicate": true}"#);
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn expectations_that_fail_are_refused() {
     }
     let mut empty = Rig::new("");
     let headers = "Nats-Expected-Last-Subject-Sequence: 0\nNats-Expected-Last-Sequence: 0";
-    assert_eq!(empty.publish("s.a", headers, "x"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(empty.publish("s.a", headers, "x"), r#"{"stream":"S","seq":1}"#);
 }
 
 #[test]
 fn sizes_are_bounded() {
     let mut rig = Rig::new(r#""max_msg_size":10"#);
     assert_eq!(rig.refused("s.a", "", "01234567890"), "10054 message size exceeds maximum allowed");
-    assert_eq!(rig.publish("s.a", "", "0123456789"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "0123456789"), r#"{"stream":"S","seq":1}"#);
     let mut rig = Rig::new("");
     let headers = format!("X: {}", "x".repeat(65_535));
     assert_eq!(
@@ -134,7 +134,7 @@ fn roll_ups_keep_the_new_message() {
     for (subject, payload) in [("s.a", "1"), ("s.b", "2"), ("s.a", "3")] {
         rig.publish(subject, "", payload);
     }
-    assert_eq!(rig.publish("s.a", "Nats-Rollup: SUB", "4"), r#"{"stream":"S", "seq":4}"#);
+    assert_eq!(rig.publish("s.a", "Nats-Rollup: SUB", "4"), r#"{"stream":"S","seq":4}"#);
     assert_eq!(rig.stored(), ["2 s.b 2", "4 s.a 4"]);
     assert_eq!(rig.readers.removed, [1, 3]);
     assert_eq!(
@@ -159,7 +159,7 @@ fn a_roll_up_of_a_pattern_takes_all_that_match() {
 fn quotas_of_account_and_server_are_kept() {
     let mut rig = Rig::new("");
     rig.quota = Quota { account_bytes: 40, ..Quota::UNLIMITED };
-    assert_eq!(rig.publish("s.a", "", "one"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "one"), r#"{"stream":"S","seq":1}"#);
     assert_eq!(rig.refused("s.a", "", "two"), "10002 resource limits exceeded for account");
     rig.quota = Quota { server_bytes: 3, ..Quota::UNLIMITED };
     assert_eq!(rig.refused("s.a", "", "two"), "10023 insufficient resources");
@@ -172,7 +172,7 @@ fn a_transform_renames_before_all_else() {
     rig.publish("s.a.b", "", "two");
     assert_eq!(rig.stored(), ["1 t.a one", "2 s.a.b two"]);
     let headers = "Nats-Expected-Last-Subject-Sequence: 1";
-    assert_eq!(rig.publish("s.a", headers, "three"), r#"{"stream":"S", "seq":3}"#);
+    assert_eq!(rig.publish("s.a", headers, "three"), r#"{"stream":"S","seq":3}"#);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn what_is_stored_is_published_again() {
 fn a_stream_that_republishes_waits_for_a_full_ring() {
     let mut rig = Rig::new(r#""storage":"memory","republish":{"src":">","dest":"r.>"}"#);
     rig.out.congested.insert(base::ShardId(1));
-    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S","seq":1}"#);
     assert_eq!(rig.publish("s.a", "", "2"), "", "what found the ring full went, this waits");
     assert_eq!(rig.publish("s.a", "X: y", "3"), "");
     assert_eq!(rig.stored(), ["1 s.a 1"]);
@@ -212,7 +212,7 @@ fn a_stream_that_republishes_waits_for_a_full_ring() {
     assert!(!rig.stream.has_work());
     let again = rig.out.sent.iter().filter(|sent| sent.subject == "r.s.a");
     assert_eq!(again.map(|sent| &*sent.payload).collect::<Vec<_>>(), ["1", "2", "3"]);
-    assert_eq!(rig.publish("s.a", "", "4"), r#"{"stream":"S", "seq":4}"#);
+    assert_eq!(rig.publish("s.a", "", "4"), r#"{"stream":"S","seq":4}"#);
 }
 
 #[test]

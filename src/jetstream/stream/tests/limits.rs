@@ -66,7 +66,7 @@ fn an_update_applies_to_what_is_there() {
 #[test]
 fn interest_keeps_what_somebody_wants_until_nobody_needs_it() {
     let mut rig = Rig::new(r#""retention":"interest""#);
-    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S","seq":1}"#);
     assert_eq!(rig.stored(), [""; 0], "nobody wanted it, its sequence is used up");
     rig.readers.filters = vec!["s.a".to_owned()];
     rig.publish("s.b", "", "2");
@@ -130,7 +130,7 @@ fn purge_and_delete_say_what_they_removed() {
     assert_eq!(error.err_code, 10003);
     let ahead = PurgeRequest { seq: 10, ..Default::default() };
     rig.with(|stream, turn| stream.purge(&ahead, turn)).unwrap();
-    assert_eq!(rig.publish("s.a", "", "5"), r#"{"stream":"S", "seq":10}"#);
+    assert_eq!(rig.publish("s.a", "", "5"), r#"{"stream":"S","seq":10}"#);
 
     let mut rig = fill();
     let mut delete = |seq| {
@@ -154,7 +154,7 @@ fn purge_and_delete_say_what_they_removed() {
 #[test]
 fn the_first_sequence_is_what_was_asked_for() {
     let mut rig = Rig::new(r#""first_seq":100"#);
-    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S", "seq":100}"#);
+    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S","seq":100}"#);
 }
 
 /// The plain reading of the rules over a list.

@@ -177,7 +177,7 @@ fn a_promoted_mirror_stops_listening() {
     };
     rig.with(|stream, turn| stream.update(promoted, turn));
     assert!(rig.out.subscribed.is_empty());
-    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S", "seq":1}"#);
+    assert_eq!(rig.publish("s.a", "", "1"), r#"{"stream":"S","seq":1}"#);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn counters_of_several_origins_are_merged() {
     assert_eq!(rig.message(2).unwrap().2, r#"{"val":"7"}"#);
     let (_, headers, _) = rig.message(2).unwrap();
     assert!(headers.contains(r#"Nats-Counter-Sources: {"O":{"c":"7"}}"#), "{headers}");
-    assert_eq!(rig.publish("c", "Nats-Incr: 1", ""), r#"{"stream":"S", "seq":3,"val":"8"}"#);
+    assert_eq!(rig.publish("c", "Nats-Incr: 1", ""), r#"{"stream":"S","seq":3,"val":"8"}"#);
 }
 
 #[test]
