@@ -64,10 +64,9 @@ impl Default for Credentials<'_> {
 }
 
 impl Credentials<'_> {
-    /// Whether it says nothing that could prove anything.
-    pub fn are_empty(&self) -> bool {
-        let Credentials { user, pass, token, nkey, jwt, .. } = self;
-        [user, pass, token, nkey, jwt].iter().all(|text| text.is_empty())
+    /// Whether it names nobody: no user, no password and no token.
+    pub fn name_nobody(&self) -> bool {
+        self.user.is_empty() && self.pass.is_empty() && self.token.is_empty()
     }
 
     /// A copy that outlives the connection's buffers.

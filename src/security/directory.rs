@@ -227,8 +227,7 @@ impl Directory {
             }
             Rules::Token(_) => Err(Denied::Credentials.into()),
             Rules::Users(users) => {
-                if credentials.are_empty()
-                    && !users.are_told_by(credentials)
+                if users.hear_nothing_from(credentials)
                     && let Some(session) = self.nobody()
                 {
                     // spec/security.md §1, step 6: also for who stands for nobody.
@@ -307,11 +306,11 @@ impl Directory {
     pub(crate) fn service_for(&self, credentials: &Credentials<'_>) -> Option<&Arc<Callout>> {
         let callout = self.callout.as_ref()?;
         let Rules::Users(users) = &self.rules else { return Some(callout) };
-        let known = match credentials.nkey {
+        let known = match users.key_of(credentials) {
             "" if users.are_told_by(credentials) => {
                 credentials.certificate.and_then(|certificate| users.named_by(certificate)).cloned()
             }
-            "" if credentials.are_empty() => self.nobody().flatten(),
+            "" if users.hear_nothing_from(credentials) => self.nobody().flatten(),
             "" => users.by_name.get(credentials.user).cloned(),
             key => users.by_key.get(key).cloned(),
         };

@@ -120,6 +120,22 @@ fn no_auth_user_stands_for_those_who_say_nothing() {
     for wrong in [says("ann", "", ""), says("", "b", ""), says("", "", "t"), says("bob", "", "")] {
         assert_eq!(directory.login(&wrong), Err(Denied::Credentials), "{wrong:?}");
     }
+    // What is not asked for here proves nothing, and is no harm either.
+    let key = nkeys::KeyPair::new_user().public_key();
+    for beside in [
+        Credentials { jwt: "a.b.c", ..Credentials::default() },
+        Credentials { nkey: &key, sig: "s", ..Credentials::default() },
+    ] {
+        assert_eq!(directory.login(&beside).unwrap().user, "bob", "{beside:?}");
+    }
+    let named = Credentials { nkey: &key, ..says("ann", "a", "") };
+    assert_eq!(directory.login(&named).unwrap().user, "ann");
+    let key_of_another = nkeys::KeyPair::new_user().public_key();
+    let login = Login::Nkey(key_of_another.as_str().into());
+    options.auth = Auth::Users(vec![user("bob", "b"), User { login, ..user("", "") }]);
+    let keyed = Directory::new(&options, None).expect("valid");
+    let wrong = Credentials { nkey: &key, sig: "s", ..Credentials::default() };
+    assert_eq!(keyed.login(&wrong), Err(Denied::Credentials), "keys are asked for here");
 }
 
 #[test]

@@ -137,7 +137,19 @@ impl Users {
     pub(super) fn are_told_by(&self, credentials: &Credentials<'_>) -> bool {
         self.certificates == Certificates::Name
             && credentials.certificate.is_some()
-            && credentials.nkey.is_empty()
+            && self.key_of(credentials).is_empty()
+    }
+
+    /// Whether it says nothing that counts here. A token of an operator counts for nothing.
+    pub(super) fn hear_nothing_from(&self, credentials: &Credentials<'_>) -> bool {
+        credentials.name_nobody()
+            && self.key_of(credentials).is_empty()
+            && !self.are_told_by(credentials)
+    }
+
+    /// Its public key, which nobody asks for where no user has one.
+    pub(super) fn key_of<'a>(&self, credentials: &Credentials<'a>) -> &'a str {
+        if self.by_key.is_empty() { "" } else { credentials.nkey }
     }
 
     /// spec/security.md §8, `verify_and_map`
@@ -174,7 +186,7 @@ impl Users {
             };
             return known.enters(proven, credentials.kind);
         }
-        let found = match credentials.nkey {
+        let found = match self.key_of(credentials) {
             "" => self.by_name.get(credentials.user),
             key => Some(self.by_key.get(key).ok_or(Denied::Credentials)?),
         };
