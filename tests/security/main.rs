@@ -8,6 +8,7 @@ mod callout;
 mod callout_of_account;
 mod latency;
 mod login;
+mod logins;
 mod monitored_tokens;
 mod operator;
 mod permissions;
