@@ -83,13 +83,16 @@ async fn a13_who_has_a_password_too_needs_both() {
         let dns = format!("{name}.example").try_into().expect("a name");
         issue(&papers, name, &[], vec![SanType::DnsName(dns)]);
     }
-    // The hash is of `secret`.
-    let config = papers.block("verify_and_map: true")
-        + r#"authorization { users: [
-            {user: plain.example, password: secret}
-            {user: hashed.example, password: "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"}
-            {user: none.example}
-        ] }"#;
+    // Of `secret`.
+    let hash = "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+    let users = format!(
+        "authorization {{ users: [
+            {{user: plain.example, password: secret}}
+            {{user: hashed.example, password: {hash:?}}}
+            {{user: none.example}}
+        ] }}"
+    );
+    let config = papers.block("verify_and_map: true") + &users;
     let server = Server::builder().config(&config).start();
     for (name, password, comes_in) in [
         ("plain", "secret", true),
