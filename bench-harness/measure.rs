@@ -327,13 +327,17 @@ impl Sample {
         Sample { values: first.values, intervals: first.intervals, partial, ..self }
     }
 
+    /// Puts one percentile, where there is at least one value beyond it.
+    pub fn put_percentile(&mut self, measure: Measure, values: &Histogram<u64>, share: f64) {
+        if values.len() as f64 * (1.0 - share) >= 1.0 {
+            self.put(measure, values.value_at_quantile(share) as f64);
+        }
+    }
+
     /// Adds the percentiles of `latencies` that its number of values supports, and keeps it.
     pub fn put_latencies(&mut self, latencies: Histogram<u64>) {
         for (measure, share) in PERCENTILES {
-            // A percentile needs at least one value beyond it.
-            if latencies.len() as f64 * (1.0 - share) >= 1.0 {
-                self.put(measure, latencies.value_at_quantile(share) as f64);
-            }
+            self.put_percentile(measure, &latencies, share);
         }
         if !latencies.is_empty() {
             self.put(Measure::Max, latencies.max() as f64);
