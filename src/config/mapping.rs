@@ -46,18 +46,24 @@ pub(crate) fn read(entry: &Entry, tree: &mut Tree<'_>) -> Vec<Mapping> {
 
 fn destination(source: &str, node: &Node, tree: &mut Tree<'_>) -> Option<Destination> {
     let map = tree.map(source, node)?;
-    let mut destination = Destination { subject: String::new(), weight: 100, cluster: None };
+    let (mut subject, mut share, mut cluster) = (String::new(), None, None);
     tree.block(map, KEYS, |tree, key, entry| match key {
-        "dest" => {
-            destination.subject = tree.text(key, &entry.node).unwrap_or_default().to_owned();
+        "dest" => subject = tree.text(key, &entry.node).unwrap_or_default().to_owned(),
+        "weight" => {
+            share = weight(&entry.node.value);
+            if share.is_none() {
+                tree.note(entry.node.place, key, ValueError::Percent);
+                share = Some(0);
+            }
         }
-        "weight" => match weight(&entry.node.value) {
-            Some(weight) => destination.weight = weight,
-            None => tree.note(entry.node.place, key, ValueError::Percent),
-        },
-        _ => destination.cluster = tree.text(key, &entry.node).map(str::to_owned),
+        _ => cluster = tree.text(key, &entry.node).map(str::to_owned),
     });
-    Some(destination)
+    if subject.is_empty() {
+        tree.note(node.place, source, ValueError::DestinationMissing);
+    } else if share.is_none() {
+        tree.note(node.place, source, ValueError::WeightMissing(subject.clone()));
+    }
+    Some(Destination { subject, weight: share.unwrap_or_default(), cluster })
 }
 
 fn weight(value: &Value) -> Option<u8> {

@@ -223,6 +223,12 @@ pub enum ValueError {
     /// Weights that are more than all.
     #[error("the weights of a mapping's destinations may be 100 together, at most")]
     Weights,
+    /// A mapping to nothing.
+    #[error("a mapping names its destination: dest")]
+    DestinationMissing,
+    /// A destination that takes no share.
+    #[error("missing weight for mapping destination \"{0}\"")]
+    WeightMissing(String),
     /// An import or export of nothing, or of both.
     #[error("name either a stream or a service")]
     StreamOrService,

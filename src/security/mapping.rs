@@ -43,7 +43,7 @@ impl Mappings {
             let mut destinations = Vec::new();
             let mut sum = 0;
             let mut drops_rest = false;
-            for destination in mapping.destinations.iter().filter(|d| d.cluster.is_none()) {
+            for destination in &mapping.destinations {
                 let is_source = destination.subject == mapping.source;
                 let subject: Cow<'_, str> = match is_source {
                     true => numbered(&mapping.source).into(),
@@ -52,6 +52,9 @@ impl Mappings {
                 let purpose = TransformUse::AccountMapping;
                 let transform =
                     Transform::new(&mapping.source, &subject, purpose).map_err(error)?;
+                if destination.cluster.is_some() {
+                    continue;
+                }
                 sum += destination.weight;
                 drops_rest |= is_source;
                 destinations.push((sum, transform));

@@ -46,6 +46,12 @@ pub fn has_blank(subject: &[u8]) -> bool {
     subject.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
 
+/// Whether `subject` may be subscribed to, wherever it came from.
+#[must_use]
+pub fn is_sound_subscription(subject: &[u8]) -> bool {
+    is_valid_subscription(subject) && !has_blank(subject)
+}
+
 /// Whether `subject` may be published on, wherever it came from.
 #[must_use]
 pub fn is_sound_literal(subject: &[u8]) -> bool {

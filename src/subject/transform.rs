@@ -28,9 +28,12 @@ pub enum TransformUse {
 /// Why a transform cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransformError {
-    /// Source or destination is no subject, or `>` is only in one of them.
+    /// The source is no subject, or `>` is only in one of both.
     #[error("invalid subject")]
     BadSubject,
+    /// The destination is none.
+    #[error("invalid mapping destination: invalid transform")]
+    BadDestination,
     /// `{{…}}` that holds no known function.
     #[error("unknown mapping destination function in \"{0}\"")]
     UnknownFunction(String),
@@ -91,7 +94,10 @@ impl Transform {
         let wildcards = wildcard_places(source.as_bytes())?;
         let tail_at = name::token_count(source.as_bytes()) - 1;
         let has_tail = source == ">" || source.ends_with(".>");
-        if !name::is_valid_subscription(destination.as_bytes())
+        if !name::is_valid_subscription(destination.as_bytes()) {
+            return Err(TransformError::BadDestination);
+        }
+        if name::has_blank(source.as_bytes())
             || has_tail != (destination == ">" || destination.ends_with(".>"))
         {
             return Err(TransformError::BadSubject);
@@ -103,6 +109,10 @@ impl Transform {
                 "*" => return Err(TransformError::BadSubject),
                 ">" => Piece::Tail,
                 token => match parse_token(token, &wildcards, purpose)? {
+                    // Functions may be written with blanks; a subject has none.
+                    None if name::has_blank(token.as_bytes()) => {
+                        return Err(TransformError::BadDestination);
+                    }
                     None => Piece::Literal(token.as_bytes().into()),
                     Some(function) => {
                         used.extend(function.wildcard());

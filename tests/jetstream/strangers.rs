@@ -108,3 +108,28 @@ async fn what_the_system_account_may_ask_is_for_nobody_else() {
     futures_util::future::join_all(asked).await;
     assert_eq!(state(&a).await, before);
 }
+
+#[tokio::test]
+async fn no_stream_makes_a_subject_with_a_blank() {
+    let (server, a, _) = server().await;
+    let forged = "x\r\nMSG forged 1 0\r\n.>";
+    for config in [
+        json!({"subjects": ["t t.>"]}),
+        json!({"subjects": ["t.>"], "subject_transform": {"src": "t.>", "dest": forged}}),
+        json!({"subjects": ["t.>"], "republish": {"src": "t.>", "dest": forged}}),
+        json!({"sources": [{"name": "S", "subject_transforms": [{"src": "x.>", "dest": forged}]}]}),
+        json!({"mirror": {"name": "S", "subject_transforms": [{"src": "x.>", "dest": forged}]}}),
+        json!({"sources": [{"name": "S", "external": {"api": "$JS. API"}}]}),
+    ] {
+        let mut named = config.clone();
+        named["name"] = json!("T");
+        let answer = ask(&a, "STREAM.CREATE.T", &named.to_string()).await;
+        assert!(!answer["error"].is_null(), "{config}: {answer}");
+    }
+    // A function may be written with blanks.
+    let halves = json!({"name": "T", "subjects": ["t.*"], "subject_transform":
+        {"src": "t.*", "dest": "half.{{ partition(2, 1) }}"}});
+    let answer = ask(&a, "STREAM.CREATE.T", &halves.to_string()).await;
+    assert!(answer["error"].is_null(), "{answer}");
+    drop(server);
+}

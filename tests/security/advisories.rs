@@ -35,10 +35,7 @@ fn a_user_that_stands_for_nobody_opens_no_other_door() {
         "no_auth_user: n\naccounts { A { users: [{user: n, password: p, \
          permissions: {publish: open}}] }, B { users: [{user: b, password: p}] } }",
     );
-    let spoken = [r#""user":"b""#, r#""user":"n","pass":"x""#, r#""auth_token":"p""#];
-    // nats-server does not take a key alone for something that was said.
-    let key = server.subject().is_corewire().then_some(r#""nkey":"U""#);
-    for fields in spoken.into_iter().chain(key) {
+    for fields in [r#""user":"b""#, r#""user":"n","pass":"x""#, r#""auth_token":"p""#] {
         let mut visitor = Visitor::saying(server.client(), fields);
         visitor.raw.expect_error("Authorization Violation");
     }
@@ -179,4 +176,24 @@ fn who_asks_is_never_who_says_so() {
     assert_eq!(body.matches("Nats-Request-Info").count(), 1, "{body}");
     assert!(body.contains(r#""acc":"B""#) && !body.contains("root"), "{body}");
     assert!(body.contains("X: 1\r\n"), "{body}");
+}
+
+#[test]
+fn no_header_makes_a_subject_with_a_blank() {
+    let server = one_core("");
+    let mut hears = Visitor::saying(server.client(), "");
+    hears.tells("");
+    assert!(hears.tells("SUB > 1").is_empty());
+    let mut sends = Visitor::saying(server.client(), "");
+    for destination in ["t u", "t 1 0", "t\tu", "t u.v"] {
+        let headers = format!("NATS/1.0\r\nNats-Trace-Dest: {destination}\r\n\r\n");
+        let head = format!("HPUB x {0} {0}\r\n", headers.len());
+        sends.raw.send_bytes(format!("{head}{headers}\r\n").as_bytes());
+        let told = sends.tells("");
+        // nats-server delivers the message, and forgets the trace.
+        let refused = told.iter().any(|line| line.starts_with("-ERR 'Permissions Violation"));
+        assert_eq!(refused, server.subject().is_corewire(), "{told:?}");
+        let heard = hears.tells("");
+        assert!(!heard.iter().any(|line| line.contains("MSG t")), "{heard:?}");
+    }
 }

@@ -229,7 +229,7 @@ fn durations(config: &ConsumerConfig) -> Result<(), ApiError> {
 /// What holds for push consumers.
 fn push(config: &ConsumerConfig, setting: &Setting<'_>) -> Result<(), ApiError> {
     let subject = config.deliver_subject.as_bytes();
-    if !name::is_valid_subscription(subject) || name::has_blank(subject) {
+    if !name::is_sound_subscription(subject) {
         return Err(ErrorCode::ConsumerInvalidDeliverSubject.into());
     }
     if name::has_wildcard(subject) {
@@ -372,7 +372,7 @@ fn filters(config: &ConsumerConfig) -> Result<(), ApiError> {
     }
     for (at, filter) in config.filters().enumerate() {
         let filter = filter.as_bytes();
-        if !name::is_valid_subscription(filter) || name::has_blank(filter) {
+        if !name::is_sound_subscription(filter) {
             return Err(ApiError::with(ErrorCode::StreamInvalidConfig, "invalid subject"));
         }
         let mut before = config.filters().take(at);

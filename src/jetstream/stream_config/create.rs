@@ -323,7 +323,7 @@ fn subjects(config: &mut StreamConfig) -> Result<(), ApiError> {
 
 /// A valid subscription without anything that no subject may hold.
 pub(super) fn is_valid_pattern(subject: &str) -> bool {
-    name::is_valid_subscription(subject.as_bytes()) && !name::has_blank(subject.as_bytes())
+    name::is_sound_subscription(subject.as_bytes())
 }
 
 /// Subjects that answer themselves when they are acknowledged.
@@ -358,9 +358,6 @@ fn transform(config: &StreamConfig) -> Result<(), ApiError> {
     let refuse = |reason: &dyn std::fmt::Display| {
         Err(ApiError::with(ErrorCode::StreamTransformInvalidDestination, reason))
     };
-    if name::has_blank(transform.dest.as_bytes()) {
-        return refuse(&"invalid mapping destination: invalid transform");
-    }
     match Transform::new(src, &transform.dest, TransformUse::Stream) {
         Ok(_) => Ok(()),
         Err(error) => refuse(&error),
@@ -405,9 +402,6 @@ fn republish(config: &mut StreamConfig, pedantry: Pedantry) -> Result<(), ApiErr
             "stream configuration for republish with transform from '{src}' to '{dest}' not valid"
         ))
     };
-    if !is_valid_pattern(src) || name::has_blank(dest.as_bytes()) {
-        return Err(not_valid());
-    }
     let transform = Transform::new(src, dest, TransformUse::Stream).map_err(|_| not_valid())?;
     if lands_in_stream(&transform.destination_pattern()) {
         return Err(cycle());

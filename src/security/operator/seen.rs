@@ -101,8 +101,8 @@ impl SeenAccount {
 fn check(account: &jwt::Account) -> Result<(), &'static str> {
     let limits = &account.limits;
     let over = |count: usize, max: i64| max >= 0 && count as i64 > max;
-    let is_subject = |text: &str| name::is_valid_subscription(text.as_bytes());
-    let is_literal = |text: &str| name::is_valid_literal(text.as_bytes());
+    let is_subject = |text: &str| name::is_sound_subscription(text.as_bytes());
+    let is_literal = |text: &str| name::is_sound_literal(text.as_bytes());
     let wild = |text: &str| name::has_wildcard(text.as_bytes());
     let exports = &account.exports;
     let rules = [
@@ -143,6 +143,10 @@ fn check(account: &jwt::Account) -> Result<(), &'static str> {
                 is_subject(&import.subject) && is_key(&import.account, KeyPairType::Account)
             }),
             "an import is of no subject or of no account",
+        ),
+        (
+            account.trace.as_ref().is_some_and(|trace| !is_literal(&trace.destination)),
+            "traces go to no subject",
         ),
         (
             account.mappings.values().any(|list| is_overweight(list)),
