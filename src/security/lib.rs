@@ -81,6 +81,6 @@ pub use tls::{
     Advanced, Agreed, Asking, CacheFigures, ClientCertificate, HandshakeDesk, HandshakeFault,
     HandshakeRequest, HandshakeStep, Judgement, ListenerTls, OcspError, PeerCheck, PeerOutside,
     PeerQuestion, Plain, ResponseCache, ResponseFileError, Staple, StapleError, StapleQuestion,
-    Status, TlsError, ask_responder, take_in,
+    Status, TlsError, ask_responder, must_staple, take_in,
 };
 pub use web_resolver::{ResolverTlsError, WebResolver};

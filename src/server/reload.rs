@@ -222,6 +222,10 @@ impl Control {
         let mut cids: Vec<ClientId> = open.into_iter().map(|connection| connection.cid).collect();
         cids.sort_unstable();
         let newest: Arc<[ClientId]> = cids.get(max..).unwrap_or_default().into();
+        // Some may have left while the cores were asked.
+        if newest.is_empty() {
+            return;
+        }
         self.cores.ask_all(|answer| Command::Close(Arc::clone(&newest), answer)).await;
         let count = newest.len();
         let text = format!("Closed {count} connections to fall within max_connections");

@@ -16,7 +16,9 @@ use config::Options;
 use config::ocsp::OcspMode;
 use runtime::Files;
 use runtime::system_files::SystemFiles;
-use security::{ListenerTls, Staple, StapleError, StapleQuestion, Status, ask_responder};
+use security::{
+    ListenerTls, Staple, StapleError, StapleQuestion, Status, ask_responder, must_staple,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -160,20 +162,16 @@ impl Plan {
             Plan { certificates: Vec::new(), mode, urls: options.ocsp.urls.clone(), folder };
         let Some(tls) = &options.tls else { return Ok(plan) };
         for (place, files) in tls.pairs().iter().enumerate() {
-            let question = match StapleQuestion::new(files, tls.ca_file.as_deref()) {
-                Ok(question) => question,
-                // Without its issuer nobody can say anything of it; that matters where one must.
-                Err(error) if mode == OcspMode::Always => {
-                    return Err(StaplingError::Staple { path: files.cert_file.clone(), error });
-                }
-                Err(_) => continue,
-            };
-            match (mode, question.must_staple) {
+            let path = &files.cert_file;
+            let failed = |error| StaplingError::Staple { path: path.clone(), error };
+            match (mode, must_staple(files).map_err(failed)?) {
                 (OcspMode::Always, _) | (OcspMode::Auto | OcspMode::Must, true) => {
+                    let question =
+                        StapleQuestion::new(files, tls.ca_file.as_deref()).map_err(failed)?;
                     plan.certificates.push(Stapled { place, question });
                 }
                 (OcspMode::Never, true) => {
-                    let path = question.path.display();
+                    let path = path.display();
                     let text =
                         format!("Certificate at '{path}' has MustStaple but OCSP is disabled");
                     log.say(Level::Warn, text);

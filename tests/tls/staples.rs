@@ -40,8 +40,8 @@ fn shown(papers: &Papers, server: &Server) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn refusal(papers: &Papers, store: &Path, ocsp: &str) -> String {
-    let file = papers.folder.write("refused.conf", &config(papers, store, ocsp));
+fn refusal(papers: &Papers, config: &str) -> String {
+    let file = papers.folder.write("refused.conf", config);
     let end = Server::run_to_end(&["-c", &file.to_string_lossy(), "-a", "127.0.0.1", "-p", "-1"]);
     assert_ne!(end.code, Some(0));
     end.stderr
@@ -77,8 +77,13 @@ fn t06_a_certificate_that_must_be_stapled_is_not_shown_without() {
     let oid = [1, 3, 6, 1, 5, 5, 7, 1, 24];
     params.custom_extensions.push(CustomExtension::from_oid_content(&oid, must_staple));
     papers.sign("server", params);
-    let told = refusal(&papers, store.path(), "");
+    let told = refusal(&papers, &config(&papers, store.path(), ""));
     assert!(told.contains("bad OCSP status update for certificate at"), "{told}");
+    // Nor where nobody can be asked about it, as its issuer stands nowhere.
+    let authority = format!(", ca_file: \"{}\"", papers.path("ca.pem").display());
+    let alone = config(&papers, store.path(), "").replace(&authority, "");
+    let told = refusal(&papers, &alone);
+    assert!(told.contains("issuer"), "{told}");
     let never = config(&papers, store.path(), "ocsp: false\n");
     let server = Server::builder().config(&never).start();
     server.wait_for_log("has MustStaple but OCSP is disabled");
@@ -91,7 +96,7 @@ fn t06_a_certificate_that_must_be_stapled_is_not_shown_without() {
     // What is revoked is not shown where `must` says so.
     let elsewhere = Folder::new();
     let responder = about_server(&papers, "R");
-    let told = refusal(&papers, elsewhere.path(), &option(&responder, "must"));
+    let told = refusal(&papers, &config(&papers, elsewhere.path(), &option(&responder, "must")));
     assert!(told.contains("is revoked"), "{told}");
 }
 
@@ -102,9 +107,9 @@ fn t06_a_response_of_somebody_else_is_none() {
     // The right number, the wrong signature.
     std::fs::copy(papers.path("server.pem"), stranger.path("server.pem")).expect("copied");
     let responder = about_server(&stranger, "V");
-    let told = refusal(&papers, store.path(), &option(&responder, "always"));
+    let told = refusal(&papers, &config(&papers, store.path(), &option(&responder, "always")));
     assert!(told.contains("bad OCSP status update"), "{told}");
     let nobody = "ocsp { mode: always, urls: [\"http://127.0.0.1:1\"] }\n";
-    let told = refusal(&papers, store.path(), nobody);
+    let told = refusal(&papers, &config(&papers, store.path(), nobody));
     assert!(told.contains("http://127.0.0.1:1"), "{told}");
 }

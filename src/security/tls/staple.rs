@@ -28,8 +28,6 @@ pub struct StapleQuestion {
     pub path: PathBuf,
     /// SHA-256 of the certificate, hex: its name in the cache.
     pub fingerprint: String,
-    /// Whether it says that it must not be shown without a staple.
-    pub must_staple: bool,
     /// The responders that it names.
     pub responders: Vec<String>,
     question: Question,
@@ -64,6 +62,17 @@ pub enum StapleError {
     Answer(#[from] OcspError),
 }
 
+/// Whether the first certificate of a file says that it must be shown with a staple.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn must_staple(files: &CertificateFiles) -> Result<bool, StapleError> {
+    let path = files.cert_file.clone();
+    let chain = certificates(&path, "certificate")
+        .map_err(|error| StapleError::Certificate { path, reason: error.to_string() })?;
+    Ok(wishes(chain[0].as_ref()).0)
+}
+
 impl StapleQuestion {
     /// For the first certificate of a file. Its issuer's is the next there, or one in `ca_file`.
     ///
@@ -89,9 +98,9 @@ impl StapleQuestion {
             .find(|other| other.tbs_certificate.subject == leaf.tbs_certificate.issuer)
             .ok_or_else(|| wrong("its issuer's certificate is in no file".to_owned()))?;
         let question = Question::new(&leaf, issuer)?;
-        let (must_staple, responders) = wishes(der);
+        let (_, responders) = wishes(der);
         let fingerprint = HEXLOWER.encode(&Sha256::digest(der));
-        Ok(StapleQuestion { path, fingerprint, must_staple, responders, question })
+        Ok(StapleQuestion { path, fingerprint, responders, question })
     }
 
     /// The request to a responder, DER.
@@ -155,13 +164,14 @@ mod tests {
         let cert_file = folder.path().join("cert.pem");
         std::fs::write(&cert_file, leaf + &ca).expect("written");
         let files = CertificateFiles { cert_file, key_file: PathBuf::new() };
+        assert_eq!(must_staple(&files), Ok(true));
         StapleQuestion::new(&files, None).expect("its issuer is in the file")
     }
 
     #[test]
     fn a_question_names_the_certificate_by_its_issuer() {
         let question = question();
-        assert!(question.must_staple && question.responders.is_empty());
+        assert!(question.responders.is_empty());
         assert_eq!(question.fingerprint.len(), 64);
         let request = question.request().expect("encodes");
         let read = OcspRequest::from_der(&request).expect("a request");
