@@ -15,8 +15,8 @@ pub(super) struct Dedupe {
     window_ns: u64,
     by_id: HashMap<Arc<[u8]>, u64, ahash::RandomState>,
     by_age: VecDeque<(u64, Arc<[u8]>)>,
-    /// The id of the last message, within the window or not.
-    last: Option<Arc<[u8]>>,
+    /// The newest message that had an id, within the window or not, and its id.
+    last: Option<(u64, Arc<[u8]>)>,
 }
 
 impl Dedupe {
@@ -44,15 +44,18 @@ impl Dedupe {
         self.by_id.get(id).copied()
     }
 
-    /// The id of the last message that had one; empty without.
-    pub(super) fn last(&self) -> &[u8] {
-        self.last.as_deref().unwrap_or_default()
+    /// The id of the stream's last message, which is `seq`; empty if it had none.
+    pub(super) fn of_last(&self, seq: u64) -> &[u8] {
+        match &self.last {
+            Some((at, id)) if *at == seq => id,
+            _ => b"",
+        }
     }
 
     /// Notes that the message with this id was stored at `time_ns`.
     pub(super) fn insert(&mut self, id: &[u8], seq: u64, time_ns: u64) {
         let id: Arc<[u8]> = Arc::from(id);
-        self.last = Some(id.clone());
+        self.last = Some((seq, id.clone()));
         if self.is_on() {
             self.by_id.insert(id.clone(), seq);
             self.by_age.push_back((time_ns, id));
@@ -90,7 +93,8 @@ mod tests {
         assert_eq!(dedupe.next_deadline_ns(), Some(1100));
         assert_eq!(dedupe.find(b"a", 1100), None);
         assert_eq!(dedupe.find(b"b", 1149), Some(2));
-        assert_eq!((dedupe.find(b"b", 1150), dedupe.last()), (None, &b"b"[..]));
+        assert_eq!((dedupe.find(b"b", 1150), dedupe.of_last(2)), (None, &b"b"[..]));
+        assert_eq!(dedupe.of_last(3), b"", "a message without an id came behind it");
         assert_eq!(dedupe.next_deadline_ns(), None);
     }
 
@@ -98,6 +102,6 @@ mod tests {
     fn without_a_window_only_the_last_id_is_known() {
         let mut dedupe = Dedupe::new(0);
         dedupe.insert(b"a", 1, 1000);
-        assert_eq!((dedupe.find(b"a", 1000), dedupe.last()), (None, &b"a"[..]));
+        assert_eq!((dedupe.find(b"a", 1000), dedupe.of_last(1)), (None, &b"a"[..]));
     }
 }

@@ -245,11 +245,12 @@ impl Stream {
         {
             return Ok(Verdict::Duplicate(seq));
         }
-        if let Some(id) = asked.expected_last_msg_id
-            && id != self.dedupe.last()
-        {
-            let last = String::from_utf8_lossy(self.dedupe.last()).into_owned();
-            return Err(ApiError::with(ErrorCode::StreamWrongLastMsgId, last));
+        if let Some(expected) = asked.expected_last_msg_id {
+            let last = self.dedupe.of_last(turn.storage.stream(self.id).last_seq().0);
+            if expected != last {
+                let last = String::from_utf8_lossy(last);
+                return Err(ApiError::with(ErrorCode::StreamWrongLastMsgId, last));
+            }
         }
         let mut rollup = self.judge_rollup(asked)?;
         if is_schedule {

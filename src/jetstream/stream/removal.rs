@@ -37,6 +37,9 @@ impl Stream {
     /// Purges; how many messages went.
     // spec/jetstream.md §2: seq and keep exclusive; §12: sealed / deny_purge rejected
     pub fn purge(&mut self, request: &PurgeRequest, turn: &mut Turn<'_>) -> Result<u64, ApiError> {
+        if request.seq > 0 && request.keep > 0 {
+            return Err(ApiError::new(ErrorCode::BadRequest));
+        }
         if self.config.sealed {
             return Err(ApiError::new(ErrorCode::StreamSealed));
         }
@@ -45,7 +48,7 @@ impl Stream {
         }
         let filter_is_bad = !request.filter.is_empty()
             && !subject::name::is_valid_subscription(request.filter.as_bytes());
-        if (request.seq > 0 && request.keep > 0) || filter_is_bad {
+        if filter_is_bad {
             return Err(ApiError::new(ErrorCode::BadRequest));
         }
         let filter = Filter::new([&request.filter]);
@@ -87,7 +90,7 @@ impl Stream {
         }
         let seq = Seq(request.seq);
         let stored = turn.storage.stream(self.id);
-        if seq.is_none() || seq > stored.last_seq() {
+        if seq.is_none() || seq < stored.first_seq() || seq > stored.last_seq() {
             return failed("no message found");
         }
         let Some(known) = stored.look(seq) else {

@@ -57,7 +57,14 @@ fn after_a_restart_only_who_asks_about_ids_waits() {
     assert_eq!(rig.publish("s.a", "Other: x", "three"), r#"{"stream":"S","seq":3}"#);
     assert_eq!(rig.publish("s.a", "Nats-Expected-Last-Msg-Id: x", "four"), "");
     rig.pass(0);
-    assert_eq!(rig.out.sent.last().unwrap().payload, r#"{"stream":"S","seq":4}"#);
+    let refused = &rig.out.sent.last().unwrap().payload;
+    assert!(refused.contains(r#""wrong last msg ID: ""#), "the last one has none: {refused}");
+    rig.publish("s.a", "Nats-Msg-Id: y", "four");
+    let config = rig.stream.config().clone();
+    rig.stream = Stream::new(identity(), config, rig.stream.id(), &rig.storage, rig.now);
+    assert_eq!(rig.publish("s.a", "Nats-Expected-Last-Msg-Id: y", "five"), "");
+    rig.pass(0);
+    assert_eq!(rig.out.sent.last().unwrap().payload, r#"{"stream":"S","seq":5}"#);
 }
 
 #[test]
@@ -91,7 +98,7 @@ fn expectations_that_fail_are_refused() {
             "Nats-Expected-Last-Subject-Sequence-Subject: s.*",
             "10193 missing sequence for expected last sequence per subject",
         ),
-        ("Nats-Expected-Last-Msg-Id: y", "10070 wrong last msg ID: first"),
+        ("Nats-Expected-Last-Msg-Id: first", "10070 wrong last msg ID: "),
         ("Nats-Rollup: sub", "10111 rollup not permitted"),
         ("Nats-TTL: 5", "10166 per-message TTL is disabled"),
         ("Nats-Incr: 5", "10168 message counters is disabled"),
@@ -106,10 +113,14 @@ fn expectations_that_fail_are_refused() {
         "Nats-Expected-Stream: S\nNats-Expected-Last-Sequence: 2",
         "Nats-Expected-Last-Subject-Sequence: 3",
         "Nats-Expected-Last-Subject-Sequence: 2\nNats-Expected-Last-Subject-Sequence-Subject: s.b",
-        "Nats-Expected-Last-Msg-Id: first",
+        "Nats-Msg-Id: second",
     ] {
         assert!(rig.publish("s.a", headers, "x").contains("\"seq\":"), "{headers}");
     }
+    let wrong = rig.refused("s.a", "Nats-Expected-Last-Msg-Id: first", "x");
+    assert_eq!(wrong, "10070 wrong last msg ID: second");
+    let right = rig.publish("s.a", "Nats-Expected-Last-Msg-Id: second", "x");
+    assert_eq!(right, r#"{"stream":"S","seq":7}"#);
     let mut empty = Rig::new("");
     let headers = "Nats-Expected-Last-Subject-Sequence: 0\nNats-Expected-Last-Sequence: 0";
     assert_eq!(empty.publish("s.a", headers, "x"), r#"{"stream":"S","seq":1}"#);
