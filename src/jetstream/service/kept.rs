@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use storage::ValueKey;
+use subject::{Transform, TransformUse};
 
 use crate::StreamConfig;
 
@@ -36,6 +37,18 @@ impl KeptStream {
         let kept: KeptStream = serde_json::from_slice(value).ok()?;
         (kept.version == VERSION).then_some(kept)
     }
+
+    /// Whether all that it renames to are subjects: the rules may have been others when it was
+    /// made.
+    pub(crate) fn renames_to_subjects(&self) -> bool {
+        let StreamConfig { subject_transform, republish, mirror, sources, .. } = &self.config;
+        let copied = mirror.iter().chain(sources).flat_map(|source| &source.subject_transforms);
+        let renamed = subject_transform.iter().chain(copied).map(|to| (&to.src, &to.dest));
+        let published = republish.iter().map(|to| (&to.src, &to.dest));
+        renamed.chain(published).all(|(src, dest)| {
+            dest.is_empty() || Transform::new(src, dest, TransformUse::Stream).is_ok()
+        })
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +63,25 @@ mod tests {
         for other in [&b""[..], b"{}", br#"{"version":2,"account":"","created_ns":1,"config":{}}"#]
         {
             assert!(KeptStream::read(other).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_kept_may_be_worth_nothing_today() {
+        let kept = |json: &str| {
+            let config = serde_json::from_str(json).expect("a configuration");
+            KeptStream::read(&KeptStream::write("$G", 5, &config)).unwrap().renames_to_subjects()
+        };
+        assert!(kept(r#"{"name":"S","subject_transform":{"src":"","dest":"x.>"}}"#));
+        assert!(kept(r#"{"name":"S","republish":{"src":"a","dest":""}}"#));
+        let bad = r#"{"src":"a","dest":"b c"}"#;
+        for field in [
+            format!(r#""subject_transform":{bad}"#),
+            format!(r#""republish":{bad}"#),
+            format!(r#""mirror":{{"name":"M","subject_transforms":[{bad}]}}"#),
+            format!(r#""sources":[{{"name":"M"}},{{"name":"N","subject_transforms":[{bad}]}}]"#),
+        ] {
+            assert!(!kept(&format!(r#"{{"name":"S",{field}}}"#)), "{field}");
         }
     }
 }

@@ -80,6 +80,12 @@ impl Streams {
                 desk.log.say(Level::Error, format!("JetStream: {text}"));
                 continue;
             };
+            if !kept.renames_to_subjects() {
+                let (account, stream) = (&kept.account, &kept.config.name);
+                let text = format!("stream '{account} > {stream}' renames to what is no subject");
+                desk.log.say(Level::Error, format!("JetStream: {text}; its messages are kept"));
+                continue;
+            }
             let orphan = Orphan { id, kept, values };
             if let Some(orphan) = self.bring_back(orphan, now, desk) {
                 let KeptStream { account, config, .. } = &orphan.kept;
