@@ -152,7 +152,7 @@ impl JwtStore {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Disk`]
     pub fn save(&self, account: &AccountKey, token: &str) -> Result<(), StoreError> {
-        self.save_unless(account, token, |kept| kept.trim_ascii() == token.trim_ascii())
+        self.save_unless(account, token, |_| false)
     }
 
     /// The same for a token that nobody has sent now, unless what is there was made later.
@@ -166,21 +166,21 @@ impl JwtStore {
         token: &str,
     ) -> Result<(), StoreError> {
         let made = |kept: &str| Claims::<jwt::Account>::decode(kept).map_or(0, |own| own.issued_s);
-        self.save_unless(account, token, |kept| {
-            kept.trim_ascii() == token.trim_ascii() || made(kept) > claims.issued_s
-        })
+        self.save_unless(account, token, |kept| made(kept) > claims.issued_s)
     }
 
+    /// The same token is not written again either.
     fn save_unless(
         &self,
         account: &AccountKey,
         token: &str,
         stays: impl FnOnce(&str) -> bool,
     ) -> Result<(), StoreError> {
+        let stays = |kept: String| kept.trim_ascii() == token.trim_ascii() || stays(&kept);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.holds(account) {
             self.make_room()?;
-        } else if read(&self.path(account, JWT)).is_ok_and(|kept| stays(&kept)) {
+        } else if read(&self.path(account, JWT)).is_ok_and(stays) {
             self.index().touch(account);
             return Ok(());
         }
