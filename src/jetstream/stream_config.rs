@@ -15,6 +15,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use create::rename;
 pub use create::{Pedantry, ServerLimits, check_name, for_create, is_valid_asset_name};
 pub use fields::{
     Compression, ConsumerLimits, Discard, ExternalStream, PersistMode, Placement, Republish,

@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use storage::ValueKey;
-use subject::{Transform, TransformUse};
 
-use crate::StreamConfig;
+use crate::{StreamConfig, stream_config};
 
 /// The version of the JSON below.
 const VERSION: u32 = 1;
@@ -45,9 +44,7 @@ impl KeptStream {
         let copied = mirror.iter().chain(sources).flat_map(|source| &source.subject_transforms);
         let renamed = subject_transform.iter().chain(copied).map(|to| (&to.src, &to.dest));
         let published = republish.iter().map(|to| (&to.src, &to.dest));
-        renamed.chain(published).all(|(src, dest)| {
-            dest.is_empty() || Transform::new(src, dest, TransformUse::Stream).is_ok()
-        })
+        renamed.chain(published).all(|(src, dest)| stream_config::rename(src, dest).is_ok())
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use subject::{Transform, TransformUse};
+use subject::Transform;
 
-use crate::stream_config::{Discard, PersistMode, Retention, StreamConfig};
+use crate::stream_config::{self, Discard, PersistMode, Retention, StreamConfig};
 
 /// A configuration as the hot path wants it: no limit is the highest number.
 #[derive(Clone, Debug)]
@@ -53,11 +53,7 @@ impl Rules {
         let [messages_max, bytes_max, per_subject_max] =
             [config.max_msgs, config.max_bytes, config.max_msgs_per_subject].map(limit);
         let transform = |src: &str, dest: &str| {
-            // Without a destination nothing is renamed.
-            (!dest.is_empty()).then(|| {
-                Transform::new(src, dest, TransformUse::Stream)
-                    .expect("a configuration in use was checked")
-            })
+            stream_config::rename(src, dest).expect("a configuration in use was checked")
         };
         Rules {
             retention: config.retention,

@@ -19,11 +19,11 @@ use base::Now;
 use protocol::MessageParts;
 use serde::Serialize;
 use storage::Seq;
-use subject::{Transform, TransformUse, name};
+use subject::{Transform, name};
 
 use super::delivery_reply::Delivered;
 use super::{Stream, Turn, counter};
-use crate::stream_config::{ExternalStream, StreamConfig, StreamSource, SubjectTransform};
+use crate::stream_config::{self, ExternalStream, StreamConfig, StreamSource, SubjectTransform};
 use crate::{ApiError, Purpose, Token};
 
 /// Silence after which the origin is asked anew, and how long an answer may take.
@@ -118,10 +118,8 @@ impl Source {
     fn new(config: StreamSource, role: Role, now: Now) -> Source {
         let transforms = config.subject_transforms.iter().map(|rename| {
             let src = if rename.src.is_empty() { ">" } else { &rename.src };
-            let transform = (!rename.dest.is_empty()).then(|| {
-                Transform::new(src, &rename.dest, TransformUse::Stream)
-                    .expect("a configuration in use was checked")
-            });
+            let transform = stream_config::rename(src, &rename.dest)
+                .expect("a configuration in use was checked");
             (Box::from(src), transform)
         });
         Source {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use config::limits;
-use subject::{Transform, TransformUse, name};
+use subject::{Transform, TransformError, TransformUse, name};
 
 use super::{
     Discard, PersistMode, Placement, Retention, Storage, StreamConfig, UNLIMITED, level,
@@ -305,7 +305,7 @@ fn subjects(config: &mut StreamConfig) -> Result<(), ApiError> {
         config.subjects.push(config.name.clone());
     }
     for (index, subject) in config.subjects.iter().enumerate() {
-        if !is_valid_pattern(subject) {
+        if !name::is_sound_subscription(subject.as_bytes()) {
             return Err(invalid("invalid subject"));
         }
         for earlier in &config.subjects[..index] {
@@ -321,9 +321,13 @@ fn subjects(config: &mut StreamConfig) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A valid subscription without anything that no subject may hold.
-pub(super) fn is_valid_pattern(subject: &str) -> bool {
-    name::is_sound_subscription(subject.as_bytes())
+/// What renames from `src` (empty: `>`) to `dest`; nothing does without a destination.
+///
+/// # Errors
+/// What is wrong with either.
+pub(crate) fn rename(src: &str, dest: &str) -> Result<Option<Transform>, TransformError> {
+    let named = !dest.is_empty();
+    named.then(|| Transform::new(src, dest, TransformUse::Stream)).transpose()
 }
 
 /// Subjects that answer themselves when they are acknowledged.
@@ -348,20 +352,12 @@ fn needs_no_ack(subject: &str) -> Result<(), ApiError> {
 fn transform(config: &StreamConfig) -> Result<(), ApiError> {
     let Some(transform) = &config.subject_transform else { return Ok(()) };
     let src = if transform.src.is_empty() { ">" } else { &transform.src };
-    if !is_valid_pattern(src) {
+    if !name::is_sound_subscription(src.as_bytes()) {
         let reason = format_args!("invalid subject {src}");
         return Err(ApiError::with(ErrorCode::StreamTransformInvalidSource, reason));
     }
-    if transform.dest.is_empty() {
-        return Ok(());
-    }
-    let refuse = |reason: &dyn std::fmt::Display| {
-        Err(ApiError::with(ErrorCode::StreamTransformInvalidDestination, reason))
-    };
-    match Transform::new(src, &transform.dest, TransformUse::Stream) {
-        Ok(_) => Ok(()),
-        Err(error) => refuse(&error),
-    }
+    let refused = |error| ApiError::with(ErrorCode::StreamTransformInvalidDestination, error);
+    rename(src, &transform.dest).map(drop).map_err(refused)
 }
 
 // spec/jetstream.md §3 republish. Seen of nats-server 2.15.2: the source need not be one of the

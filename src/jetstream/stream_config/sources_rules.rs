@@ -1,8 +1,8 @@
 //! The rules of mirrors and sources, each by itself. Source: spec/jetstream.md §3 StreamSource.
 
-use subject::{Transform, TransformUse, name};
+use subject::name;
 
-use super::create::{invalid, is_valid_asset_name, is_valid_pattern};
+use super::create::{invalid, is_valid_asset_name, rename};
 use super::{StreamConfig, StreamSource};
 use crate::{ApiError, ErrorCode};
 
@@ -102,20 +102,17 @@ fn source(source: &StreamSource, codes: &Codes) -> Result<(), ApiError> {
         if !source.subject_transforms.is_empty() {
             return Err(ApiError::new(codes.both_filters));
         }
-        if !is_valid_pattern(&source.filter_subject) {
+        if !name::is_sound_subscription(source.filter_subject.as_bytes()) {
             let reason = format_args!("{} invalid subject", source.filter_subject);
             return Err(ApiError::with(codes.filter, reason));
         }
     }
     for (index, transform) in source.subject_transforms.iter().enumerate() {
         let src = if transform.src.is_empty() { ">" } else { &transform.src };
-        if !is_valid_pattern(src) {
+        if !name::is_sound_subscription(src.as_bytes()) {
             return Err(ApiError::with(codes.filter, format_args!("{src} invalid subject")));
         }
-        if !transform.dest.is_empty() {
-            Transform::new(src, &transform.dest, TransformUse::Stream)
-                .map_err(|error| ApiError::with(codes.destination, error))?;
-        }
+        rename(src, &transform.dest).map_err(|error| ApiError::with(codes.destination, error))?;
         for earlier in &source.subject_transforms[..index] {
             let earlier = if earlier.src.is_empty() { ">" } else { &earlier.src };
             if name::overlap(earlier.as_bytes(), src.as_bytes()) {
