@@ -80,7 +80,7 @@ pub use proxies::ProxyUse;
 pub use tls::{
     Advanced, Agreed, Asking, CacheFigures, ClientCertificate, HandshakeDesk, HandshakeFault,
     HandshakeRequest, HandshakeStep, Judgement, ListenerTls, OcspError, PeerCheck, PeerOutside,
-    PeerQuestion, Plain, ResponseCache, ResponseFileError, Staple, StapleError, StapleQuestion,
-    Status, TlsError, ask_responder, must_staple, take_in,
+    PeerQuestion, Plain, Presented, ResponseCache, ResponseFileError, Staple, StapleError,
+    StapleQuestion, Status, TlsError, ask_responder, take_in,
 };
 pub use web_resolver::{ResolverTlsError, WebResolver};

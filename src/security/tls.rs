@@ -24,7 +24,7 @@ pub use self::peer::{Asking, Judgement, PeerCheck, PeerOutside};
 pub use self::responder::ask_responder;
 pub use self::response_cache::{CacheFigures, ResponseCache};
 pub use self::response_file::ResponseFileError;
-pub use self::staple::{Staple, StapleError, StapleQuestion, must_staple};
+pub use self::staple::{Presented, Staple, StapleError, StapleQuestion};
 
 mod certificate;
 pub mod fuzz;

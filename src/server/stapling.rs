@@ -17,7 +17,7 @@ use config::ocsp::OcspMode;
 use runtime::Files;
 use runtime::system_files::SystemFiles;
 use security::{
-    ListenerTls, Staple, StapleError, StapleQuestion, Status, ask_responder, must_staple,
+    ListenerTls, Presented, Staple, StapleError, StapleQuestion, Status, ask_responder,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -164,10 +164,10 @@ impl Plan {
         for (place, files) in tls.pairs().iter().enumerate() {
             let path = &files.cert_file;
             let failed = |error| StaplingError::Staple { path: path.clone(), error };
-            match (mode, must_staple(files).map_err(failed)?) {
+            let certificate = Presented::read(files).map_err(failed)?;
+            match (mode, certificate.must_staple()) {
                 (OcspMode::Always, _) | (OcspMode::Auto | OcspMode::Must, true) => {
-                    let question =
-                        StapleQuestion::new(files, tls.ca_file.as_deref()).map_err(failed)?;
+                    let question = certificate.question(tls.ca_file.as_deref()).map_err(failed)?;
                     plan.certificates.push(Stapled { place, question });
                 }
                 (OcspMode::Never, true) => {

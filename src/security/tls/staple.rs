@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use config::tls::CertificateFiles;
 use data_encoding::HEXLOWER;
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
@@ -20,6 +21,15 @@ const STATUS_REQUEST: [u8; 3] = [2, 1, 5];
 const SKEW_S: u64 = 60;
 /// For how long a response without an end is good, seconds.
 const UNSAID_LIFE_S: u64 = 3600;
+
+/// A certificate as clients get it, and what it says of staples.
+#[derive(Debug)]
+pub struct Presented {
+    path: PathBuf,
+    chain: Vec<CertificateDer<'static>>,
+    must_staple: bool,
+    responders: Vec<String>,
+}
 
 /// A certificate, and what is to be asked of it.
 #[derive(Debug)]
@@ -62,29 +72,36 @@ pub enum StapleError {
     Answer(#[from] OcspError),
 }
 
-/// Whether the first certificate of a file says that it must be shown with a staple.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn must_staple(files: &CertificateFiles) -> Result<bool, StapleError> {
-    let path = files.cert_file.clone();
-    let chain = certificates(&path, "certificate")
-        .map_err(|error| StapleError::Certificate { path, reason: error.to_string() })?;
-    Ok(wishes(chain[0].as_ref()).0)
-}
-
-impl StapleQuestion {
-    /// For the first certificate of a file. Its issuer's is the next there, or one in `ca_file`.
+impl Presented {
+    /// Reads the first certificate of a file, with those that come behind it.
     ///
     /// # Errors
-    /// A file that cannot be read, or an issuer that is in none of them.
-    pub fn new(
-        files: &CertificateFiles,
-        ca_file: Option<&Path>,
-    ) -> Result<StapleQuestion, StapleError> {
+    /// A file that cannot be read.
+    pub fn read(files: &CertificateFiles) -> Result<Presented, StapleError> {
         let path = files.cert_file.clone();
+        match certificates(&path, "certificate") {
+            Ok(chain) => {
+                let (must_staple, responders) = wishes(chain[0].as_ref());
+                Ok(Presented { path, chain, must_staple, responders })
+            }
+            Err(error) => Err(StapleError::Certificate { path, reason: error.to_string() }),
+        }
+    }
+
+    /// Whether it says that it must be shown with a staple.
+    #[must_use]
+    pub fn must_staple(&self) -> bool {
+        self.must_staple
+    }
+
+    /// What is to be asked of it. Its issuer's certificate is the next in its file, or one in
+    /// `ca_file`.
+    ///
+    /// # Errors
+    /// A certificate that cannot be used, or an issuer that is in none of the files.
+    pub fn question(self, ca_file: Option<&Path>) -> Result<StapleQuestion, StapleError> {
+        let Presented { path, chain, responders, .. } = self;
         let wrong = |reason: String| StapleError::Certificate { path: path.clone(), reason };
-        let chain = certificates(&path, "certificate").map_err(|error| wrong(error.to_string()))?;
         let der = chain[0].as_ref();
         let leaf = Certificate::from_der(der).map_err(|error| wrong(error.to_string()))?;
         let roots = match ca_file {
@@ -98,11 +115,12 @@ impl StapleQuestion {
             .find(|other| other.tbs_certificate.subject == leaf.tbs_certificate.issuer)
             .ok_or_else(|| wrong("its issuer's certificate is in no file".to_owned()))?;
         let question = Question::new(&leaf, issuer)?;
-        let (_, responders) = wishes(der);
         let fingerprint = HEXLOWER.encode(&Sha256::digest(der));
         Ok(StapleQuestion { path, fingerprint, responders, question })
     }
+}
 
+impl StapleQuestion {
     /// The request to a responder, DER.
     ///
     /// # Errors
@@ -164,8 +182,9 @@ mod tests {
         let cert_file = folder.path().join("cert.pem");
         std::fs::write(&cert_file, leaf + &ca).expect("written");
         let files = CertificateFiles { cert_file, key_file: PathBuf::new() };
-        assert_eq!(must_staple(&files), Ok(true));
-        StapleQuestion::new(&files, None).expect("its issuer is in the file")
+        let presented = Presented::read(&files).expect("readable");
+        assert!(presented.must_staple());
+        presented.question(None).expect("its issuer is in the file")
     }
 
     #[test]
