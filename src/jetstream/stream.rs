@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `publication.rs` | a message on its way in, and what its headers ask for |
 //! | `ingest.rs` | judged, stored, acknowledged |
+//! | `judgement.rs` | whether it may be stored, and as what |
 //! | `store.rs` | into the storage, within the limits |
 //! | `pub_ack.rs` | acknowledgements, as text and waiting for the disk |
 //! | `rules.rs` | the configuration as the hot path wants it |
 //! | `dedupe.rs`, `counter.rs`, `schedule.rs`, `cron.rs`, `republish.rs` | one feature each |
-//! | `batch.rs`, `fast_batch.rs` | atomic and fast batches |
+//! | `batch.rs`, `staged.rs` | atomic batches: collected, judged and stored as a whole |
+//! | `fast_batch.rs` | fast batches |
 //! | `expiry.rs`, `removal.rs` | what goes by itself, and what is removed on request |
 //! | `message_get.rs`, `direct_get.rs` | reading |
 //! | `snapshot.rs`, `restore.rs`, `archive.rs` | backups |
@@ -36,6 +38,7 @@ mod fast_batch;
 mod flow_answer;
 mod header_block;
 mod ingest;
+mod judgement;
 mod message_get;
 mod pub_ack;
 mod publication;
@@ -49,6 +52,7 @@ mod schedule;
 mod snapshot;
 mod source;
 mod source_request;
+mod staged;
 mod store;
 mod turn;
 

@@ -6,25 +6,23 @@
 //!             └──→ abandoned: an error to whoever asks, an advisory
 //! ```
 //!
-//! Until the commit a batch is only here; after it, nothing stands between its messages. A crash
-//! in the middle of writing one is undone at recovery: the last stored message of a batch carries
-//! `Nats-Batch-Commit`. Source: spec/jetstream.md §6; ADR-50.
+//! Until the commit a batch is only here; then it is judged as a whole (`staged.rs`), and nothing
+//! stands between its messages. A crash in the middle of writing one is undone at recovery: the
+//! last stored message of a batch carries `Nats-Batch-Commit`. Source: spec/jetstream.md §6; ADR-50.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::time::Duration;
 
 use config::limits;
 use hashbrown::HashMap;
 use serde::Serialize;
-use storage::Place;
+use storage::Seq;
 
-use super::ingest::{Verdict, send};
+use super::ingest::send;
 use super::pub_ack::Also;
 use super::publication::{Asked, OwnedPublication, Publication};
-use super::store::{Entry, Rollup};
 use super::{Stream, Turn, header_block};
-use crate::stream_config::{self, Discard};
+use crate::stream_config;
 use crate::{ApiError, ErrorCode, advisory};
 
 /// The open batches of one stream.
@@ -36,6 +34,8 @@ pub(super) struct Batches {
 #[derive(Debug)]
 struct Batch {
     messages: Vec<OwnedPublication>,
+    /// Of their headers and payloads, as they came.
+    bytes: u64,
     /// Monotonic nanoseconds of the last message.
     heard_ns: u64,
 }
@@ -59,6 +59,18 @@ enum Commit {
     EndOfBatch,
 }
 
+impl Batch {
+    fn add(&mut self, message: &Publication<'_>, asked: &Asked<'_>) {
+        let headers = &without_level(message.headers, asked);
+        self.messages.push(OwnedPublication::of(&Publication { headers, ..*message }));
+        self.bytes += size_of_message(message);
+    }
+}
+
+fn size_of_message(message: &Publication<'_>) -> u64 {
+    (message.headers.len() + message.payload.len()) as u64
+}
+
 impl Batches {
     /// When the next silent batch is abandoned, monotonic nanoseconds.
     pub(super) fn next_deadline_ns(&self, timeout: Duration) -> Option<u64> {
@@ -69,6 +81,11 @@ impl Batches {
     /// How many are open.
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// What their messages hold of memory.
+    fn bytes(&self) -> u64 {
+        self.by_id.values().map(|batch| batch.bytes).sum()
     }
 }
 
@@ -112,14 +129,21 @@ impl Stream {
         if id.is_empty() || id.len() > limits::JS_BATCH_ID_MAX {
             return fail(ErrorCode::AtomicPublishInvalidBatchId);
         }
-        if asked.required_level.is_some_and(|level| !stream_config::serves(level)) {
-            self.abandon(id, "unsupported", turn);
-            return fail(ErrorCode::RequiredApiLevel);
-        }
         let sequence = asked.batch_sequence.and_then(|text| std::str::from_utf8(text).ok());
         let Some(sequence) = sequence.and_then(|text| text.parse::<u64>().ok()) else {
             return fail(ErrorCode::AtomicPublishMissingSeq);
         };
+        let max = self.bounds.batches.messages_max;
+        let closes_before = asked.batch_commit == Some(b"eob");
+        let is_too_large = sequence.saturating_sub(u64::from(closes_before)) > max;
+        let too_large = || Err(ApiError::with(ErrorCode::AtomicPublishTooLargeBatch, max));
+        if !self.batches.by_id.contains_key(id) {
+            match sequence {
+                1 => self.open_batch(id, turn)?,
+                _ if is_too_large => return too_large(),
+                _ => return fail(ErrorCode::AtomicPublishIncompleteBatch),
+            }
+        }
         let commit = match asked.batch_commit {
             None => None,
             Some(b"1") => Some(Commit::Stored),
@@ -129,55 +153,40 @@ impl Stream {
                 return fail(ErrorCode::AtomicPublishInvalidBatchCommit);
             }
         };
-        self.check_batch_headers(id, asked, turn)?;
-        if sequence == 1 && commit != Some(Commit::EndOfBatch) {
-            self.open_batch(id, turn)?;
+        if asked.required_level.is_some_and(|level| !stream_config::serves(level)) {
+            self.abandon(id, "unsupported", turn);
+            return fail(ErrorCode::RequiredApiLevel);
         }
+        let ends_nothing = commit == Some(Commit::EndOfBatch) && sequence == 1;
+        let held = self.batches.bytes() + if closes_before { 0 } else { size_of_message(message) };
         let open = self.batches.by_id.get_mut(id);
-        let Some(batch) = open.filter(|batch| batch.messages.len() as u64 + 1 == sequence) else {
+        let next = |batch: &&mut Batch| batch.messages.len() as u64 + 1;
+        let Some(batch) = open.filter(|batch| next(batch) == sequence && !ends_nothing) else {
             self.abandon(id, "incomplete", turn);
             return fail(ErrorCode::AtomicPublishIncompleteBatch);
         };
-        let counts = u64::from(commit != Some(Commit::EndOfBatch));
-        let max = self.bounds.batches.messages_max;
-        if sequence - 1 + counts > max {
+        if is_too_large {
             self.abandon(id, "large", turn);
-            return Err(ApiError::with(ErrorCode::AtomicPublishTooLargeBatch, max));
+            return too_large();
+        }
+        if held > self.bounds.ingest.bytes_max {
+            self.abandon(id, "large", turn);
+            return fail(ErrorCode::StreamTooManyRequests);
         }
         batch.heard_ns = turn.now.mono_ns;
-        if commit != Some(Commit::EndOfBatch) {
-            batch.messages.push(OwnedPublication::of(message));
+        if !closes_before {
+            batch.add(message, asked);
         }
         Ok(commit)
     }
 
-    // spec/jetstream.md §6: unsupported header (Nats-Expected-Last-Msg-Id) 10177
-    fn check_batch_headers(
-        &mut self,
-        id: &[u8],
-        asked: &Asked<'_>,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), ApiError> {
-        if asked.expected_last_msg_id.is_none() {
-            return Ok(());
-        }
-        self.abandon(id, "unsupported", turn);
-        let unsupported = "Nats-Expected-Last-Msg-Id";
-        Err(ApiError::with(ErrorCode::AtomicPublishUnsupportedHeaderBatch, unsupported))
-    }
-
     fn open_batch(&mut self, id: &[u8], turn: &mut Turn<'_>) -> Result<(), ApiError> {
-        // Seen of nats-server 2.15.2: one that is open cannot begin anew.
-        if self.batches.by_id.contains_key(id) {
-            self.abandon(id, "incomplete", turn);
-            return Err(ApiError::new(ErrorCode::AtomicPublishIncompleteBatch));
-        }
         // spec/jetstream.md §6: too many in flight (50/stream, 1000/server) 10210
         if self.batches.len() >= self.bounds.batches.per_stream_max || turn.quota.batches == 0 {
             return Err(ApiError::new(ErrorCode::AtomicPublishTooManyInflight));
         }
         turn.quota.batches -= 1;
-        let batch = Batch { messages: Vec::new(), heard_ns: turn.now.mono_ns };
+        let batch = Batch { messages: Vec::new(), bytes: 0, heard_ns: turn.now.mono_ns };
         self.batches.by_id.insert(id.into(), batch);
         Ok(())
     }
@@ -191,17 +200,12 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) {
         let Some(mut batch) = self.batches.by_id.remove(id) else { return };
-        match self.check_batch(&batch.messages, turn) {
-            Ok(Readiness::Ready) => {
+        match self.take_whole(&batch.messages, commit, turn) {
+            Ok(Some(seq)) => {
                 let count = batch.messages.len() as u64;
-                match self.store_batch(&batch.messages, commit, turn) {
-                    Ok(seq) => {
-                        self.acknowledge(message.reply, seq, Also::Batch(id, count), turn);
-                    }
-                    Err(error) => self.refuse(message.reply, &error, turn),
-                }
+                self.acknowledge(message.reply, seq.0, Also::Batch(id, count), turn);
             }
-            Ok(Readiness::Wait) => {
+            Ok(None) => {
                 // The commit comes again when the disk has answered.
                 if commit == Commit::Stored {
                     batch.messages.pop();
@@ -213,110 +217,19 @@ impl Stream {
         }
     }
 
-    /// Judges every message against the stream as it was before the batch, and against those of
-    /// the batch before it.
-    fn check_batch(
-        &mut self,
-        messages: &[OwnedPublication],
-        turn: &mut Turn<'_>,
-    ) -> Result<Readiness, ApiError> {
-        let mut ids: Vec<&[u8]> = Vec::new();
-        let mut written: HashSet<Vec<u8>> = HashSet::new();
-        let kind = turn.storage.stream(self.id).kind();
-        let mut bytes = 0;
-        for message in messages {
-            let message = message.borrow();
-            let asked = Asked::read(message.headers);
-            if let Some(id) = asked.msg_id {
-                if ids.contains(&id) {
-                    return Err(duplicate());
-                }
-                ids.push(id);
-            }
-            let renamed = self.rename(message.subject);
-            let subject = renamed.as_deref().unwrap_or(message.subject);
-            check_within(&written, subject, &asked)?;
-            match self.judge(subject, &message, &asked, turn)? {
-                Verdict::Wait => return Ok(Readiness::Wait),
-                Verdict::Duplicate(_) => return Err(duplicate()),
-                Verdict::Store(judged) => {
-                    check_rollup_within(&written, subject, judged.rollup)?;
-                    let payload = judged.payload.len();
-                    bytes += kind.size_of(subject.len(), judged.headers.len(), payload);
-                }
-            }
-            written.insert(subject.to_vec());
-        }
-        self.check_batch_room(messages.len() as u64, bytes, turn)?;
-        Ok(Readiness::Ready)
-    }
-
-    fn check_batch_room(&self, messages: u64, bytes: u64, turn: &Turn<'_>) -> Result<(), ApiError> {
-        if bytes > turn.quota.account_bytes {
-            return Err(ApiError::new(ErrorCode::AccountResourcesExceeded));
-        }
-        if bytes > turn.quota.server_bytes {
-            return Err(ApiError::new(ErrorCode::InsufficientResources));
-        }
-        if self.rules.discard == Discard::New {
-            let state = turn.storage.stream(self.id).state();
-            let full = |what| Err(ApiError::with(ErrorCode::StreamStoreFailed, what));
-            if state.messages + messages > self.rules.messages_max {
-                return full("maximum messages exceeded");
-            }
-            if state.bytes + bytes > self.rules.bytes_max {
-                return full("maximum bytes exceeded");
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores messages that were judged; the last one's sequence.
-    fn store_batch(
+    /// Judges and stores a batch: the last message's sequence. `None` while one has to come from
+    /// the disk first.
+    fn take_whole(
         &mut self,
         messages: &[OwnedPublication],
         commit: Commit,
         turn: &mut Turn<'_>,
-    ) -> Result<u64, ApiError> {
-        let mut last = 0;
-        for (index, message) in messages.iter().enumerate() {
-            let message = message.borrow();
-            let asked = Asked::read(message.headers);
-            let renamed = self.rename(message.subject);
-            let subject = renamed.as_deref().unwrap_or(message.subject);
-            // Judged against the stream before the batch; now only what is made of it counts.
-            let made = Asked {
-                expected_last_seq: None,
-                expected_last_subject_seq: None,
-                expected_last_subject: None,
-                scheduler: None,
-                schedule_next: None,
-                ..asked
-            };
-            let Verdict::Store(judged) = self.judge(subject, &message, &made, turn)? else {
-                return Err(ApiError::new(ErrorCode::AtomicPublishIncompleteBatch));
-            };
-            let is_last = index + 1 == messages.len();
-            let headers = match is_last && commit == Commit::EndOfBatch {
-                true => Cow::Owned(committed(&judged.headers)),
-                false => judged.headers,
-            };
-            let entry = Entry {
-                subject,
-                headers: &headers,
-                payload: &judged.payload,
-                shared: message.shared.filter(|_| matches!(judged.payload, Cow::Borrowed(_))),
-                expires_ns: judged.expires_ns,
-                msg_id: judged.msg_id,
-                rollup: judged.rollup,
-                place: Place::Next,
-                time_ns: None,
-            };
-            let stored = self.store(&entry, turn)?;
-            self.note_schedule(subject, &asked, stored.seq, turn);
-            last = stored.seq.0;
+    ) -> Result<Option<Seq>, ApiError> {
+        let Some(mut staged) = self.stage(messages, turn)? else { return Ok(None) };
+        if commit == Commit::EndOfBatch {
+            staged.close();
         }
-        Ok(last)
+        self.store_staged(&staged, turn).map(Some)
     }
 
     /// Gives up a batch, if it is open, and says so.
@@ -354,57 +267,14 @@ impl Stream {
     }
 }
 
-/// What a message may expect of the stream where its batch has `written` to it: the last sequence
-/// only as the first message, that of a subject only where no other message has it.
-// Seen of nats-server 2.15.2
-fn check_within(
-    written: &HashSet<Vec<u8>>,
-    subject: &[u8],
-    asked: &Asked<'_>,
-) -> Result<(), ApiError> {
-    let looked_at = asked.expected_last_subject.unwrap_or(subject);
-    let is_stale = asked.expected_last_subject_seq.is_some() && written.contains(looked_at);
-    if is_stale || (asked.expected_last_seq.is_some() && !written.is_empty()) {
-        return Err(ApiError::new(ErrorCode::StreamWrongLastSequenceConstant));
+/// The headers of a message in a batch without what it required of the server, which was met.
+pub(super) fn without_level<'a>(headers: &'a [u8], asked: &Asked<'_>) -> Cow<'a, [u8]> {
+    if asked.required_level.is_none() {
+        return Cow::Borrowed(headers);
     }
-    Ok(())
-}
-
-/// A roll-up never takes messages of its own batch.
-fn check_rollup_within(
-    written: &HashSet<Vec<u8>>,
-    subject: &[u8],
-    rollup: Option<Rollup>,
-) -> Result<(), ApiError> {
-    let (takes_its_own, word) = match rollup {
-        None => return Ok(()),
-        Some(Rollup::Subject) => (written.contains(subject), "sub"),
-        Some(Rollup::All) => (!written.is_empty(), "all"),
-    };
-    if !takes_its_own {
-        return Ok(());
-    }
-    let reason = format_args!("batch rollup {word} invalid");
-    Err(ApiError::with(ErrorCode::StreamRollupFailed, reason))
-}
-
-/// Whether a batch can be stored now.
-enum Readiness {
-    Ready,
-    /// A message has to come from the disk first.
-    Wait,
-}
-
-fn duplicate() -> ApiError {
-    ApiError::new(ErrorCode::AtomicPublishContainsDuplicateMessage)
-}
-
-/// The headers of a message that turns out to be the last of its batch.
-fn committed(headers: &[u8]) -> Vec<u8> {
-    let mut block = Vec::with_capacity(headers.len() + 24);
-    header_block::begin(&mut block);
-    header_block::add_from(&mut block, headers, |_| true);
-    header_block::add(&mut block, "Nats-Batch-Commit", b"1");
-    header_block::end(&mut block);
-    block
+    let mut kept = Vec::with_capacity(headers.len());
+    header_block::begin(&mut kept);
+    header_block::add_from(&mut kept, headers, |name| name != b"Nats-Required-Api-Level");
+    header_block::end(&mut kept);
+    Cow::Owned(kept)
 }

@@ -30,10 +30,8 @@ pub(super) fn check(
     message: &Publication<'_>,
     asked: &Asked<'_>,
 ) -> Result<(), ApiError> {
-    let Some(increment) = asked.increment else { return Ok(()) };
-    if parse(increment).is_none() {
-        return Err(ApiError::new(ErrorCode::MessageIncrInvalid));
-    }
+    let Some(text) = asked.increment else { return Ok(()) };
+    increment(text)?;
     if !config.allow_msg_counter {
         return Err(ApiError::new(ErrorCode::MessageIncrDisabled));
     }
@@ -52,6 +50,11 @@ pub(super) fn check(
         return Err(ApiError::new(ErrorCode::MessageIncrInvalid));
     }
     Ok(())
+}
+
+/// What a message adds.
+pub(super) fn increment(text: &[u8]) -> Result<BigInt, ApiError> {
+    parse(text).ok_or_else(|| ApiError::new(ErrorCode::MessageIncrInvalid))
 }
 
 fn parse(text: &[u8]) -> Option<BigInt> {
@@ -77,25 +80,21 @@ pub(super) fn payload(value: &str) -> Vec<u8> {
 }
 
 impl Stream {
-    /// The subject's value after `increment`; `None` while the last one comes from the disk.
-    pub(super) fn count(
+    /// A subject's value; `None` while it comes from the disk.
+    pub(super) fn counted(
         &mut self,
         subject: &[u8],
-        increment: &[u8],
         turn: &mut Turn<'_>,
-    ) -> Result<Option<String>, ApiError> {
-        let invalid = || ApiError::new(ErrorCode::MessageIncrInvalid);
-        let increment = parse(increment).ok_or_else(invalid)?;
+    ) -> Result<Option<BigInt>, ApiError> {
         let broken = || ApiError::new(ErrorCode::MessageCounterBroken);
-        let before = match turn.storage.stream(self.id).subject(subject) {
-            None => BigInt::default(),
-            Some(state) => match turn.storage.read(self.id, state.last, self.ingest_waiter()) {
-                Read::Ready(message) => value_of(message.payload).ok_or_else(broken)?,
-                Read::Pending => return Ok(None),
-                Read::Gone => BigInt::default(),
-            },
+        let Some(state) = turn.storage.stream(self.id).subject(subject) else {
+            return Ok(Some(BigInt::default()));
         };
-        Ok(Some((before + increment).to_string()))
+        match turn.storage.read(self.id, state.last, self.ingest_waiter()) {
+            Read::Ready(message) => value_of(message.payload).map(Some).ok_or_else(broken),
+            Read::Pending => Ok(None),
+            Read::Gone => Ok(Some(BigInt::default())),
+        }
     }
 
     /// Who waits for reads that ingest needs.

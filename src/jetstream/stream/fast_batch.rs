@@ -13,10 +13,12 @@ use config::limits;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use super::batch::without_level;
 use super::ingest::Taken;
 use super::pub_ack::Also;
 use super::publication::{Asked, Publication};
 use super::{Stream, Turn};
+use crate::stream_config;
 use crate::{ApiError, ErrorCode};
 
 /// What a reply subject ends in, if it controls a batch.
@@ -161,9 +163,12 @@ impl Stream {
             self.refuse(message.reply, &error, turn);
             return true;
         }
-        match Control::read(control).and_then(|control| self.enter(&control, turn)) {
+        let headers = &without_level(message.headers, asked);
+        match Control::read(control).and_then(|control| self.enter(&control, asked, turn)) {
             Err(code) => self.refuse(message.reply, &ApiError::new(code), turn),
-            Ok(entered) => self.go_on(entered, message, asked, turn),
+            Ok(entered) => {
+                self.go_on(entered, &Publication { headers, ..*message }, asked, turn);
+            }
         }
         true
     }
@@ -172,6 +177,7 @@ impl Stream {
     fn enter<'a>(
         &mut self,
         control: &Control<'a>,
+        asked: &Asked<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<Control<'a>, ErrorCode> {
         let batches = &mut self.fast_batches.by_id;
@@ -188,6 +194,10 @@ impl Stream {
             batches.insert(control.id.into(), batch);
         } else if is_new {
             return Err(ErrorCode::BatchPublishUnknownBatchId);
+        }
+        if asked.required_level.is_some_and(|level| !stream_config::serves(level)) {
+            self.fast_batches.by_id.remove(control.id);
+            return Err(ErrorCode::RequiredApiLevel);
         }
         Ok(*control)
     }

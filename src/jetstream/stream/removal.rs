@@ -2,7 +2,7 @@
 //! interest streams. Source: spec/jetstream.md §2, §12.
 
 use serde::Deserialize;
-use storage::{Erase, Filter, Purge, Purged, Seq};
+use storage::{Erase, Filter, Kind, Purge, Purged, Seq};
 
 use super::{Stream, Turn};
 use crate::stream_config::Retention;
@@ -90,11 +90,15 @@ impl Stream {
         }
         let seq = Seq(request.seq);
         let stored = turn.storage.stream(self.id);
-        if seq.is_none() || seq < stored.first_seq() || seq > stored.last_seq() {
-            return failed("no message found");
-        }
         let Some(known) = stored.look(seq) else {
-            return Err(ApiError::with(ErrorCode::SequenceNotFound, seq));
+            // Seen of nats-server 2.15.2: only its files know what lies beyond their ends.
+            return match stored.kind() {
+                Kind::File if seq > stored.last_seq() => failed("stream store EOF"),
+                Kind::File if seq.is_none() || seq < stored.first_seq() => {
+                    failed("no message found")
+                }
+                _ => Err(ApiError::with(ErrorCode::SequenceNotFound, seq)),
+            };
         };
         turn.readers.removed(seq.0, known.subject);
         self.schedules.forget(known.subject, seq);

@@ -106,10 +106,6 @@ pub(super) fn check(
     if asked.schedule_ttl.is_some() && !config.allow_msg_ttl {
         return refuse(ErrorCode::MessageTtlDisabled);
     }
-    // A roll-up of everything would take other schedules with it.
-    if asked.rollup.is_some_and(|value| !value.eq_ignore_ascii_case(b"sub")) {
-        return refuse(ErrorCode::MessageSchedulesRollupInvalid);
-    }
     let is_ours = |literal: &[u8]| {
         name::is_sound_literal(literal)
             && config.subjects.iter().any(|own| name::matches(own.as_bytes(), literal))
@@ -124,36 +120,45 @@ pub(super) fn check(
             return refuse(ErrorCode::MessageSchedulesSourceInvalid);
         }
     }
+    // A roll-up of everything would take other schedules with it.
+    if asked.rollup.is_some_and(|value| !value.eq_ignore_ascii_case(b"sub")) {
+        return refuse(ErrorCode::MessageSchedulesRollupInvalid);
+    }
     Ok(true)
 }
 
+/// What is to be cancelled is none.
+pub(super) fn not_a_schedule() -> ApiError {
+    ApiError::new(ErrorCode::MessageSchedulesSchedulerInvalid)
+}
+
 impl Stream {
-    /// Whether a message cancels a schedule rightly, if it cancels one.
+    /// The subject of the schedule that a message cancels, if it cancels one.
     // Seen of nats-server 2.15.2: both headers together, another subject than its own, and what
     // stands there is a schedule or nothing.
-    pub(super) fn check_cancelled_schedule(
+    pub(super) fn cancelled<'a>(
         &self,
         subject: &[u8],
-        asked: &Asked<'_>,
-        turn: &Turn<'_>,
-    ) -> Result<(), ApiError> {
-        let invalid = || Err(ApiError::new(ErrorCode::MessageSchedulesSchedulerInvalid));
+        asked: &Asked<'a>,
+    ) -> Result<Option<&'a [u8]>, ApiError> {
         let scheduler = match (asked.scheduler, asked.schedule_next) {
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(None),
             (Some(scheduler), Some(PURGE)) => scheduler,
-            _ => return invalid(),
+            _ => return Err(not_a_schedule()),
         };
         if scheduler == subject || !name::is_sound_literal(scheduler) {
-            return invalid();
+            return Err(not_a_schedule());
         }
         if !self.config.allow_msg_schedules {
             return Err(ApiError::new(ErrorCode::MessageSchedulesDisabled));
         }
+        Ok(Some(scheduler))
+    }
+
+    /// Whether a schedule stands on a subject, or nothing does.
+    pub(super) fn may_cancel(&self, scheduler: &[u8], turn: &Turn<'_>) -> bool {
         let stands = turn.storage.stream(self.id).subject(scheduler).is_some();
-        if stands && !self.schedules.by_subject.contains_key(scheduler) {
-            return invalid();
-        }
-        Ok(())
+        !stands || self.schedules.by_subject.contains_key(scheduler)
     }
 
     /// Plans the schedule that was just stored, or cancels the one that a message names.

@@ -60,6 +60,17 @@ impl<'a> Entry<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) seq: Seq,
+    time_ns: u64,
+    kept: Kept,
+}
+
+/// Whether a message is in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is; `before` is the subject's last sequence before it, if it is to be republished.
+    Yes { before: Option<Seq> },
+    /// Nobody wants it: it only used its sequence.
+    No,
 }
 
 impl Stream {
@@ -70,20 +81,33 @@ impl Stream {
         entry: &Entry<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<Stored, ApiError> {
+        if !self.is_unwanted(entry.subject, turn) {
+            let Entry { subject, headers, payload, .. } = entry;
+            let kind = turn.storage.stream(self.id).kind();
+            let size = kind.size_of(subject.len(), headers.len(), payload.len());
+            if self.rules.is_limited && self.rules.discard == Discard::New {
+                self.check_room(subject, size, turn)?;
+            }
+            check_quota(size, turn)?;
+        }
+        let stored = self.append(entry, turn)?;
+        self.settle(entry, &stored, turn);
+        Ok(stored)
+    }
+
+    /// Appends a message that there is room for. Until it is settled, nothing else has changed.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        entry: &Entry<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Stored, ApiError> {
         let time_ns = entry.time_ns.unwrap_or(turn.now.wall_ns);
         if self.is_unwanted(entry.subject, turn) {
-            return Ok(self.pass_over(entry, time_ns, turn));
+            let seq = self.pass_over(entry.place, turn);
+            return Ok(Stored { seq, time_ns, kept: Kept::No });
         }
         let before = self.before_republish(entry, turn);
-        let size = turn.storage.stream(self.id).kind().size_of(
-            entry.subject.len(),
-            entry.headers.len(),
-            entry.payload.len(),
-        );
-        if self.rules.is_limited && self.rules.discard == Discard::New {
-            self.check_room(entry.subject, size, turn)?;
-        }
-        check_quota(size, turn)?;
         let incoming = Incoming {
             subject: entry.subject,
             headers: entry.headers,
@@ -96,10 +120,17 @@ impl Stream {
         self.last_mark = appended.mark;
         self.last_size = appended.size;
         turn.quota.take(appended.size);
-        let seq = appended.seq;
+        Ok(Stored { seq: appended.seq, time_ns, kept: Kept::Yes { before } })
+    }
+
+    /// Does what follows from an appended message: its readers, what it replaces, who else gets it.
+    #[inline]
+    pub(super) fn settle(&mut self, entry: &Entry<'_>, stored: &Stored, turn: &mut Turn<'_>) {
+        let &Stored { seq, time_ns, kept } = stored;
         if let Some(id) = entry.msg_id {
             self.dedupe.insert(id, seq.0, time_ns);
         }
+        let Kept::Yes { before } = kept else { return };
         turn.readers.appended(seq.0, entry.subject);
         if let Some(rollup) = entry.rollup {
             self.roll_up(rollup, entry.subject, seq, turn);
@@ -110,7 +141,6 @@ impl Stream {
         if let Some(before) = before {
             republish::send(self, entry, seq, time_ns, before, turn);
         }
-        Ok(Stored { seq })
     }
 
     /// Whether no consumer wants a message, where that decides.
@@ -128,16 +158,13 @@ impl Stream {
 
     // spec/jetstream.md §12 interest: no matching consumer at publish time -> ack with advancing
     // sequence, not stored
-    fn pass_over(&mut self, entry: &Entry<'_>, time_ns: u64, turn: &mut Turn<'_>) -> Stored {
-        let seq = match entry.place {
+    fn pass_over(&mut self, place: Place, turn: &mut Turn<'_>) -> Seq {
+        let seq = match place {
             Place::Next => turn.storage.stream(self.id).last_seq().next(),
             Place::At(seq) => seq,
         };
         self.last_mark = turn.storage.skip(self.id, seq);
-        if let Some(id) = entry.msg_id {
-            self.dedupe.insert(id, seq.0, time_ns);
-        }
-        Stored { seq }
+        seq
     }
 
     // spec/jetstream.md §12 discard new: publish rejected 10077; discard_new_per_subject also
@@ -148,19 +175,18 @@ impl Stream {
             u64::MAX => None,
             max => stored.subject(subject).filter(|state| state.messages >= max),
         };
-        let full = |what| Err(ApiError::with(ErrorCode::StreamStoreFailed, what));
         if of_subject.is_some() && self.rules.new_per_subject {
-            return full("maximum messages per subject exceeded");
+            return Err(Full::Subject.into());
         }
         let replaced = of_subject.and_then(|state| stored.look(state.first));
         let state = stored.state();
         let messages = state.messages + 1 - u64::from(replaced.is_some());
         if messages > self.rules.messages_max {
-            return full("maximum messages exceeded");
+            return Err(Full::Messages.into());
         }
         let bytes = state.bytes + size - replaced.map_or(0, |known| known.size);
         if bytes > self.rules.bytes_max {
-            return full("maximum bytes exceeded");
+            return Err(Full::Bytes.into());
         }
         Ok(())
     }
@@ -251,7 +277,30 @@ impl Stream {
     }
 }
 
-fn check_quota(size: u64, turn: &Turn<'_>) -> Result<(), ApiError> {
+/// What of a stream is full that takes nothing new then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// It has as many messages as it may.
+    Messages,
+    /// It has as many bytes as it may.
+    Bytes,
+    /// The subject has as many messages as it may.
+    Subject,
+}
+
+impl From<Full> for ApiError {
+    fn from(full: Full) -> ApiError {
+        let what = match full {
+            Full::Messages => "maximum messages exceeded",
+            Full::Bytes => "maximum bytes exceeded",
+            Full::Subject => "maximum messages per subject exceeded",
+        };
+        ApiError::with(ErrorCode::StreamStoreFailed, what)
+    }
+}
+
+/// Whether the account and the server have room for so many bytes.
+pub(super) fn check_quota(size: u64, turn: &Turn<'_>) -> Result<(), ApiError> {
     if size > turn.quota.account_bytes {
         return Err(ApiError::new(ErrorCode::AccountResourcesExceeded));
     }

@@ -39,10 +39,11 @@ fn what_is_wrong_with_a_batch_is_said() {
     let mut rig = Rig::new(r#""allow_atomic":true"#);
     let long = "i".repeat(65);
     let last_id = "Nats-Expected-Last-Msg-Id: x";
+    let incomplete = "10176 atomic publish batch is incomplete";
     let table = [
         (batch(&long, 1, ""), "10179 atomic publish batch ID is invalid".to_owned()),
         ("Nats-Batch-Id: b".to_owned(), "10175 atomic publish sequence is missing".to_owned()),
-        (batch("b", 2, ""), "10176 atomic publish batch is incomplete".to_owned()),
+        (batch("b", 2, ""), incomplete.to_owned()),
         (
             batch("b", 1, "Nats-Batch-Commit: 2"),
             "10200 atomic publish batch commit is invalid".to_owned(),
@@ -51,19 +52,20 @@ fn what_is_wrong_with_a_batch_is_said() {
             batch("b", 1, "Nats-Batch-Commit:"),
             "10200 atomic publish batch commit is invalid".to_owned(),
         ),
+        (batch("b", 1, "Nats-Batch-Commit: eob"), incomplete.to_owned()),
         (
-            batch("b", 1, "Nats-Batch-Commit: eob"),
-            "10176 atomic publish batch is incomplete".to_owned(),
-        ),
-        (
-            batch("b", 1, last_id),
+            batch("b", 1, &format!("{last_id}\n{COMMIT}")),
             "10177 atomic publish unsupported header used: Nats-Expected-Last-Msg-Id".to_owned(),
         ),
+        // What no batch waits for is missing whatever else is wrong with it.
+        (batch("b", 2, "Nats-Batch-Commit: 2"), incomplete.to_owned()),
+        (batch("b", 2, "Nats-Required-Api-Level: 99"), incomplete.to_owned()),
         (
             batch("b", 1, "Nats-Required-Api-Level: 99"),
             "10185 JetStream minimum api level required".to_owned(),
         ),
-        (batch("b", 1001, ""), "10176 atomic publish batch is incomplete".to_owned()),
+        (batch("b", 1000, ""), incomplete.to_owned()),
+        (batch("b", 1001, ""), "10199 atomic publish batch is too large: 1000".to_owned()),
     ];
     for (headers, expected) in table {
         assert_eq!(rig.refused("s.a", &headers, "x"), expected, "{headers}");
@@ -102,12 +104,38 @@ fn a_batch_that_breaks_a_rule_is_not_stored_at_all() {
     assert_eq!(rig.stored(), ["1 s.a 0"]);
     let mut rig = Rig::new(r#""allow_atomic":true,"max_msgs":1,"discard":"new""#);
     assert_eq!(attempt(&mut rig, "", ""), "10077 maximum messages exceeded");
+    let per_subject = r#""allow_atomic":true,"max_msgs_per_subject":1,"discard":"new","discard_new_per_subject":true"#;
+    let mut rig = Rig::new(per_subject);
+    rig.publish("s.a", &batch("b", 1, ""), "1");
+    let refused = rig.refused("s.a", &batch("b", 2, COMMIT), "2");
+    assert_eq!(refused, "10077 maximum messages per subject exceeded");
+    assert_eq!(rig.stored(), [""; 0], "one fits, both do not");
     let mut rig = Rig::new(r#""allow_atomic":true,"max_msg_size":100"#);
     let refused = rig.refused("s.a", &batch("b", 1, ""), &"x".repeat(100));
     assert!(refused.starts_with("10054"), "before the commit: {refused}");
     let mut rig = Rig::new(r#""max_msg_size":1"#);
     let refused = rig.refused("s.a", &batch("b", 1, ""), "large");
     assert!(refused.starts_with("10054"), "also where there are no batches: {refused}");
+}
+
+#[test]
+fn a_batch_that_the_store_refuses_halfway_has_replaced_nothing() {
+    let mut rig = Rig::new(r#""allow_atomic":true,"allow_rollup_hdrs":true"#);
+    rig.publish("s.old", "", "0");
+    rig.publish("s.a", &batch("b", 1, "Nats-Rollup: all"), "1");
+    let too_long = format!("s.{}", "x".repeat(70_000));
+    let refused = rig.refused(&too_long, &batch("b", 2, COMMIT), "2");
+    assert!(refused.starts_with("10054"), "{refused}");
+    assert_eq!(rig.stored(), ["1 s.old 0"]);
+}
+
+#[test]
+fn what_a_batch_required_of_the_server_is_not_stored() {
+    let mut rig = Rig::new(r#""allow_atomic":true"#);
+    let required = format!("Nats-Required-Api-Level: 1\nX: y\n{COMMIT}");
+    rig.publish("s.a", &batch("b", 1, &required), "1");
+    let (_, headers, _) = rig.message(1).expect("stored");
+    assert!(headers.contains("X: y") && !headers.contains("Required"), "{headers}");
 }
 
 #[test]
@@ -118,6 +146,8 @@ fn a_batch_expects_nothing_of_what_it_writes_itself() {
         rig.refused("s.a", &batch("b", 2, &format!("{second}\n{COMMIT}")), "2")
     };
     let stale = "10164 wrong last sequence";
+    let last = "10071 wrong last sequence: 1";
+    assert_eq!(attempt(&mut rig, "Nats-Expected-Last-Sequence: 0"), last);
     assert_eq!(attempt(&mut rig, "Nats-Expected-Last-Sequence: 1"), stale);
     assert_eq!(attempt(&mut rig, "Nats-Expected-Last-Subject-Sequence: 0"), stale);
     assert_eq!(attempt(&mut rig, "Nats-Rollup: sub"), "10111 batch rollup sub invalid");
@@ -158,6 +188,21 @@ fn too_large_and_silent_batches_are_abandoned_with_an_advisory() {
     assert_eq!(advisories[0]["type"], kind);
     let refused = rig.refused("s.a", &batch("silent", 2, COMMIT), "x");
     assert_eq!(refused, "10176 atomic publish batch is incomplete");
+}
+
+#[test]
+fn open_batches_hold_no_more_than_may_wait_to_be_stored() {
+    let mut rig = Rig::new(r#""allow_atomic":true"#);
+    let max = Bounds::default().ingest.bytes_max;
+    let payload = "x".repeat(1 << 20);
+    let fitting = max / (1 << 20) - 1;
+    for sequence in 1..=fitting {
+        assert_eq!(rig.publish("s.a", &batch("b", sequence, ""), &payload), "");
+    }
+    let refused = rig.refused("s.a", &batch("c", 1, ""), &"x".repeat(2 << 20));
+    assert_eq!(refused, "10167 too many requests");
+    let answer = rig.publish("s.a", &batch("b", fitting + 1, "Nats-Batch-Commit: eob"), "");
+    assert!(answer.contains(&format!("\"count\":{fitting}")), "what is open goes on: {answer}");
 }
 
 #[test]

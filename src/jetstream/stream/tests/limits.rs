@@ -139,7 +139,7 @@ fn purge_and_delete_say_what_they_removed() {
     };
     assert_eq!(delete(2), Ok(()));
     assert_eq!(delete(2), Err("sequence 2 not found (10043)".to_owned()));
-    assert_eq!(delete(9), Err("no message found (10057)".to_owned()));
+    assert_eq!(delete(9), Err("stream store EOF (10057)".to_owned()));
     assert_eq!(delete(0), Err("no message found (10057)".to_owned()));
     let mut rig = Rig::new(r#""deny_delete":true,"deny_purge":true"#);
     rig.publish("s.a", "", "1");
