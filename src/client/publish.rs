@@ -109,6 +109,7 @@ impl Client {
         match mappings.map(publish.subject(), &mut fastrand::Rng::new(), &mut subject) {
             MappedTo::Same => self.publish_checked(context, publish, shared, &[]),
             MappedTo::Nothing => {
+                context.shard.count_refused(publish);
                 self.ok(context);
                 Flow::Continue
             }
@@ -131,6 +132,7 @@ impl Client {
         ahead: &[u8],
     ) -> Flow {
         if let Some(denied) = reserved(publish) {
+            context.shard.count_refused(publish);
             self.error(context, denied);
             context.shard.trace_refused(|| denied.to_string());
             return Flow::Continue;
@@ -139,6 +141,7 @@ impl Client {
             && !gate.admits(publish.subject())
             && !context.shard.may_answer(context.slot, publish.subject())
         {
+            context.shard.count_refused(publish);
             self.deny_publish(context, publish.subject());
             context.shard.trace_refused(|| denial(publish.subject()));
             return Flow::Continue;

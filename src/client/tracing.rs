@@ -49,6 +49,7 @@ impl Client {
         }
         if by == OrderedBy::Publisher && !self.may_trace_to(&destination) {
             // The message is not processed.
+            context.shard.count_refused(publish);
             self.deny_publish(context, &destination);
             return Some(Flow::Continue);
         }

@@ -72,6 +72,12 @@ impl Shard {
         self.route(publisher, message)
     }
 
+    /// Counts a connection's message that goes nowhere: the server got it nevertheless.
+    pub fn count_refused(&mut self, publish: &Publish<'_>) {
+        self.tally.in_msgs += 1;
+        self.tally.in_bytes += publish.total_len() as u64;
+    }
+
     /// Publishes a service's message to everyone with interest.
     pub fn publish_for(
         &mut self,

@@ -77,6 +77,33 @@ fn h02_varz_counts_what_happened() {
 }
 
 #[test]
+fn h02_varz_counts_what_was_refused_as_received() {
+    let config = r#"authorization {
+        users: [ { user: u, password: p, permissions: { publish: "allowed" } } ]
+    }"#;
+    let server = Server::builder().monitored().config(config).start();
+    let mut raw = server.connect();
+    raw.send(r#"CONNECT {"verbose":false,"user":"u","pass":"p"}"#);
+    raw.publish("denied", "12345");
+    raw.expect_error("Permissions Violation for Publish to \"denied\"");
+    raw.publish("allowed", "123");
+    raw.ping();
+    let varz = until("two messages in varz", || {
+        let varz = get(server.monitor(), "/varz").json();
+        (varz["in_msgs"] == 2).then_some(varz)
+    });
+    assert_eq!(varz["in_bytes"], 8);
+}
+
+#[test]
+fn h02_varz_says_that_users_are_known_also_where_one_stands_for_strangers() {
+    let config = "no_auth_user: u\nauthorization { users: [ { user: u, password: p } ] }";
+    let server = Server::builder().monitored().config(config).start();
+    assert!(server.connect().info()["auth_required"].is_null());
+    assert_eq!(get(server.monitor(), "/varz").json()["auth_required"], true);
+}
+
+#[test]
 fn m03_varz_shows_the_configured_times() {
     let config = "ping_interval: \"90s\"\nping_max: 7\nwrite_deadline: \"3s\"";
     let server = Server::builder().monitored().config(config).start();
