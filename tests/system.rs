@@ -1,7 +1,7 @@
 //! The system account end to end: requests on `$SYS` subjects, and the events told there. Rows
 //! E01 to E09 and R14; on nats-server too, as far as it is new enough.
 
-use harness::{Pings, Raw, Server, Signal, until};
+use harness::{Pings, Raw, Server, Signal, get, until};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
@@ -181,6 +181,46 @@ fn e04_connections_that_come_go_and_fail_are_told() {
     assert!(subject.ends_with(".CLIENT.AUTH.ERR"), "{subject}");
     assert_eq!(told["reason"], "Authentication Failure");
     assert_eq!(told["client"]["id"], stranger.cid());
+    // Who is turned away has gone too: from the account in which connections begin.
+    let (subject, told) = event(&mut admin);
+    assert_eq!(subject, "$SYS.ACCOUNT.$G.DISCONNECT");
+    assert_eq!(told["reason"], "Authentication Failure");
+    let scan = server.connect();
+    let cid = scan.cid();
+    drop(scan);
+    let (subject, told) = event(&mut admin);
+    assert_eq!(subject, "$SYS.ACCOUNT.$G.DISCONNECT");
+    assert_eq!((&told["client"]["id"], &told["reason"]), (&cid.into(), &"Client Closed".into()));
+}
+
+#[test]
+fn e04_who_finds_an_account_full_is_told_of_as_gone_from_it() {
+    let config = r#"
+        system_account: SYS
+        accounts {
+            SYS: { users: [ { user: s, password: s } ] }
+            A: { users: [ { user: a, password: a } ], limits: { max_connections: 1 } }
+        }"#;
+    let server = Server::builder().monitored().config(config).start();
+    if server.subject().skips("2.12.0") {
+        return;
+    }
+    let mut admin = login(&server, "s", "s");
+    admin.send("SUB $SYS.ACCOUNT.A.DISCONNECT 1");
+    admin.ping();
+    let _first = login(&server, "a", "a");
+    let mut second = server.connect();
+    second.send(r#"CONNECT {"verbose":false,"user":"a","pass":"a"}"#);
+    second.expect_error("maximum account active connections exceeded");
+    let (subject, told) = event(&mut admin);
+    assert_eq!(subject, "$SYS.ACCOUNT.A.DISCONNECT");
+    assert_eq!(told["reason"], "Maximum Account Connections Exceeded");
+    assert_eq!(told["client"]["id"], second.cid());
+    let closed = until("the second among the closed", || {
+        let all = get(server.monitor(), "/connz?state=closed&auth=1").json();
+        all["connections"].get(0).cloned()
+    });
+    assert_eq!((&closed["cid"], &closed["account"]), (&second.cid().into(), &"A".into()));
 }
 
 #[test]

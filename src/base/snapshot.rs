@@ -176,6 +176,8 @@ pub enum Happening {
     Disconnected(&'static str),
     /// It ended because it could not log in, for this of NATS's close reasons.
     LoginFailed(&'static str),
+    /// It ended before it had logged in, for this of NATS's close reasons.
+    TurnedAway(&'static str),
 }
 
 /// A login that the service of an account refused.

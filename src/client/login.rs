@@ -129,6 +129,8 @@ impl Client {
             self.forget_subscriptions(context);
         }
         if context.shard.enter(context.slot, &session).is_err() {
+            // Monitoring shows where it was turned away.
+            self.publisher.account = session.account;
             let full = ErrorText::MaximumAccountConnectionsExceeded;
             self.error(context, full);
             self.say(context, Level::Error, "maximum account active connections exceeded");

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, UserSnapshot};
+use base::snapshot::{ClosedSnapshot, ConnectionSnapshot, Happening, UserSnapshot};
 use base::{ClientId, ConnSlot, Counter, Level, Now};
 use config::limits;
 use config::options::WriteTimeout;
@@ -271,10 +271,14 @@ impl Connections {
         connection.state = State::Closing { until_ns, finished_sending: false };
         connection.partial = Partial::default();
         self.open -= 1;
-        let what = events::end_of(&connection.link, reason);
+        let happened = events::end_of(&connection.link, reason);
         let refused = connection.link.refused.take();
         if let Some(mut connection) = self.snapshot(turn.shard, slot) {
-            self.outside.tell(turn.shard, turn.now, what, refused.as_deref(), &connection);
+            for what in happened {
+                let refused =
+                    refused.as_deref().filter(|_| matches!(what, Happening::LoginFailed(_)));
+                self.outside.tell(turn.shard, turn.now, what, refused, &connection);
+            }
             connection.subscriptions_list =
                 turn.shard.subscriptions_of(slot, limits::CLOSED_SUBSCRIPTIONS_MAX);
             let stop_ns = turn.now.wall_ns;

@@ -53,23 +53,25 @@ impl Context<'_> {
     pub fn logged_in(&mut self, dialect: &dyn Dialect) {
         self.link.told_login = ToldLogin::Yes;
         if let Some(connection) = snapshot(self.shard, self.link, self.slot, dialect) {
-            self.outside.tell(self.shard, self.now, Some(Happening::Connected), None, &connection);
+            self.outside.tell(self.shard, self.now, Happening::Connected, None, &connection);
         }
     }
 }
 
-/// What the end of a connection is to those who listen; nothing when it never said who it is.
-pub(crate) fn end_of(link: &Link, reason: CloseReason) -> Option<Happening> {
-    match (link.told_login, reason) {
-        (ToldLogin::Yes, _) => Some(Happening::Disconnected(reason.as_str())),
+/// What the end of a connection is to those who listen, in this order.
+pub(crate) fn end_of(link: &Link, reason: CloseReason) -> impl Iterator<Item = Happening> + use<> {
+    let word = reason.as_str();
+    let (failed, ended) = match (link.told_login, reason) {
+        (ToldLogin::Yes, _) => (None, Happening::Disconnected(word)),
         (
             ToldLogin::No,
             CloseReason::AuthenticationFailure
             | CloseReason::ProxyNotTrusted
             | CloseReason::ProxyRequired,
-        ) => Some(Happening::LoginFailed(reason.as_str())),
-        (ToldLogin::No, _) => None,
-    }
+        ) => (Some(Happening::LoginFailed(word)), Happening::TurnedAway(word)),
+        (ToldLogin::No, _) => (None, Happening::TurnedAway(word)),
+    };
+    failed.into_iter().chain([ended])
 }
 
 impl Outside {
@@ -78,17 +80,16 @@ impl Outside {
         &self,
         shard: &mut Shard,
         now: Now,
-        what: Option<Happening>,
+        what: Happening,
         refused: Option<&RefusedLogin>,
         connection: &ConnectionSnapshot,
     ) {
-        let Some(what) = what else { return };
         let account = &connection.account;
         let mut hears = Listening { shard, subject: String::with_capacity(128) };
         // spec/monitoring.md §14
         let wanted = match what {
             Happening::Connected => hears.on(format_args!("$SYS.ACCOUNT.{account}.CONNECT")),
-            Happening::Disconnected(_) => {
+            Happening::Disconnected(_) | Happening::TurnedAway(_) => {
                 hears.on(format_args!("$SYS.ACCOUNT.{account}.DISCONNECT"))
             }
             Happening::LoginFailed(_) => {
@@ -98,7 +99,7 @@ impl Outside {
         let refused = refused
             .filter(|refused| hears.in_account(refused.account, ACCOUNT_AUTH_ERROR))
             .cloned();
-        let changes_count = !matches!(what, Happening::LoginFailed(_));
+        let changes_count = matches!(what, Happening::Connected | Happening::Disconnected(_));
         let count_wanted = changes_count
             && (hears.on(format_args!("$SYS.ACCOUNT.{account}.SERVER.CONNS"))
                 || hears.on(format_args!("$SYS.SERVER.ACCOUNT.{account}.CONNS")));

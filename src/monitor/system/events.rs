@@ -119,7 +119,7 @@ impl<S: Source + Operator> SystemDesk<S> {
                 let body = json(&ConnectEvent { typed, client });
                 told(format!("$SYS.ACCOUNT.{account}.CONNECT"), body)
             }
-            Happening::Disconnected(reason) => {
+            Happening::Disconnected(reason) | Happening::TurnedAway(reason) => {
                 let body = self.disconnect(&facts, event, reason);
                 told(format!("$SYS.ACCOUNT.{account}.DISCONNECT"), body)
             }
