@@ -234,6 +234,7 @@ impl Dialect for Client {
         let bytes = input.bytes();
         let mut at = 0;
         let active = bytes.len();
+        let mut worked = false;
         let next = loop {
             let Some(&first) = bytes.get(at) else { break Next::More { need: 1 } };
             if self.login != Login::Done
@@ -248,6 +249,7 @@ impl Dialect for Client {
             if !self.trace
                 && let Some((publish, _)) = parse_publish(&bytes[at..], &self.limits)
             {
+                worked = true;
                 let ahead = &bytes[at..];
                 let run = Run::of(publish, ahead, limits::RUN_BYTES_MAX);
                 let (flow, taken) = self.publish_all(context, &run, shared, ahead);
@@ -262,6 +264,7 @@ impl Dialect for Client {
                 Ok(Parsed::Op { op, len }) => {
                     at += len;
                     let shared = shared.filter(|whole| whole.len() == len);
+                    worked |= !matches!(op, Op::Ping | Op::Pong | Op::Ok);
                     match self.handle(context, op, shared) {
                         Flow::Continue => {}
                         Flow::Pause(pause) => break Next::Pause(pause),
@@ -276,6 +279,9 @@ impl Dialect for Client {
         };
         if active > 0 {
             context.link.liveness.active(context.now);
+        }
+        if worked {
+            context.link.liveness.worked(context.now);
         }
         Progress { consumed: at, next }
     }

@@ -148,7 +148,7 @@ pub(crate) fn snapshot(
         shard: id,
         peer: link.peer,
         start_ns: link.start_ns,
-        last_activity_ns: link.liveness.active_wall_ns(),
+        last_activity_ns: link.liveness.worked_wall_ns(),
         rtt_ns: link.liveness.rtt_ns(),
         pending_bytes: outbox.pending_bytes() as u64,
         in_msgs: link.in_msgs,

@@ -16,7 +16,9 @@ pub struct Liveness {
     unanswered: u32,
     pinged_ns: u64,
     active_ns: u64,
-    active_wall_ns: u64,
+    /// When it last asked for something or got a message; what monitoring shows.
+    worked_wall_ns: u64,
+    delivered_msgs: u64,
     rtt: Option<Rtt>,
     /// From accepting to CONNECT: what stands for the round trip until it is measured.
     login_ns: Option<u64>,
@@ -42,7 +44,7 @@ pub(crate) enum Verdict {
 impl Liveness {
     /// A connection that was just accepted.
     pub fn new(now: Now) -> Liveness {
-        Liveness { active_ns: now.mono_ns, active_wall_ns: now.wall_ns, ..Liveness::default() }
+        Liveness { active_ns: now.mono_ns, worked_wall_ns: now.wall_ns, ..Liveness::default() }
     }
 
     /// The dialect can be pinged from now on: the first time soon, to learn the round trip.
@@ -58,11 +60,26 @@ impl Liveness {
         self.login_ns.get_or_insert(since_ns);
     }
 
-    /// A message, subscription or PING went through.
+    /// Something came, be it a PING.
     #[inline]
     pub fn active(&mut self, now: Now) {
         self.active_ns = now.mono_ns;
-        self.active_wall_ns = now.wall_ns;
+    }
+
+    /// A message, subscription or CONNECT went through. Seen of nats-server 2.14.5: PING and PONG
+    /// leave `last_activity` as it is, since every client sends them by itself.
+    #[inline]
+    pub fn worked(&mut self, now: Now) {
+        self.worked_wall_ns = now.wall_ns;
+    }
+
+    /// So many messages were on their way to it so far.
+    #[inline]
+    pub(crate) fn delivered(&mut self, msgs: u64, now: Now) {
+        if msgs != self.delivered_msgs {
+            self.delivered_msgs = msgs;
+            self.worked_wall_ns = now.wall_ns;
+        }
     }
 
     /// A PONG came.
@@ -79,9 +96,9 @@ impl Liveness {
         self.rtt.map(|rtt| rtt.rtt_ns).or(self.login_ns)
     }
 
-    /// When the connection was last active, nanoseconds since the Unix epoch.
-    pub fn active_wall_ns(&self) -> u64 {
-        self.active_wall_ns
+    /// When the connection last did or got something, nanoseconds since the Unix epoch.
+    pub fn worked_wall_ns(&self) -> u64 {
+        self.worked_wall_ns
     }
 
     /// The interval may be shorter now: no PING is later than it says.

@@ -39,6 +39,7 @@ impl Connections {
             return;
         }
         let Some(outbox) = turn.shard.outbox(slot) else { return };
+        connection.link.liveness.delivered(outbox.out_msgs, turn.now);
         let sends = match &mut connection.secure {
             None => {
                 let some = !outbox.is_empty();

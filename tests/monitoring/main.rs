@@ -289,6 +289,30 @@ fn h03_bad_parameters_are_named() {
 }
 
 #[test]
+fn h03_activity_is_what_was_done_or_got_and_no_ping() {
+    let server = monitored();
+    let (mut listener, mut speaker) = (server.quiet(), server.quiet());
+    listener.send("SUB x 1");
+    listener.ping();
+    let cid = listener.cid();
+    let seen = || {
+        let connz = get(server.monitor(), &format!("/connz?cid={cid}")).json();
+        connz["connections"][0]["last_activity"].clone()
+    };
+    let subscribed = seen();
+    listener.ping();
+    listener.send("PONG");
+    listener.ping();
+    assert_eq!(seen(), subscribed);
+    speaker.publish("x", "1");
+    listener.message();
+    let got = until("what it gets is seen", || Some(seen()).filter(|got| *got != subscribed));
+    listener.publish("y", "1");
+    listener.ping();
+    assert_ne!(seen(), got);
+}
+
+#[test]
 fn h03_closed_connections_and_their_reasons() {
     let server = monitored();
     let mut bad = server.quiet();
