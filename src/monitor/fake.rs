@@ -198,6 +198,7 @@ fn full_facts() -> ServerFacts {
         write_timeout: "retry".into(),
         config_digest: "sha256:00".into(),
         tags: vec!["t".into()],
+        tls_cert_not_after: "2030-01-01T00:00:00Z".into(),
         proxies: vec!["NPROXY".into()],
         metadata: [("k".into(), "v".into())].into(),
         domain: "hub".into(),

@@ -103,6 +103,8 @@ pub struct ServerFacts {
     pub tls_verify: bool,
     /// Whether those who issued it are asked whether they still stand for it.
     pub tls_ocsp_peer_verify: bool,
+    /// Until when the certificate that clients see is good, as RFC 3339; empty without one.
+    pub tls_cert_not_after: String,
     /// Public keys of trusted proxies.
     pub proxies: Vec<String>,
     /// Time for CONNECT to arrive.

@@ -37,6 +37,7 @@ pub(crate) fn answer<S: Source>(scene: &Scene<'_, S>) -> Reply {
         stale_connection_stats,
         disk_io_wait_stats: DiskIoWaits::default(),
         proxies: Proxies::of(&facts),
+        tls_cert_not_after: &facts.tls_cert_not_after,
     })
 }
 
@@ -71,6 +72,8 @@ struct Varz<'a> {
     disk_io_wait_stats: DiskIoWaits,
     #[serde(skip_serializing_if = "Option::is_none")]
     proxies: Option<Proxies<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_cert_not_after: &'a str,
 }
 
 /// Proxies that are trusted, when there are any.

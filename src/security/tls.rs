@@ -194,6 +194,11 @@ impl ListenerTls {
         Arc::clone(&self.config)
     }
 
+    /// Until when its first certificate is good, as RFC 3339; empty where that is not known.
+    pub fn not_after(&self) -> &str {
+        self.pairs.not_after()
+    }
+
     /// Shows the certificate of that place among [`Tls::pairs`] with this OCSP response from now
     /// on, or with none.
     pub fn set_staple(&self, place: usize, response: Option<Vec<u8>>) {

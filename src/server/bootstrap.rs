@@ -277,9 +277,10 @@ async fn start(
         return fatal(&log, &format!("Can't start the threads that check logins: {error}"));
     }
     let start_ns = standing.start_ns;
+    let shown = facts::of(&options, &standing, &directory, &access.tls, start_ns);
     let gather = Rc::new(Gather {
         accounts: RefCell::new(facts::accounts(&options, &directory, start_ns).into()),
-        facts: RefCell::new(Rc::new(facts::of(&options, &standing, &directory, start_ns))),
+        facts: RefCell::new(Rc::new(shown)),
         cores: Arc::clone(&cores),
         closed_inbox: closed,
         closed: RefCell::new(ClosedRing::new(options.max_closed_clients)),

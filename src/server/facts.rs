@@ -13,6 +13,7 @@ use monitor::{AccountFacts, ServerFacts};
 use security::Directory;
 
 use crate::identity::{Identity, toolchain};
+use crate::tls::Listeners;
 
 /// What stays for the life of the process.
 pub struct Standing {
@@ -40,6 +41,7 @@ pub fn of(
     options: &Options,
     standing: &Standing,
     directory: &Directory,
+    tls: &Listeners,
     config_load_ns: u64,
 ) -> ServerFacts {
     let Standing { identity, clients, http, cores, start_ns, .. } = standing;
@@ -52,13 +54,14 @@ pub fn of(
         toolchain: toolchain(),
         host: options.host.clone(),
         port: clients.port(),
-        auth_required: options.proxies.required
-            || options.is_auth_required() && options.accounts.no_auth_user.is_none(),
+        // Also where a user stands for those who say nothing.
+        auth_required: options.proxies.required || options.is_auth_required(),
         auth_timeout: options.auth_timeout,
         tls_timeout: options.tls.as_ref().map_or(limits::AUTH_TIMEOUT, |tls| tls.timeout),
         tls_required: options.is_tls_required(),
         tls_verify: options.is_certificate_required(),
         tls_ocsp_peer_verify: options.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.verify),
+        tls_cert_not_after: tls.clients.as_ref().map_or("", |tls| tls.not_after()).to_owned(),
         proxies: options.proxies.trusted.clone(),
         http_host: options.http_host.clone().unwrap_or_else(|| options.host.clone()),
         http_port: options.http_port.and(*http).map_or(0, |address| address.port()),

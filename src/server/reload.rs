@@ -175,7 +175,8 @@ impl Control {
         }
         let Control { reloadable, gather, .. } = self;
         let Reloadable { standing, access, .. } = reloadable;
-        let facts = facts::of(&new, standing, &access.directory, facts::now_ns());
+        let now_ns = facts::now_ns();
+        let facts = facts::of(&new, standing, &access.directory, &access.tls, now_ns);
         gather.facts.replace(Rc::new(facts));
         gather.ocsp_cache.replace(access.tls.answers());
         gather.closed.borrow_mut().resize(new.max_closed_clients);

@@ -46,6 +46,8 @@ async fn a_client_speaks_tls_after_info_and_monitoring_shows_it() {
     messages_come_back(&client).await;
     let varz = get(server.monitor(), "/varz").json();
     assert_eq!((&varz["tls_required"], &varz["tls_verify"]), (&true.into(), &().into()));
+    let until = varz["tls_cert_not_after"].as_str().expect("a time");
+    assert!(until.ends_with('Z') && until.len() == "2030-01-01T00:00:00Z".len(), "{until}");
     let connz = get(server.monitor(), "/connz").json();
     let one = &connz["connections"][0];
     assert_eq!(one["tls_version"], "1.3");

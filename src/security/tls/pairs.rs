@@ -23,6 +23,8 @@ struct Pair {
     key: RwLock<Arc<CertifiedKey>>,
     /// The names it is for, lower case.
     names: Vec<String>,
+    /// Until when it is good, as RFC 3339; empty where its form is not understood.
+    not_after: String,
 }
 
 impl Pairs {
@@ -40,6 +42,11 @@ impl Pairs {
         let Some(pair) = self.0.get(place) else { return };
         let stapled = CertifiedKey { ocsp: response, ..(*pair.key()).clone() };
         *pair.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stapled);
+    }
+
+    /// Until when the first is good, as RFC 3339; empty where that is not known.
+    pub fn not_after(&self) -> &str {
+        &self.0[0].not_after
     }
 
     /// The pair for a client that asks for `name`, of those for which `suits` is true.
@@ -71,11 +78,11 @@ impl Pair {
         let chain = certificates(cert_file, "certificate")?;
         let key = PrivateKeyDer::from_pem_file(key_file)
             .map_err(|error| unreadable("key", key_file, &error))?;
-        let names = names(&chain[0]);
+        let (names, not_after) = (names(&chain[0]), not_after(&chain[0]));
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|reason| {
             TlsError::Pair { certificate: cert_file.clone(), key: key_file.clone(), reason }
         })?;
-        Ok(Pair { key: RwLock::new(Arc::new(key)), names })
+        Ok(Pair { key: RwLock::new(Arc::new(key)), names, not_after })
     }
 
     fn key(&self) -> Arc<CertifiedKey> {
@@ -91,6 +98,17 @@ impl Pair {
             None => *known == name,
         })
     }
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> String {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+        return String::new();
+    };
+    let at = parsed.validity().not_after.to_datetime();
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second) = at.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// The DNS names of a certificate, lower case.

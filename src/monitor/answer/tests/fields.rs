@@ -107,7 +107,7 @@ pub const VARZ: &[Field] = &[
     ("stale_connection_stats", Object, Always),
     ("disk_io_wait_stats", Object, Always),
     ("proxies", Object, IfSet),
-    ("tls_cert_not_after", Time, NotYet),
+    ("tls_cert_not_after", Time, IfSet),
 ];
 
 /// SlowConsumersStats and StaleConnectionStats.
