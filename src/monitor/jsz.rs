@@ -14,6 +14,7 @@ use crate::answer::Scene;
 use crate::params::{BadRequest, Paging, Params};
 use crate::reply::Reply;
 use crate::source::{AccountFacts, JetStreamFigures, JetStreamLimits, JetStreamUse, Source};
+use crate::subsz::is_zero;
 use crate::text::Moment;
 
 /// What a system request may ask for (spec/monitoring.md §13, JSzOptions).
@@ -26,11 +27,10 @@ pub(crate) struct Options {
     consumer: bool,
     direct_consumer: bool,
     config: bool,
-    // Read, so that a wrong value is an error; a server alone leads all that it has, in no Raft
-    // group.
+    raft: bool,
+    // Read, so that a wrong value is an error; a server alone leads all that it has.
     leader_only: bool,
     stream_leader_only: bool,
-    raft: bool,
     offset: i64,
     limit: i64,
 }
@@ -38,19 +38,36 @@ pub(crate) struct Options {
 /// What is asked for.
 #[derive(Clone)]
 pub(crate) struct Request {
-    /// Only this account.
+    /// Only this account, if JetStream has it.
     account: Option<String>,
+    /// Those that are shown where no such account is.
+    others: Others,
     depth: Depth,
     configs: bool,
     consumers: bool,
     direct_consumers: bool,
-    paging: Paging,
+    leaders: Leaders,
+}
+
+/// Whether it is said how many streams and consumers this server leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaders {
+    Hidden,
+    Counted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    None,
+    /// A page of them, by name.
+    Page(Paging),
+    /// All of them: seen of nats-server 2.14.5 where the limit is negative.
+    All,
 }
 
 /// How far down the answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
-    Server,
     Accounts,
     Streams,
 }
@@ -64,11 +81,11 @@ impl Request {
             consumer: params.boolean("consumers")?,
             direct_consumer: params.boolean("direct-consumers")?,
             config: params.boolean("config")?,
-            leader_only: params.boolean("leader-only")?,
-            stream_leader_only: params.boolean("stream-leader-only")?,
-            raft: params.boolean("raft")?,
             offset: params.int("offset")?,
             limit: params.int("limit")?,
+            leader_only: params.boolean("leader-only")?,
+            raft: params.boolean("raft")?,
+            stream_leader_only: params.boolean("stream-leader-only")?,
         };
         Ok(Request::from_options(options))
     }
@@ -76,20 +93,23 @@ impl Request {
     // spec/monitoring.md §10: account_details only with accounts/streams/consumers/acc; consumers
     // implies streams implies accounts
     pub(crate) fn from_options(options: Options) -> Request {
-        let consumers = options.consumer || options.direct_consumer;
+        // Seen of nats-server 2.14.5: direct consumers go into the streams that are shown, and show
+        // none themselves.
+        let streams = options.streams || options.consumer;
         let account = Some(options.account).filter(|name| !name.is_empty());
-        let depth = match (options.streams || consumers, options.accounts || account.is_some()) {
-            (true, _) => Depth::Streams,
-            (false, true) => Depth::Accounts,
-            (false, false) => Depth::Server,
+        let others = match options.accounts || streams && account.is_none() {
+            false => Others::None,
+            true if options.limit < 0 => Others::All,
+            true => Others::Page(Paging::of(options.offset, options.limit)),
         };
         Request {
             account,
-            depth,
+            others,
+            depth: if streams { Depth::Streams } else { Depth::Accounts },
             configs: options.config,
             consumers: options.consumer,
             direct_consumers: options.direct_consumer,
-            paging: Paging::of(options.offset, options.limit),
+            leaders: if options.raft { Leaders::Counted } else { Leaders::Hidden },
         }
     }
 }
@@ -144,7 +164,11 @@ struct JsInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<JetStreamLimits>,
     streams: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    streams_leader: u64,
     consumers: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    consumers_leader: u64,
     messages: u64,
     bytes: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -192,6 +216,11 @@ struct Leader<'a> {
 const UNUSED_SYNC_INTERVAL_NS: u64 = 120_000_000_000;
 
 impl<'a> Config<'a> {
+    /// As it is told of on the bus: the server's folders are nobody's business there.
+    pub(crate) fn without_folder(figures: &'a JetStreamFigures) -> Config<'a> {
+        Config { store_dir: "", ..Config::of(figures) }
+    }
+
     pub(crate) fn of(figures: &'a JetStreamFigures) -> Config<'a> {
         let on_disk = !figures.store_dir.is_empty();
         let interval = figures.sync_interval_ns.unwrap_or(UNUSED_SYNC_INTERVAL_NS);
@@ -226,8 +255,8 @@ impl Stats {
     }
 
     /// Those of one account. What it may use counts as reserved, as in nats-server, which shows -1
-    /// for no limit as the highest number.
-    fn of_account(facts: &AccountFacts, used: &JetStreamUse, level: u32) -> Stats {
+    /// for no limit as the highest number, and tells of the API's level with the server only.
+    fn of_account(facts: &AccountFacts, used: &JetStreamUse) -> Stats {
         let limits = facts.jetstream.unwrap_or_default();
         Stats {
             memory: used.memory,
@@ -236,7 +265,7 @@ impl Stats {
             reserved_storage: limits.storage.unwrap_or(u64::MAX),
             accounts: 0,
             ha_assets: 0,
-            api: Api { level, total: used.api_total, errors: used.api_errors },
+            api: Api { level: 0, total: used.api_total, errors: used.api_errors },
         }
     }
 }
@@ -294,6 +323,11 @@ impl Serialize for Overview {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let none = JetStreamFigures::default();
         let figures = self.figures.as_ref().unwrap_or(&none);
+        // A server alone leads all that it has.
+        let led = |count| match self.details.request.leaders {
+            Leaders::Counted => count,
+            Leaders::Hidden => 0,
+        };
         JsInfo {
             stats: Stats::of(figures),
             server_id: &self.server_id,
@@ -302,7 +336,9 @@ impl Serialize for Overview {
             config: Config::of(figures),
             limits: self.figures.as_ref().map(|figures| figures.limits),
             streams: figures.streams,
+            streams_leader: led(figures.streams),
             consumers: figures.consumers,
+            consumers_leader: led(figures.consumers),
             messages: figures.messages,
             bytes: figures.memory + figures.storage,
             account_details: self.details.of_accounts().collect(),
@@ -342,10 +378,7 @@ impl Serialize for Details {
 
 /// The answer; with JetStream switched off all is 0, and it says so.
 pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Reply {
-    let accounts = match request.depth {
-        Depth::Server => Vec::new(),
-        _ => chosen(scene, request),
-    };
+    let accounts = chosen(scene, request);
     let overview = Overview {
         server_id: scene.source.facts().server_id.clone(),
         now_ns: scene.now_ns,
@@ -362,7 +395,8 @@ pub(crate) async fn answer_of_account<S: Source>(
     name: &str,
     options: Options,
 ) -> Result<Reply, String> {
-    let request = Request::from_options(Options { account: name.to_owned(), ..options });
+    let only = Options { account: name.to_owned(), accounts: false, ..options };
+    let request = Request::from_options(only);
     if scene.source.jetstream().is_none() {
         return Err("jetstream not enabled".into());
     }
@@ -388,25 +422,29 @@ async fn details<S: Source>(
     Details { server_name, accounts, streams, request }
 }
 
-/// The accounts on the page that is asked for, by name, with what they use.
+/// The account that is asked for or, where there is none, those on the page, by name, with what
+/// they use.
 // spec/monitoring.md §10: offset/limit page over accounts
 fn chosen<S: Source>(scene: &Scene<'_, S>, request: &Request) -> Vec<OneAccount> {
-    let level = scene.source.jetstream().map_or(0, |figures| figures.api_level);
     let used: HashMap<AccountId, JetStreamUse> =
         scene.source.jetstream_accounts().into_iter().map(|used| (used.id, used)).collect();
-    let wanted = |name: &str| request.account.as_ref().is_none_or(|wanted| wanted.as_str() == name);
     let accounts = scene.source.accounts();
-    let found = accounts.iter().filter(|account| wanted(&account.name));
     let one = |account: &AccountFacts| {
-        let stats = Stats::of_account(account, used.get(&account.id)?, level);
+        let stats = Stats::of_account(account, used.get(&account.id)?);
         Some(OneAccount { id: account.id, name: account.name.clone(), stats })
     };
-    let mut found: Vec<OneAccount> = found.filter_map(one).collect();
+    let mut found: Vec<OneAccount> = accounts.iter().filter_map(one).collect();
+    let wanted = |one: &OneAccount| Some(&one.name) == request.account.as_ref();
+    if let Some(place) = found.iter().position(wanted) {
+        return vec![found.swap_remove(place)];
+    }
     found.sort_by(|a, b| a.name.cmp(&b.name));
-    let Paging { offset, limit } = request.paging;
-    match request.account {
-        Some(_) => found,
-        None => found.into_iter().skip(offset).take(limit).collect(),
+    match request.others {
+        Others::None => Vec::new(),
+        Others::All => found,
+        Others::Page(Paging { offset, limit }) => {
+            found.into_iter().skip(offset).take(limit).collect()
+        }
     }
 }
 

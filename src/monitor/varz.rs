@@ -154,6 +154,12 @@ impl<'a> JetStream<'a> {
         let limits = figures.map(|figures| figures.limits);
         JetStream { config, stats, limits }
     }
+
+    /// As it is told of to all who listen.
+    pub(crate) fn announced(figures: &'a JetStreamFigures) -> JetStream<'a> {
+        let config = Some(jsz::Config::without_folder(figures));
+        JetStream { config, ..JetStream::of(Some(figures)) }
+    }
 }
 
 /// What was configured, with the features that are not.

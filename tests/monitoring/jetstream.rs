@@ -115,7 +115,21 @@ fn h09_jsz_goes_as_deep_as_it_is_asked() {
     let details = page["account_details"].as_array().expect("a list");
     assert_eq!((details.len(), &details[0]["name"]), (1, &json!("B")));
     assert_eq!(details[0]["stream_detail"][0]["name"], "M");
-    assert!(jsz(&server, "?acc=NOPE").get("account_details").is_none());
+    for bare in ["?acc=NOPE", "?acc=NOPE&streams=1", "?direct-consumers=1"] {
+        assert!(jsz(&server, bare).get("account_details").is_none(), "{bare}");
+    }
+    let accounts = |query| jsz(&server, query)["account_details"].as_array().map_or(0, Vec::len);
+    // Where there is no such account, all are shown if all are asked for.
+    assert_eq!(accounts("?acc=NOPE&accounts=1"), 2);
+    // No limit is no page either.
+    assert_eq!(accounts("?accounts=1&limit=-1&offset=1"), 2);
+    if server.subject().skips("2.12.0") {
+        return;
+    }
+    assert_eq!(jsz(&server, "?accounts=1")["account_details"][0]["api"]["level"], 0);
+    let led = jsz(&server, "?raft=1");
+    assert_eq!((&led["streams_leader"], &led["consumers_leader"]), (&json!(2), &json!(1)));
+    assert!(all.get("streams_leader").is_none(), "{all}");
 }
 
 #[test]
@@ -154,6 +168,13 @@ fn h09_the_system_account_asks_the_same() {
         .map(|detail| detail["name"].as_str().unwrap().to_owned())
         .collect();
     assert!(names.contains(&"A".to_owned()) && names.contains(&"B".to_owned()), "{names:?}");
+    if server.subject().skips("2.12.0") {
+        return;
+    }
+    // Where the files lie is told over HTTP only.
+    let answer = ask(&mut sys, "$SYS.REQ.SERVER.PING.STATSZ", "");
+    let config = &answer["statsz"]["jetstream"]["config"];
+    assert!(config["max_storage"].is_u64() && config["store_dir"].is_null(), "{answer}");
     let answer = ask(&mut sys, "$SYS.REQ.ACCOUNT.A.JSZ", r#"{"streams":true}"#);
     assert_eq!(answer["data"]["name"], "A", "{answer}");
     assert_eq!(answer["data"]["stream_detail"][0]["name"], "S", "{answer}");

@@ -69,7 +69,7 @@ pub(super) async fn stats<S: Source>(scene: &Scene<'_, S>) -> Vec<u8> {
         stale_connection_stats: ByKind::clients(total(Counter::StaleConnections)),
         stalled_clients: total(Counter::StalledClients),
         active_servers: 1,
-        jetstream: figures.as_ref().map(|figures| JetStream::of(Some(figures))),
+        jetstream: figures.as_ref().map(JetStream::announced),
         gomaxprocs: scene.source.shards().len(),
     })
 }
