@@ -19,6 +19,7 @@ pub(crate) struct Options {
     js_enabled_only: bool,
     #[serde(rename = "js-server-only")]
     js_server_only: bool,
+    // Read, so that a wrong value is an error.
     #[serde(rename = "js-meta-only")]
     js_meta_only: bool,
     account: String,
@@ -66,10 +67,10 @@ impl Request {
     fn incomplete(&self) -> Option<&'static str> {
         let Options { account, stream, consumer, .. } = &self.options;
         if !stream.is_empty() && account.is_empty() {
-            return Some("account must not be empty when checking stream health");
+            return Some("\"account\" must not be empty when checking stream health");
         }
         let lonely = !consumer.is_empty() && stream.is_empty();
-        lonely.then_some("stream must not be empty when checking consumer health")
+        lonely.then_some("\"stream\" must not be empty when checking consumer health")
     }
 }
 
@@ -86,9 +87,9 @@ pub(crate) async fn answer<S: Source>(scene: &Scene<'_, S>, request: &Request) -
         return failed(StatusCode::INTERNAL_SERVER_ERROR, "error", &fault, request);
     }
     // spec/monitoring.md §11: js-server-only stops before JetStream, js-enabled-only when that is
-    // switched on; a server alone has no meta layer to look at.
-    let Options { js_enabled, js_enabled_only, js_server_only, js_meta_only, .. } = request.options;
-    let stops = js_server_only || js_enabled || js_enabled_only || js_meta_only;
+    // switched on; js-meta-only concerns clusters.
+    let Options { js_enabled, js_enabled_only, js_server_only, .. } = request.options;
+    let stops = js_server_only || js_enabled || js_enabled_only;
     if !stops && let Health::Unavailable(text) = &health {
         let fault = Fault { kind: "JETSTREAM", text, ..Fault::default() };
         return failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &fault, request);
@@ -185,9 +186,11 @@ struct Status<'a> {
 }
 
 fn failed(code: StatusCode, status: &'static str, fault: &Fault<'_>, request: &Request) -> Reply {
-    let (error, errors) = match request.options.details {
-        false => (Some(fault.text), None),
-        true => (None, Some([fault])),
+    // spec/monitoring.md §11, seen of nats-server 2.14.5: with details, whatever is wrong is an
+    // error.
+    let (status, error, errors) = match request.options.details {
+        false => (status, Some(fault.text), None),
+        true => ("error", None, Some([fault])),
     };
     told(code, Status { status, status_code: None, error, errors }, request)
 }
@@ -217,7 +220,7 @@ mod tests {
         let body = |health| String::from_utf8(ask(health, &request()).body).unwrap();
         assert_eq!(body(Health::Ok), r#"{"status":"ok","status_code":200}"#);
         let failed = body(Health::Unavailable("disk failed".into()));
-        assert!(failed.starts_with(r#"{"status":"unavailable","status_code":503,"errors":["#));
+        assert!(failed.starts_with(r#"{"status":"error","status_code":503,"errors":["#));
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
                 "details=1",
                 503,
                 concat!(
-                    r#"{"status":"unavailable","errors":["#,
+                    r#"{"status":"error","errors":["#,
                     r#"{"type":"JETSTREAM","error":"disk failed"}]}"#
                 ),
             ),
@@ -249,7 +252,7 @@ mod tests {
                 400,
                 concat!(
                     r#"{"status":"error","#,
-                    r#""error":"account must not be empty when checking stream health"}"#
+                    r#""error":"\"account\" must not be empty when checking stream health"}"#
                 ),
             ),
             (
@@ -258,7 +261,7 @@ mod tests {
                 400,
                 concat!(
                     r#"{"status":"error","errors":[{"type":"BAD_REQUEST","#,
-                    r#""error":"stream must not be empty when checking consumer health"}]}"#
+                    r#""error":"\"stream\" must not be empty when checking consumer health"}]}"#
                 ),
             ),
         ];

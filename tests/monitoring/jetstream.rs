@@ -224,12 +224,15 @@ fn h10_healthz_looks_for_accounts_streams_and_consumers() {
         ("account=A&stream=S&consumer=x", 404, "CONSUMER"),
         ("js-enabled-only=true&account=X", 200, ""),
         ("js-server-only=true&account=X", 200, ""),
+        // It is about the meta layer of clusters.
+        ("js-meta-only=true&account=X", 404, "ACCOUNT"),
     ];
     for (query, status, kind) in cases {
         let answer = get(server.monitor(), &format!("/healthz?details=1&{query}"));
         assert_eq!(answer.status, status, "{query}: {}", answer.body);
         if status != 200 {
             assert_eq!(answer.json()["errors"][0]["type"], kind, "{query}");
+            assert_eq!(answer.json()["status"], "error", "{query}");
         }
     }
 }
