@@ -43,7 +43,10 @@ pub(crate) async fn answer<S: Source>(
     let mut rows = rows(&open, &closed, request.account.as_deref());
     let total = rows.len();
     rows.retain(|row| request.admits(row));
-    if let Some(filter) = &request.filter_subject {
+    // Nobody listens on what is no subject.
+    if request.filter_subject.as_ref().is_some_and(|filter| !is_subject(filter)) {
+        rows.clear();
+    } else if let Some(filter) = &request.filter_subject {
         let listening = holders_of(scene.source, filter, request.account.as_deref()).await;
         rows.retain(|row| row.listens(filter, &listening));
     }
@@ -170,22 +173,19 @@ impl Request {
             user: text(options.user),
             account: text(options.acc),
             mqtt_client: text(options.mqtt_client),
-            filter_subject: text(options.filter_subject),
+            // All subjects are no filter.
+            filter_subject: text(options.filter_subject).filter(|filter| filter != ">"),
         }
         .sorted(&options.sort)?;
-        if request.filter_subject.is_some() && request.account.is_none() {
-            return Err(BadRequest::FilterNeedsAccount);
+        match request.filter_subject.is_some() && request.account.is_none() {
+            true => Err(BadRequest::FilterNeedsAccount),
+            false => Ok(request),
         }
-        if request.filter_subject.as_ref().is_some_and(|filter| !is_subject(filter)) {
-            return Err(BadRequest::FilterSubject);
-        }
-        Ok(request)
     }
 
     /// Only those of one account.
-    pub(crate) fn of_account(mut self, name: &str) -> Request {
-        self.account = Some(name.to_owned());
-        self
+    pub(crate) fn of_account(options: Options, name: &str) -> Result<Request, BadRequest> {
+        Request::from_options(Options { acc: name.to_owned(), ..options })
     }
 
     fn sorted(mut self, by: &str) -> Result<Request, BadRequest> {

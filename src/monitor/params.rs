@@ -133,7 +133,6 @@ pub(crate) enum BadRequest {
     TestSubject(String),
     UnknownAccount(String),
     FilterNeedsAccount,
-    FilterSubject,
     Callback,
     Unexplained,
 }
@@ -169,7 +168,6 @@ impl fmt::Display for BadRequest {
             BadRequest::FilterNeedsAccount => {
                 f.write_str("filter by subject only valid with account filtering")
             }
-            BadRequest::FilterSubject => f.write_str("invalid filter subject"),
             BadRequest::Unexplained => {
                 f.write_str("say what to explain: client=ID, or a valid subject=SUBJECT")
             }

@@ -4,13 +4,57 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Scene;
 use crate::params::{BadRequest, Params};
 use crate::reply::Reply;
 use crate::source::Source;
 use crate::text::rfc3339;
+
+/// What a system request may ask of routes. Read, here and below, so that a wrong value is an
+/// error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RoutezOptions {
+    subscriptions: bool,
+    subscriptions_detail: bool,
+}
+
+/// What it may ask of gateways.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct GatewayzOptions {
+    name: String,
+    accounts: bool,
+    account_name: String,
+    subscriptions: bool,
+}
+
+/// What it may ask of leafnodes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LeafzOptions {
+    subscriptions: bool,
+    account: String,
+}
+
+/// What it may ask of Go's profiles.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProfilezOptions {
+    name: String,
+    debug: i64,
+    duration: i64,
+}
+
+/// What it may ask of Raft groups.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RaftzOptions {
+    account: String,
+    group: String,
+}
 
 pub(crate) fn routez<S: Source>(scene: &Scene<'_, S>) -> Reply {
     #[derive(Serialize)]

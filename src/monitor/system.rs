@@ -246,7 +246,11 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
         if let Question::Subscribers = question {
             return Ok(subscribers::answer(scene, request.account, payload).await);
         }
-        let filter: Filter = decode(payload)?;
+        let filter: Filter = match question {
+            // Seen of nats-server 2.14.5: who asks who is there, or who it is itself, says no more.
+            Question::Server(Topic::Idz) | Question::User => Filter::default(),
+            _ => decode(payload)?,
+        };
         if !filter.admits(&scene.source.facts()) {
             return Ok(Said::Nothing);
         }
@@ -285,9 +289,18 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
             Topic::Subsz => {
                 subsz::answer(scene, &subsz::Request::from_options(decode(payload)?)?).await
             }
-            Topic::Routez => switched_off::routez(scene),
-            Topic::Gatewayz => switched_off::gatewayz(scene),
-            Topic::Leafz => switched_off::leafz(scene),
+            Topic::Routez => {
+                decode::<switched_off::RoutezOptions>(payload)?;
+                switched_off::routez(scene)
+            }
+            Topic::Gatewayz => {
+                decode::<switched_off::GatewayzOptions>(payload)?;
+                switched_off::gatewayz(scene)
+            }
+            Topic::Leafz => {
+                decode::<switched_off::LeafzOptions>(payload)?;
+                switched_off::leafz(scene)
+            }
             Topic::Accountz => {
                 accountz::answer(scene, &accountz::Request::from_options(decode(payload)?)).await?
             }
@@ -297,22 +310,30 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
                 healthz::answer(scene, &request).await
             }
             Topic::Expvarz => expvars::answer(scene),
-            Topic::Profilez => switched_off::profilez(scene),
+            Topic::Profilez => {
+                decode::<switched_off::ProfilezOptions>(payload)?;
+                switched_off::profilez(scene)
+            }
             Topic::Ipqueuesz => {
                 ipqueuesz::answer(scene, &ipqueuesz::Request::from_options(decode(payload)?))
             }
-            Topic::Raftz => switched_off::raftz_groups(scene),
+            Topic::Raftz => {
+                decode::<switched_off::RaftzOptions>(payload)?;
+                switched_off::raftz_groups(scene)
+            }
             Topic::Reload => {
                 self.source.reload().await.map_err(Refusal::Failed)?;
                 return Ok(Said::Done);
             }
             Topic::Kick => {
                 let one: options::OneClient = decode(payload)?;
-                return found(self.source.kick(one.client()).await);
+                let found = self.source.kick(one.client()).await;
+                return done(found, "no such client or leafnode id");
             }
             Topic::LameDuck => {
                 let one: options::OneClient = decode(payload)?;
-                return found(self.source.warn_of_end(one.client()).await);
+                let found = self.source.warn_of_end(one.client()).await;
+                return done(found, "no such client id");
             }
         };
         Ok(reply.into())
@@ -327,14 +348,17 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
     ) -> Result<Said, Refusal> {
         let reply = match topic {
             AccountTopic::Connz => {
-                let request = connz::Request::from_options(decode(payload)?)?.of_account(name);
+                let request = connz::Request::of_account(decode(payload)?, name)?;
                 connz::answer(scene, &request).await?
             }
             AccountTopic::Subsz => {
                 let request = subsz::Request::from_options(decode(payload)?)?.of_account(name);
                 subsz::answer(scene, &request).await
             }
-            AccountTopic::Leafz => switched_off::leafz(scene),
+            AccountTopic::Leafz => {
+                decode::<switched_off::LeafzOptions>(payload)?;
+                switched_off::leafz(scene)
+            }
             AccountTopic::Jsz => {
                 let answer = jsz::answer_of_account(scene, name, decode(payload)?).await;
                 answer.map_err(Refusal::Failed)?
@@ -363,10 +387,10 @@ impl<S: Source + Operator + Claims> SystemDesk<S> {
     }
 }
 
-fn found(found: bool) -> Result<Said, Refusal> {
+fn done(found: bool, otherwise: &str) -> Result<Said, Refusal> {
     match found {
         true => Ok(Said::Done),
-        false => Err(Refusal::Failed("no such client or leafnode id".into())),
+        false => Err(Refusal::Failed(otherwise.into())),
     }
 }
 
