@@ -16,7 +16,7 @@
 //! | `serve.rs` | the listener and its bounds |
 //! | `budget.rs` | how much of the processors it may take |
 //! | `slow_reader.rs` | the timeout of a reply |
-//! | `endpoint.rs` | paths, cost, request counts |
+//! | `endpoint.rs`, `straight.rs` | paths, cost, request counts; paths in a roundabout way |
 //! | `answer.rs` | from path and query to a reply |
 //! | `wording.rs` | where long answers are worded |
 //! | `params.rs` | query parameters and the texts of their errors |
@@ -59,6 +59,7 @@ mod serve;
 mod slow_reader;
 mod source;
 mod stacksz;
+mod straight;
 mod subsz;
 mod switched_off;
 mod system;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -32,6 +32,7 @@ use crate::endpoint::Cost;
 use crate::reply::{Content, Reply};
 use crate::slow_reader::Patient;
 use crate::source::Source;
+use crate::straight::straightened;
 
 /// HTTP connections at a time. At it: new ones wait in the listener's backlog.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
@@ -180,6 +181,9 @@ impl<S: Source + 'static> Front<S> {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let uri = request.uri();
         let (path, query) = (uri.path(), uri.query().unwrap_or(""));
+        if let Some(straight) = straightened(path) {
+            return Ok(sent_to(&straight, uri.query()));
+        }
         let response = match self.desk.cost(path) {
             Cost::Light => {
                 self.desk.wait_for(&self.budget, Cost::Light).await;
@@ -219,6 +223,18 @@ impl AsRef<[u8]> for Charged {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
+}
+
+/// Sends whoever asks to another path.
+fn sent_to(path: &str, query: Option<&str>) -> Response<Full<Bytes>> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    if let Ok(place) = HeaderValue::try_from(format!("{path}{query}")) {
+        *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
 }
 
 fn respond_with(reply: Reply, charge: Option<OwnedSemaphorePermit>) -> Response<Full<Bytes>> {

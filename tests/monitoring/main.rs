@@ -410,6 +410,10 @@ fn h01_root_is_a_page_and_the_rest_is_404() {
     assert!(root.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
     assert!(root.body.contains("varz"), "{}", root.body);
     assert_eq!(get(server.monitor(), "/no_such_page").status, 404);
+    // Whose base address ends in a slash is sent to what it means.
+    let sent = get(server.monitor(), "//varz?x=1");
+    assert!([301, 307].contains(&sent.status), "{}", sent.status);
+    assert_eq!(sent.header("location"), Some("/varz?x=1"));
 }
 
 #[test]
