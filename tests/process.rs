@@ -72,6 +72,17 @@ fn l02_an_unknown_word_exits_1() {
 }
 
 #[test]
+fn l02_what_cannot_be_opened_is_named() {
+    for (flag, path, text) in [("-l", "/proc/none/log", "error opening"), ("-sd", "/proc/none", "")]
+    {
+        let ended = Server::run_to_end(&["-a", "127.0.0.1", "-p", "-1", "-js", flag, path]);
+        assert_eq!(ended.code, Some(1), "{path}");
+        let told = ended.stderr.lines().find(|line| !line.contains("[INF]")).expect("a line");
+        assert!(told.contains(path) && told.contains(text), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn l03_test_accepts_a_good_file() {
     let end = test_config("port: 4333\nmax_payload: 2MB\n");
     assert_eq!(end.code, Some(0), "{}", end.stderr);

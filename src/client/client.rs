@@ -86,6 +86,8 @@ pub struct Client {
     pub(crate) publisher: Publisher,
     /// The INFO that follows the first PONG was sent.
     pub(crate) introduced: bool,
+    /// Whether the log knows that it wants more subscriptions than it may have.
+    pub(crate) said_full: bool,
     pub(crate) trace: bool,
 }
 
@@ -114,6 +116,7 @@ impl Client {
             limits,
             publisher: Publisher { slot: ConnSlot(0), account: AccountId::GLOBAL, echo: Echo::On },
             introduced: false,
+            said_full: false,
             trace,
         }
     }

@@ -27,6 +27,10 @@ impl Client {
         *self.connect = connect;
         context.link.liveness.connected(context.now);
         if let Some(refused) = self.refused() {
+            match refused {
+                ErrorText::AuthorizationViolation => self.say_who_failed(context),
+                _ => self.say(context, Level::Error, &refused.to_string()),
+            }
             self.error(context, refused);
             let reason = refused.close_reason().unwrap_or(CloseReason::ProtocolViolation);
             return Flow::Close(reason);

@@ -209,10 +209,15 @@ impl Client {
             Denied::ProxyNotTrusted => self.say(context, Level::Debug, "proxy is not trusted"),
             Denied::ProxyRequired => self.say(context, Level::Debug, "proxy connection required"),
         }
-        let who = self.known_by().accused().map(|who| format!(" - {who}")).unwrap_or_default();
-        self.say(context, Level::Error, &format!("authentication error{who}"));
+        self.say_who_failed(context);
         self.error(context, ErrorText::AuthorizationViolation);
         reason_for(denied)
+    }
+
+    /// A line of the log for whoever wants to know who tries to come in.
+    pub(crate) fn say_who_failed(&self, context: &Context<'_>) {
+        let who = self.known_by().accused().map(|who| format!(" - {who}")).unwrap_or_default();
+        self.say(context, Level::Error, &format!("authentication error{who}"));
     }
 
     fn credentials<'a>(&'a self, context: &'a Context<'_>) -> Credentials<'a> {

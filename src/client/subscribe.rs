@@ -20,6 +20,12 @@ impl Client {
         sid: &[u8],
     ) -> Flow {
         if let Some(refused) = self.refuses_subscription(context, subject, queue) {
+            // Once: whoever is full will go on asking.
+            if matches!(refused, ErrorText::MaximumSubscriptionsExceeded)
+                && !std::mem::replace(&mut self.said_full, true)
+            {
+                self.say(context, Level::Error, &refused.to_string());
+            }
             self.error(context, refused);
             return Flow::Continue;
         }

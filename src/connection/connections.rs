@@ -451,7 +451,8 @@ impl Connections {
         Some(self.slots.get(slot.index())?.as_ref()?.dialect.user())
     }
 
-    pub(crate) fn say(&self, slot: ConnSlot, level: Level, text: &str) {
+    /// A line of the log about one connection.
+    pub fn say(&self, slot: ConnSlot, level: Level, text: &str) {
         if let Some(connection) = self.slots[slot.index()].as_ref() {
             let prefix = connection.dialect.log_prefix(&connection.link);
             self.outside.log.say(level, format!("{prefix} - {text}"));

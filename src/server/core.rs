@@ -320,9 +320,9 @@ impl<N: Network + Disk, C: Clock> Core<N, C> {
         }
         let mut line = Vec::new();
         protocol::encode::write_error(&error, &mut line);
-        let Parts { net, shard, connections, log, .. } = &mut self.parts;
+        let Parts { net, shard, connections, .. } = &mut self.parts;
         shard.write(slot, &line);
-        log.say(Level::Error, text);
+        connections.say(slot, Level::Error, text);
         let reason = error.close_reason().unwrap_or(CloseReason::MaximumConnectionsExceeded);
         connections.close(&mut Turn { net, shard, now: self.now }, slot, reason, Rest::Sent);
     }

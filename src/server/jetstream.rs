@@ -267,7 +267,9 @@ pub struct Store {
 /// What the system says, that another server has it, or that its key is another one.
 pub fn take_store(chosen: &Chosen) -> Result<Store, Box<dyn std::error::Error>> {
     let folder = chosen.folder();
-    std::fs::create_dir_all(&folder)?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        format!("could not create storage directory {}: {error}", folder.display())
+    })?;
     let lock = system_files::lock_folder(&folder)?;
     let Encryption { key, previous, .. } = &chosen.encryption;
     let with = key_file::Chosen {

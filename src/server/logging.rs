@@ -15,8 +15,16 @@ pub fn open(options: &Options) -> Result<(Log, LogWriter), String> {
     let verbosity = Verbosity { debug: options.debug, trace: options.trace };
     let (log, lines) = Log::bounded(limits::LOG_LINES_MAX, verbosity);
     let writer = log_writer::spawn(settings(options)?, log.clone(), lines)
-        .map_err(|error| format!("error opening log: {error}"))?;
+        .map_err(|error| cannot_open(options, &error))?;
     Ok((log, writer))
+}
+
+/// Which log cannot be opened, and why.
+pub fn cannot_open(options: &Options, error: &std::io::Error) -> String {
+    match &options.log_file {
+        Some(path) => format!("error opening log file {}: {error}", path.display()),
+        None => format!("error opening log: {error}"),
+    }
 }
 
 /// How the log is to be written.

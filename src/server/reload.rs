@@ -101,8 +101,7 @@ impl Reloadable {
         };
         let settings = logging::settings(new)?;
         if settings != logging::settings(old)? {
-            let failed = |error| format!("error opening log: {error}");
-            self.writer.replace(settings).map_err(failed)?;
+            self.writer.replace(settings).map_err(|error| logging::cannot_open(new, &error))?;
         }
         if let Some(ports_file) = ports_file {
             self.ports_file = ports_file;

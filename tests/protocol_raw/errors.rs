@@ -48,6 +48,8 @@ fn c11_wrong_connect_options_are_named_and_close() {
         raw.expect_error(error);
         raw.expect_eof();
     }
+    server.wait_for_log("invalid client protocol");
+    server.wait_for_log("authentication error");
 }
 
 #[test]

@@ -9,6 +9,7 @@ fn m01_one_connection_too_many_is_told_after_info_and_closed() {
     let mut second = server.connect();
     second.expect_error("maximum connections exceeded");
     second.expect_eof();
+    server.wait_for_log(&format!("cid:{} - maximum connections exceeded", second.cid()));
     first.ping();
     first.finish_sending();
     first.expect_eof();
@@ -26,6 +27,7 @@ fn m01_max_subscriptions_refuses_and_leaves_open() {
     let mut raw = server.quiet();
     raw.send("SUB a 1\r\nSUB b 2\r\nSUB c 3");
     raw.expect_error("maximum subscriptions exceeded");
+    server.wait_for_log("maximum subscriptions exceeded");
     raw.publish("c", "");
     raw.send("UNSUB 1\r\nSUB c 3");
     raw.publish("c", "");
