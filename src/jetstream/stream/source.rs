@@ -70,7 +70,7 @@ pub(super) struct Source {
     consumer_seq: u64,
     lag: u64,
     heard_ns: Option<u64>,
-    /// The same as Unix nanoseconds.
+    /// When the origin itself was heard, refusals aside, as Unix nanoseconds.
     heard_wall_ns: Option<u64>,
     retry: Duration,
     error: Option<ApiError>,
@@ -318,10 +318,10 @@ impl Stream {
         let Some(index) = place else { return };
         let source = &mut self.sources.list[index];
         source.heard_ns = Some(turn.now.mono_ns);
-        source.heard_wall_ns = Some(turn.now.wall_ns);
         if letter.subject == source.answer_to.as_bytes() {
             return self.hear_answer(index, letter.payload, turn);
         }
+        source.heard_wall_ns = Some(turn.now.wall_ns);
         if let Some((code, _)) = protocol::headers::status(letter.headers) {
             return self.hear_status(index, code, letter, turn);
         }
@@ -353,7 +353,9 @@ impl Stream {
             Ok(()) => {
                 source.state = State::Flowing;
                 source.error = None;
+                source.heard_wall_ns = Some(turn.now.wall_ns);
             }
+            // A refusal is no sign of the origin: `active` stays as it was.
             Err(error) => {
                 source.error = Some(error);
                 self.start_over(index, turn);

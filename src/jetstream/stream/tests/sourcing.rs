@@ -126,6 +126,7 @@ fn errors_of_the_origin_are_shown_and_tried_again() {
     let error = r#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
     answer(&mut rig, error);
     let info = rig.stream.mirror_info(rig.now.wall_ns).unwrap();
+    assert_eq!(info.active, -1, "the origin was never heard");
     assert_eq!(info.error.unwrap().err_code, 10059);
     let asks = |rig: &Rig| rig.out.sent.iter().filter(|sent| !sent.reply.is_empty()).count();
     let before = asks(&rig);
