@@ -141,6 +141,13 @@ fn purge_and_delete_say_what_they_removed() {
     assert_eq!(delete(2), Err("sequence 2 not found (10043)".to_owned()));
     assert_eq!(delete(9), Err("stream store EOF (10057)".to_owned()));
     assert_eq!(delete(0), Err("no message found (10057)".to_owned()));
+    let mut rig = Rig::new(r#""storage":"memory""#);
+    rig.publish("s.a", "", "1");
+    for seq in [0, 9] {
+        let request = DeleteRequest { seq, no_erase: true };
+        let refused = rig.with(|stream, turn| stream.delete_message(&request, turn));
+        assert_eq!(refused.unwrap_err().err_code, 10043, "{seq}");
+    }
     let mut rig = Rig::new(r#""deny_delete":true,"deny_purge":true"#);
     rig.publish("s.a", "", "1");
     let request = DeleteRequest { seq: 1, no_erase: true };
