@@ -86,7 +86,7 @@ impl Stream {
             let kind = turn.storage.stream(self.id).kind();
             let size = kind.size_of(subject.len(), headers.len(), payload.len());
             if self.rules.is_limited && self.rules.discard == Discard::New {
-                self.check_room(subject, size, turn)?;
+                self.check_room(entry, size, turn)?;
             }
             check_quota(size, turn)?;
         }
@@ -169,13 +169,15 @@ impl Stream {
 
     // spec/jetstream.md §12 discard new: publish rejected 10077; discard_new_per_subject also
     // rejects per-subject overflow instead of replacing
-    fn check_room(&self, subject: &[u8], size: u64, turn: &Turn<'_>) -> Result<(), ApiError> {
+    fn check_room(&self, entry: &Entry<'_>, size: u64, turn: &Turn<'_>) -> Result<(), ApiError> {
         let stored = turn.storage.stream(self.id);
         let of_subject = match self.rules.per_subject_max {
             u64::MAX => None,
-            max => stored.subject(subject).filter(|state| state.messages >= max),
+            max => stored.subject(entry.subject).filter(|state| state.messages >= max),
         };
-        if of_subject.is_some() && self.rules.new_per_subject {
+        // What replaces the subject's messages makes room itself.
+        let is_refused = self.rules.new_per_subject && entry.rollup.is_none();
+        if is_refused && of_subject.is_some() {
             return Err(Full::Subject.into());
         }
         let replaced = of_subject.and_then(|state| stored.look(state.first));

@@ -47,6 +47,11 @@ fn discard_new_refuses() {
     rig.publish("s.a", "", "2");
     assert_eq!(rig.stored(), ["2 s.a 2"]);
     assert_eq!(rig.refused("s.b", "", "3"), "10077 maximum messages exceeded");
+    let per_subject = r#""discard":"new","max_msgs_per_subject":1,"discard_new_per_subject":true"#;
+    let mut rig = Rig::new(&format!("{per_subject},\"allow_rollup_hdrs\":true"));
+    rig.publish("s.a", "", "1");
+    rig.publish("s.a", "Nats-Rollup: sub", "2");
+    assert_eq!(rig.stored(), ["2 s.a 2"], "what is rolled up makes room itself");
 }
 
 #[test]
