@@ -6,6 +6,7 @@
 
 mod accounts;
 mod advisories;
+mod alike;
 mod answers;
 mod api;
 mod backups;
