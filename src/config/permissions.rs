@@ -111,20 +111,19 @@ impl Permissions {
 /// A subject, a list, or a block of `allow` and `deny`.
 fn rules(key: &str, entry: &Entry, queues: Queues, tree: &mut Tree<'_>) -> SubjectRules {
     let Value::Map(map) = &entry.node.value else {
-        return SubjectRules {
-            allow: Some(subjects(key, &entry.node, queues, tree)),
-            deny: vec![],
-        };
+        return SubjectRules { allow: allowed(key, &entry.node, queues, tree), deny: vec![] };
     };
     let mut rules = SubjectRules::default();
-    tree.block(map, RULE_KEYS, |tree, key, entry| {
-        let subjects = subjects(key, &entry.node, queues, tree);
-        match key {
-            "allow" => rules.allow = Some(subjects),
-            _ => rules.deny = subjects,
-        }
+    tree.block(map, RULE_KEYS, |tree, key, entry| match key {
+        "allow" => rules.allow = allowed(key, &entry.node, queues, tree),
+        _ => rules.deny = subjects(key, &entry.node, queues, tree),
     });
     rules
+}
+
+/// What alone is allowed. An empty list is no restriction, as on nats-server.
+fn allowed(key: &str, node: &Node, queues: Queues, tree: &mut Tree<'_>) -> Option<Vec<String>> {
+    Some(subjects(key, node, queues, tree)).filter(|subjects| !subjects.is_empty())
 }
 
 fn subjects(key: &str, node: &Node, queues: Queues, tree: &mut Tree<'_>) -> Vec<String> {
