@@ -315,6 +315,9 @@ fn a_normal_account_learns_of_itself_only() {
         "permissions": permissions, "expires": 0,
     });
     assert_eq!(user, expected);
+    for options in ["no JSON", r#"{"server_name":"another"}"#] {
+        assert_eq!(ask("$SYS.REQ.USER.INFO", options).unwrap(), expected, "{options}");
+    }
     for subject in ["$SYS.REQ.SERVER.PING.VARZ", "$SYS.REQ.ACCOUNT.$G.CONNZ"] {
         assert_eq!(ask(subject, ""), None, "{subject}");
     }
