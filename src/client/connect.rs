@@ -26,14 +26,9 @@ impl Client {
         }
         *self.connect = connect;
         context.link.liveness.connected(context.now);
-        if let Some(refused) = self.refused() {
-            match refused {
-                ErrorText::AuthorizationViolation => self.say_who_failed(context),
-                _ => self.say(context, Level::Error, &refused.to_string()),
-            }
-            self.error(context, refused);
-            let reason = refused.close_reason().unwrap_or(CloseReason::ProtocolViolation);
-            return Flow::Close(reason);
+        if !self.connect.account.is_empty() || self.connect.new_account {
+            self.say_who_failed(context);
+            return self.close_for(context, ErrorText::AuthorizationViolation);
         }
         self.log_in(context)
     }
@@ -43,14 +38,16 @@ impl Client {
         context.link.told = context.shard.interest_told();
     }
 
-    /// What is wrong with the options, whoever the client is.
-    fn refused(&self) -> Option<ErrorText<'static>> {
+    pub(crate) fn close_for(&self, context: &mut Context<'_>, refused: ErrorText<'_>) -> Flow {
+        self.error(context, refused);
+        Flow::Close(refused.close_reason().unwrap_or(CloseReason::ProtocolViolation))
+    }
+
+    /// What is wrong with the options. Only who has logged in is told.
+    pub(crate) fn refused(&self) -> Option<ErrorText<'static>> {
         let connect = &self.connect;
         if !(0..=1).contains(&connect.protocol) {
             return Some(ErrorText::InvalidClientProtocol);
-        }
-        if !connect.account.is_empty() || connect.new_account {
-            return Some(ErrorText::AuthorizationViolation);
         }
         let headers = connect.headers && self.settings.info.headers;
         if connect.no_responders && !headers {

@@ -99,10 +99,16 @@ impl Client {
             Err(denied) => self.denied(context, denied),
             Ok(session) => match self.enter(context, session) {
                 Some(reason) => Flow::Close(reason),
-                None => {
-                    self.accepted(context);
-                    Flow::Continue
-                }
+                None => match self.refused() {
+                    Some(refused) => {
+                        self.say(context, Level::Error, &refused.to_string());
+                        self.close_for(context, refused)
+                    }
+                    None => {
+                        self.accepted(context);
+                        Flow::Continue
+                    }
+                },
             },
         }
     }

@@ -1,6 +1,6 @@
 //! Hot path: PUB and HPUB. Before it: the parser; after it: [`shard::Shard::publish`].
 
-use base::Level;
+use base::{AccountId, Level};
 use bytes::Bytes;
 use connection::{Context, Pause};
 use protocol::error::GoQuoted;
@@ -50,7 +50,7 @@ impl Client {
             || self.mappings.is_some()
             || self.connect.verbose
             || self.connect.pedantic
-            || reserved(first).is_some()
+            || self.is_reserved(first.subject())
         {
             return None;
         }
@@ -75,6 +75,10 @@ impl Client {
     ) -> Flow {
         context.link.in_msgs += 1;
         context.link.in_bytes += publish.total_len() as u64;
+        // Told of first, of the subject as it was sent; the message goes on.
+        if self.connect.pedantic && !subject::name::is_valid_literal(publish.subject()) {
+            self.error(context, ErrorText::InvalidPublishSubject);
+        }
         if publish.has_headers()
             && let Some(flow) = self.publish_traced(context, publish, shared)
         {
@@ -131,10 +135,10 @@ impl Client {
         shared: Option<&Bytes>,
         ahead: &[u8],
     ) -> Flow {
-        if let Some(denied) = reserved(publish) {
+        if self.is_reserved(publish.subject()) {
             context.shard.count_refused(publish);
-            self.error(context, denied);
-            context.shard.trace_refused(|| denied.to_string());
+            self.deny_publish(context, publish.subject());
+            context.shard.trace_refused(|| denial(publish.subject()));
             return Flow::Continue;
         }
         if let Some(gate) = &mut self.gate
@@ -146,8 +150,13 @@ impl Client {
             context.shard.trace_refused(|| denial(publish.subject()));
             return Flow::Continue;
         }
-        if self.connect.pedantic && !subject::name::is_valid_literal(publish.subject()) {
-            self.error(context, ErrorText::InvalidPublishSubject);
+        if let Some(reply) = publish.reply()
+            && is_reserved_reply(reply)
+        {
+            context.shard.count_refused(publish);
+            self.deny_reply(context, reply);
+            context.shard.trace_refused(|| ErrorText::PublishReplyDenied { reply }.to_string());
+            return Flow::Continue;
         }
         self.ok(context);
         match (publish.is_canonical(), shared) {
@@ -161,10 +170,26 @@ impl Client {
         }
     }
 
+    /// Subjects that only servers may use, `$NRG.` outside the system account
+    /// (spec/client-protocol.md §10).
+    #[inline]
+    pub(crate) fn is_reserved(&self, subject: &[u8]) -> bool {
+        matches!(subject.first(), Some(b'_' | b'$'))
+            && (subject.starts_with(b"_GR_.")
+                || (subject.starts_with(b"$NRG.") && self.publisher.account != AccountId::SYSTEM))
+    }
+
     #[cold]
     pub(crate) fn deny_publish(&self, context: &mut Context<'_>, subject: &[u8]) {
         self.error(context, ErrorText::PublishDenied { subject });
         let text = format!("Publish Violation - Subject {}", GoQuoted(subject));
+        self.say(context, Level::Error, &text);
+    }
+
+    #[cold]
+    fn deny_reply(&self, context: &mut Context<'_>, reply: &[u8]) {
+        self.error(context, ErrorText::PublishReplyDenied { reply });
+        let text = format!("Publish Violation - Reply {}", GoQuoted(reply));
         self.say(context, Level::Error, &text);
     }
 
@@ -192,24 +217,11 @@ fn denial(subject: &[u8]) -> String {
     ErrorText::PublishDenied { subject }.to_string()
 }
 
-/// Subjects and replies that only servers may use (spec/client-protocol.md §10).
+/// Replies that only servers may use (spec/client-protocol.md §10).
 #[inline]
-fn reserved<'a>(publish: &Publish<'a>) -> Option<ErrorText<'a>> {
-    let subject = publish.subject();
-    if matches!(subject.first(), Some(b'_' | b'$')) && is_reserved_subject(subject) {
-        return Some(ErrorText::PublishDenied { subject });
-    }
-    let reply = publish.reply()?;
-    if matches!(reply.first(), Some(b'_' | b'$')) && is_reserved_reply(reply) {
-        return Some(ErrorText::PublishReplyDenied { reply });
-    }
-    None
-}
-
-pub(crate) fn is_reserved_subject(subject: &[u8]) -> bool {
-    subject.starts_with(b"_GR_.") || subject.starts_with(b"$NRG.")
-}
-
 fn is_reserved_reply(reply: &[u8]) -> bool {
-    reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || reply.starts_with(b"_GR_.")
+    matches!(reply.first(), Some(b'_' | b'$'))
+        && (reply.starts_with(b"_R_.")
+            || reply.starts_with(b"$JS.ACK.")
+            || reply.starts_with(b"_GR_."))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::Level;
 use connection::{Context, Reconfigured};
+use protocol::error::GoQuoted;
 use protocol::{CloseReason, ErrorText};
 use security::{Denied, Directory, Session, Standing};
 use shard::Revoked;
@@ -81,6 +82,12 @@ impl Client {
             let queue = queue.as_deref();
             let text = ErrorText::SubscriptionRevoked { subject: &subject, queue, sid: &sid };
             self.error(context, text);
+            let shown = GoQuoted(&subject);
+            let group = queue.map(|queue| format!(" using queue {}", GoQuoted(queue)));
+            let (group, sid) = (group.unwrap_or_default(), GoQuoted(&sid));
+            let who = self.known_by().accused().unwrap_or_default();
+            let text = format!("Removed sub {shown}{group} (sid {sid}) for {who} - not authorized");
+            context.log.say(Level::Info, text);
         }
         context.link.told = context.shard.interest_told();
     }

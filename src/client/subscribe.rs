@@ -19,14 +19,26 @@ impl Client {
         queue: Option<&[u8]>,
         sid: &[u8],
     ) -> Flow {
-        if let Some(refused) = self.refuses_subscription(context, subject, queue) {
-            // Once: whoever is full will go on asking.
-            if matches!(refused, ErrorText::MaximumSubscriptionsExceeded)
-                && !std::mem::replace(&mut self.said_full, true)
-            {
-                self.say(context, Level::Error, &refused.to_string());
-            }
+        if queue == Some(RESERVED_QUEUE) {
+            self.deny_subscription(context, subject, queue, sid);
+            return Flow::Continue;
+        }
+        if let Some(refused) = self.refuses_subscription(context, subject) {
             self.error(context, refused);
+            match refused {
+                ErrorText::SubscribeTooManyTokens { .. } => {
+                    let (shown, sid) = (GoQuoted(subject), String::from_utf8_lossy(sid));
+                    let text = format!(
+                        "Subscription Violation Too Many Tokens - Subject {shown}, SID {sid}"
+                    );
+                    self.say(context, Level::Error, &text);
+                }
+                // Once: whoever is full will go on asking.
+                _ if !std::mem::replace(&mut self.said_full, true) => {
+                    self.say(context, Level::Error, &refused.to_string());
+                }
+                _ => {}
+            }
             return Flow::Continue;
         }
         let account = self.publisher.account;
@@ -50,13 +62,7 @@ impl Client {
         &self,
         context: &mut Context<'_>,
         subject: &'a [u8],
-        queue: Option<&'a [u8]>,
     ) -> Option<ErrorText<'a>> {
-        if let Some(queue) = queue
-            && queue == RESERVED_QUEUE
-        {
-            return Some(ErrorText::SubscribeQueueDenied { subject, queue });
-        }
         let tokens_max = self.settings.tokens_max.map_or(usize::MAX, usize::from);
         if subject::name::token_count(subject) > tokens_max {
             return Some(ErrorText::SubscribeTooManyTokens { subject });

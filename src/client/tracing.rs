@@ -97,7 +97,7 @@ impl Client {
     /// Whether the publisher could publish there itself.
     fn may_trace_to(&mut self, destination: &[u8]) -> bool {
         subject::name::is_sound_literal(destination)
-            && !crate::publish::is_reserved_subject(destination)
+            && !self.is_reserved(destination)
             && self.gate.as_mut().is_none_or(|gate| gate.admits(destination))
     }
 }

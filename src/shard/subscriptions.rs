@@ -162,11 +162,12 @@ impl Shard {
                 None => return SubscribeOutcome::Denied,
             },
         };
-        if !subject::name::is_valid_subscription(subject) {
-            return SubscribeOutcome::InvalidSubject;
-        }
+        // A sid that is taken is not looked at any further.
         if self.find(connection, sid).is_some() {
             return SubscribeOutcome::Known;
+        }
+        if !subject::name::is_valid_subscription(subject) {
+            return SubscribeOutcome::InvalidSubject;
         }
         let key = self.insert_subscription(connection, account, subject, queue, sid);
         self.subscriptions.get_mut(key).expect("inserted").watch = watch;

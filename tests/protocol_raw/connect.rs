@@ -149,6 +149,16 @@ fn c08_pedantic_warns_and_still_delivers() {
 }
 
 #[test]
+fn c08_pedantic_warns_first_even_of_what_is_refused() {
+    let server = Server::start(&[]);
+    let mut raw = server.connect();
+    raw.publish("_GR_.*", "");
+    raw.expect_error("Invalid Publish Subject");
+    raw.expect_error(r#"Permissions Violation for Publish to "_GR_.*""#);
+    raw.ping();
+}
+
+#[test]
 fn c09_without_echo_an_own_message_goes_to_others_only() {
     let server = Server::start(&[]);
     let mut other = server.quiet();
@@ -232,4 +242,19 @@ fn c16_protocol_0_gets_no_second_info() {
     raw.send(r#"CONNECT {"verbose":false,"protocol":0}"#);
     raw.ping();
     raw.ping();
+}
+
+#[test]
+fn c02_who_may_not_come_in_is_told_so_first() {
+    let server = Server::start(&["--auth", "token"]);
+    for options in [r#""protocol":5"#, r#""no_responders":true"#] {
+        let mut raw = server.connect();
+        raw.send(&format!(r#"CONNECT {{"verbose":false,"auth_token":"no",{options}}}"#));
+        raw.expect_error("Authorization Violation");
+        raw.expect_eof();
+    }
+    let mut raw = server.connect();
+    raw.send(r#"CONNECT {"verbose":false,"auth_token":"token","protocol":5}"#);
+    raw.expect_error("invalid client protocol");
+    raw.expect_eof();
 }

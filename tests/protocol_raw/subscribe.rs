@@ -62,7 +62,7 @@ fn c05_unsub_max_holds_for_messages_of_other_connections() {
 fn c05_a_second_sub_with_the_same_sid_is_ignored() {
     let server = Server::start(&[]);
     let mut raw = server.quiet();
-    raw.send("SUB a 1\r\nSUB b 1");
+    raw.send("SUB a 1\r\nSUB b 1\r\nSUB no..subject 1");
     raw.publish("b", "");
     raw.publish("a", "");
     raw.expect("MSG a 1 0\r\n\r\n");

@@ -78,6 +78,29 @@ fn p04_an_answer_may_be_published_once_to_whom_asked() {
 }
 
 #[test]
+fn p01_an_empty_list_of_what_is_allowed_restricts_nothing() {
+    for permissions in ["{ publish: [] }", "{ publish: { allow: [], deny: b } }"] {
+        let server = server(permissions);
+        let mut ann = Visitor::named(&server, "ann", "a");
+        assert!(ann.publishes("a").is_empty(), "{permissions}");
+    }
+    let server = server("{ publish: { allow: [] }, allow_responses: true }");
+    let mut ann = Visitor::named(&server, "ann", "a");
+    assert_eq!(ann.publishes("a").len(), 1, "answers are all that it may publish");
+}
+
+#[test]
+fn p01_the_right_to_publish_is_looked_at_before_the_reply() {
+    let server = server("{ publish: { deny: a } }");
+    let mut ann = Visitor::named(&server, "ann", "a");
+    let refused = ann.tells("PUB a _R_.x.y 0\r\n");
+    assert_eq!(refused, ["-ERR 'Permissions Violation for Publish to \"a\"'"]);
+    let refused = ann.tells("PUB b _R_.x.y 0\r\n");
+    assert_eq!(refused, ["-ERR 'Permissions Violation for Publish with Reply of \"_R_.x.y\"'"]);
+    server.wait_for_log(" - \"$G/user:ann\" - Publish Violation - Reply \"_R_.x.y\"");
+}
+
+#[test]
 fn p05_users_without_permissions_have_the_default_ones() {
     let server = one_core(
         "authorization { default_permissions: { publish: a }, users: [ {user: ann, password: a}, \
@@ -107,6 +130,7 @@ fn p06_a_reload_ends_what_is_no_longer_allowed() {
     server.wait_for_log("Reloaded server configuration");
     let told = ann.tells("");
     assert_eq!(told, ["-ERR 'Permissions Violation for Subscription to \"a\" (sid \"1\")'"]);
+    server.wait_for_log("] Removed sub \"a\" (sid \"1\") for User \"ann\" - not authorized");
     bob.publishes("a");
     bob.publishes("b");
     assert_eq!(ann.tells(""), ["MSG b 2 0", ""]);
