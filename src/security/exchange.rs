@@ -55,6 +55,8 @@ pub enum WayKind {
 /// How a request and its answers flow.
 #[derive(Clone, Debug)]
 pub struct ServiceWay {
+    /// The place of its export among those of its account.
+    pub export: usize,
     /// How many answers there are.
     pub response: ResponseKind,
     /// How long answers may take, or pause.
@@ -200,7 +202,7 @@ pub(crate) fn ways(
     for importer in declared {
         let mut seen: Vec<&Import> = Vec::new();
         for import in &importer.imports {
-            if seen.contains(&import) {
+            if seen.iter().any(|earlier| is_repeated(earlier, import)) {
                 faults.push(ImportError::Duplicate {
                     importer: importer.name.clone(),
                     subject: import.subject.clone(),
@@ -220,6 +222,20 @@ pub(crate) fn ways(
         faults.push(ImportError::Cycle { importer, subject });
     }
     (placed.into_iter().map(|placed| (placed.from, placed.way)).collect(), faults)
+}
+
+/// Whether `import` says again what `earlier` says: a stream of one account is imported once, under
+/// whatever name, and a name stands once for services of one account.
+fn is_repeated(earlier: &Import, import: &Import) -> bool {
+    let repeated = match (&earlier.kind, &import.kind) {
+        (ImportKind::Stream { .. }, ImportKind::Stream { .. }) => earlier.subject == import.subject,
+        (ImportKind::Service { to: earlier_name, .. }, ImportKind::Service { to: name, .. }) => {
+            earlier_name.as_ref().unwrap_or(&earlier.subject)
+                == name.as_ref().unwrap_or(&import.subject)
+        }
+        _ => false,
+    };
+    repeated && earlier.account == import.account
 }
 
 fn kind_of(import: &Import) -> &'static str {
@@ -243,12 +259,12 @@ fn place(
         let exporter = import.account.clone();
         return Err(ImportError::UnknownAccount { importer: name(), exporter, kind });
     };
-    let export = exporter.exports.iter().find(|export| is_offered(export, import, &importer.name));
-    let Some(export) = export else {
+    let place = exporter.exports.iter().position(|e| is_offered(e, import, &importer.name));
+    let Some(place) = place else {
         let (subject, kind) = (import.subject.clone(), kind_of(import));
         return Err(ImportError::NotAuthorized { importer: name(), subject, kind });
     };
-    let way = way(export, import, here, there);
+    let way = way(&exporter.exports[place], place, import, here, there);
     let (from, way) = way.map_err(|error| ImportError::Transform {
         importer: name(),
         subject: import.subject.clone(),
@@ -275,6 +291,7 @@ fn is_offered(export: &Export, import: &Import, importer: &str) -> bool {
 
 fn way(
     export: &Export,
+    place: usize,
     import: &Import,
     here: AccountId,
     there: AccountId,
@@ -286,6 +303,7 @@ fn way(
             let transform = to.as_ref().filter(|to| *to != subject).map(back).transpose()?;
             let source = transform.as_ref().map_or(subject.as_bytes(), |t| t.source()).into();
             let kind = WayKind::Service(ServiceWay {
+                export: place,
                 response: service.response,
                 threshold: service.threshold,
                 share: if *share { Share::All } else { Share::Account },

@@ -14,6 +14,7 @@ use protocol::MessageParts;
 use security::{Directory, WayKind};
 use smallvec::SmallVec;
 
+use crate::crossing::Answering;
 use crate::latency::{Measure, Measured};
 use crate::message::Message;
 use crate::service::{Letter, Sender, Service, ServiceTurn};
@@ -42,6 +43,8 @@ const NIL: u32 = u32::MAX;
 pub(crate) struct Question<'a> {
     pub importer: AccountId,
     pub exporter: AccountId,
+    /// The export that it takes, by its place among the exporter's.
+    pub export: usize,
     pub reply: &'a [u8],
     pub response: ResponseKind,
     pub threshold: Duration,
@@ -62,6 +65,7 @@ struct Waiting {
     tag: u32,
     importer: AccountId,
     exporter: AccountId,
+    export: usize,
     reply: SmallVec<[u8; 64]>,
     response: ResponseKind,
     measure: Option<Box<Measure>>,
@@ -95,6 +99,8 @@ pub(crate) struct Answers {
 /// Where an answer goes.
 struct Home {
     importer: AccountId,
+    /// What was asked, by its place among the exporter's exports.
+    export: usize,
     measure: Option<Box<Measure>>,
 }
 
@@ -131,6 +137,7 @@ impl Answers {
         waiting.tag = random.u32(..) | 1;
         waiting.importer = question.importer;
         waiting.exporter = question.exporter;
+        waiting.export = question.export;
         waiting.reply.clear();
         waiting.reply.extend_from_slice(question.reply);
         waiting.response = question.response;
@@ -190,7 +197,8 @@ impl Answers {
             return None;
         }
         reply.extend_from_slice(&waiting.reply);
-        let home = Home { importer: waiting.importer, measure: waiting.measure.take() };
+        let Waiting { importer, export, .. } = *waiting;
+        let home = Home { importer, export, measure: waiting.measure.take() };
         match waiting.response {
             ResponseKind::Singleton => self.end(index),
             ResponseKind::Chunked if is_empty => self.end(index),
@@ -327,6 +335,7 @@ impl Waiting {
             tag: 0,
             importer: AccountId::GLOBAL,
             exporter: AccountId::GLOBAL,
+            export: 0,
             reply: SmallVec::new(),
             response: ResponseKind::Singleton,
             measure: None,
@@ -417,7 +426,7 @@ impl Shard {
         let answers = &mut self.crossings.answers;
         let heard = letter.address.unwrap_or(parts.subject);
         let to = answers.hear(heard, letter.account, is_empty, now_ns, &mut reply);
-        let Some(Home { importer, measure }) = to else {
+        let Some(Home { importer, export, measure }) = to else {
             self.crossings.reply = reply;
             return;
         };
@@ -436,7 +445,8 @@ impl Shard {
             message = message.addressed_to(&reply);
         }
         let service = self.crossings.answers.service;
-        self.publish_for(service, importer, &mut message);
+        let answering = Answering { exporter: letter.account, export };
+        self.publish_answer(service, importer, answering, &mut message);
         self.wire = wire;
         self.crossings.reply = reply;
     }

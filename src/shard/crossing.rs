@@ -83,6 +83,36 @@ struct Step {
     trace: TraceBeyond,
 }
 
+/// How a message came into the account where it is published.
+#[derive(Clone, Copy)]
+pub(crate) struct Came {
+    /// The accounts that it came through.
+    crossed: u8,
+    answering: Option<Answering>,
+}
+
+/// What an answer answers: an export, by its place among its account's. The answer does not go
+/// there as a request, as the importer of `>` would have it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answering {
+    pub exporter: AccountId,
+    pub export: usize,
+}
+
+impl Came {
+    /// It was published there.
+    pub const AT_HOME: Came = Came { crossed: 0, answering: None };
+
+    /// As the answer to what was asked from there.
+    pub fn as_answer(answering: Answering) -> Came {
+        Came { crossed: 0, answering: Some(answering) }
+    }
+
+    fn further(self) -> Came {
+        Came { crossed: self.crossed + 1, ..self }
+    }
+}
+
 /// What a connection tells of itself to those whose services it uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestInfo {
@@ -250,17 +280,16 @@ fn both(one: Published, other: Published) -> Published {
 }
 
 impl Shard {
-    /// Publishes a message in its account and in those that it goes to. `crossed` is how many
-    /// accounts it came through.
+    /// Publishes a message in its account and in those that it goes to.
     #[inline(never)]
     pub(crate) fn route_across(
         &mut self,
         publisher: &Publisher,
         message: &mut Message<'_>,
-        crossed: u8,
+        came: Came,
     ) -> Published {
         let mut published = self.route_within(publisher, message);
-        if crossed >= CROSSINGS_MAX {
+        if came.crossed >= CROSSINGS_MAX {
             return published;
         }
         let route = self.crossings.route(publisher.account, message.matched());
@@ -275,6 +304,12 @@ impl Shard {
                     self.cross(follows, |shard| shard.cross_as_stream(publisher, step, message))
                 }
                 Some(_) if message.address().is_some() => continue,
+                Some(service)
+                    if came.answering
+                        == Some(Answering { exporter: step.to, export: service.export }) =>
+                {
+                    continue;
+                }
                 Some(service) => {
                     let follows = self.trace_follows(step.trace, || TraceStep::Imported {
                         account: step.to,
@@ -282,7 +317,7 @@ impl Shard {
                         to: subject_of(step, message),
                     });
                     self.cross(follows, |shard| {
-                        shard.cross_as_request(publisher, step, service, message, crossed)
+                        shard.cross_as_request(publisher, step, service, message, came)
                     })
                 }
             };
@@ -365,7 +400,7 @@ impl Shard {
         step: &Step,
         service: &ServiceWay,
         message: &Message<'_>,
-        crossed: u8,
+        came: Came,
     ) -> Published {
         let parts = message.publish().parts();
         let mut mapped = Vec::new();
@@ -386,6 +421,7 @@ impl Shard {
             let question = Question {
                 importer: publisher.account,
                 exporter: step.to,
+                export: service.export,
                 reply,
                 response: service.response,
                 threshold: service.threshold,
@@ -395,7 +431,7 @@ impl Shard {
         });
         let mut block = std::mem::take(&mut self.headers);
         let mut wire = std::mem::take(&mut self.wire);
-        let headers = match crossed {
+        let headers = match came.crossed {
             0 => self.with_request_info(publisher.slot, service, &parts, &mut block),
             _ => parts.headers,
         };
@@ -407,7 +443,7 @@ impl Shard {
         let mut message = Message::borrowed(&publish);
         let published = match self.crossings.leaves(step.to) {
             false => self.route_beyond(publisher, &mut message),
-            true => self.route_across(publisher, &mut message, crossed + 1),
+            true => self.route_across(publisher, &mut message, came.further()),
         };
         self.headers = block;
         self.wire = wire;

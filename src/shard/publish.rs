@@ -9,6 +9,7 @@ use protocol::{MessageParts, Publish, Run};
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
+use crate::crossing::{Answering, Came};
 use crate::delivery::{Delivered, Origin};
 use crate::frame::{MessageBody, MessageFrame, Plain};
 use crate::message::Message;
@@ -89,6 +90,22 @@ impl Shard {
         self.route(&Publisher { slot, account, echo: Echo::On }, message)
     }
 
+    /// Publishes an answer that came home to `account`.
+    pub(crate) fn publish_answer(
+        &mut self,
+        service: ServiceId,
+        account: AccountId,
+        answering: Answering,
+        message: &mut Message<'_>,
+    ) -> Published {
+        let slot = ConnSlot::of_service(service);
+        let publisher = &Publisher { slot, account, echo: Echo::On };
+        match self.crossings.leaves(account) {
+            false => self.route_within(publisher, message),
+            true => self.route_across(publisher, message, Came::as_answer(answering)),
+        }
+    }
+
     /// Publishes messages that differ in their payload only, without replies, as one. `None` when
     /// each must be looked at by itself: a queue group picks a member for each, and what leaves
     /// its account may change on the way.
@@ -121,7 +138,7 @@ impl Shard {
     fn route(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
         match self.crossings.leaves(publisher.account) {
             false => self.route_within(publisher, message),
-            true => self.route_across(publisher, message, 0),
+            true => self.route_across(publisher, message, Came::AT_HOME),
         }
     }
 

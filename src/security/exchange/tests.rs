@@ -106,10 +106,31 @@ fn what_would_come_back_is_refused() {
     assert!(made(fine).is_ok());
 }
 
+/// B imports from A, which exports everything.
+fn importing(imports: Vec<Import>) -> Result<Directory, ImportError> {
+    let exports = vec![export(">", service(), None), export(">", ExportKind::Stream, None)];
+    made(vec![account("A", exports, vec![]), account("B", vec![], imports)])
+}
+
 #[test]
 fn the_same_twice_is_refused() {
-    let twice = vec![import("A", "x", stream_to(None)), import("A", "x", stream_to(None))];
-    let a = account("A", vec![export("x", ExportKind::Stream, None)], vec![]);
-    let refused = made(vec![a, account("B", vec![], twice)]).err();
-    assert!(matches!(refused, Some(ImportError::Duplicate { .. })), "{refused:?}");
+    let twice = [
+        vec![import("A", "x", stream_to(None)), import("A", "x", stream_to(None))],
+        vec![import("A", "x", stream_to(None)), import("A", "x", stream_to(Some("y")))],
+        vec![import("A", "s", service_to(None)), import("A", "t", service_to(Some("s")))],
+    ];
+    for imports in twice {
+        let refused = importing(imports).err();
+        assert!(matches!(refused, Some(ImportError::Duplicate { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_service_may_have_two_names_and_a_name_two_kinds() {
+    let imports = vec![
+        import("A", "s", service_to(None)),
+        import("A", "s", service_to(Some("x"))),
+        import("A", "x", stream_to(None)),
+    ];
+    assert!(importing(imports).is_ok());
 }

@@ -7,7 +7,7 @@ const B: AccountId = AccountId(3);
 
 fn question(reply: &[u8], response: ResponseKind, seconds: u64) -> Question<'_> {
     let threshold = Duration::from_nanos(seconds);
-    Question { importer: B, exporter: A, reply, response, threshold, measure: None }
+    Question { importer: B, exporter: A, export: 0, reply, response, threshold, measure: None }
 }
 
 fn heard(answers: &mut Answers, subject: &[u8], from: AccountId, now_ns: u64) -> Option<Vec<u8>> {

@@ -25,32 +25,31 @@ fn import(subject: &str, kind: ImportKind) -> Import {
     Import { account: "A".to_owned(), subject: subject.to_owned(), kind }
 }
 
+fn service() -> ExportKind {
+    let (response, threshold) = (ResponseKind::Singleton, Duration::from_secs(5));
+    ExportKind::Service(Service { response, threshold, latency: None })
+}
+
+fn account(name: &str, exports: Vec<Export>, imports: Vec<Import>) -> Account {
+    let users = vec![User::with_password(name, "p")];
+    Account { users, exports, imports, ..Account::new(name) }
+}
+
+fn options_with(declared: Vec<Account>) -> Options {
+    Options { accounts: Accounts { declared, ..Accounts::default() }, ..Options::default() }
+}
+
 /// A exports a stream and a service; B imports both under other names, C one subject as it is.
 fn options() -> Options {
-    let service = Service {
-        response: ResponseKind::Singleton,
-        threshold: Duration::from_secs(5),
-        latency: None,
-    };
     let stream =
         |to: Option<&str>| ImportKind::Stream { to: to.map(str::to_owned), allow_trace: false };
-    let account = |name: &str, exports, imports| Account {
-        users: vec![User::with_password(name, "p")],
-        exports,
-        imports,
-        ..Account::new(name)
-    };
     let ask = ImportKind::Service { to: Some("ask.$1".to_owned()), share: false };
-    let declared = vec![
-        account(
-            "A",
-            vec![export("s.>", ExportKind::Stream), export("q.*", ExportKind::Service(service))],
-            vec![],
-        ),
+    let exports = vec![export("s.>", ExportKind::Stream), export("q.*", service())];
+    options_with(vec![
+        account("A", exports, vec![]),
         account("B", vec![], vec![import("s.>", stream(Some("fromA.s.>"))), import("q.*", ask)]),
         account("C", vec![], vec![import("s.x", stream(None))]),
-    ];
-    Options { accounts: Accounts { declared, ..Accounts::default() }, ..Options::default() }
+    ])
 }
 
 /// Where a message published in an account goes: account and subject.
@@ -251,4 +250,31 @@ fn an_answer_that_is_too_late_reaches_nobody() {
     simulation.publish(responder, &reply, "late");
     simulation.run_until_quiet();
     assert_eq!(simulation.messages(asker), []);
+}
+
+#[test]
+fn an_answer_is_no_request_to_whom_gave_it() {
+    for_seeds(20, |seed| {
+        let everything = ImportKind::Service { to: None, share: false };
+        let options = options_with(vec![
+            account("A", vec![export(">", service())], vec![]),
+            account("B", vec![], vec![import(">", everything)]),
+        ]);
+        let setup = Setup { cores: CORES, options, ..Setup::default() };
+        let mut simulation = Simulation::with(&setup, seed);
+        let cores = [(); 2].map(|()| simulation.random.usize(0..CORES));
+        let responder = client(&mut simulation, 0, cores[0]);
+        let asker = client(&mut simulation, 1, cores[1]);
+        simulation.say(responder, "SUB > 1\r\n");
+        simulation.say(asker, "SUB inbox.* 1\r\n");
+        simulation.run_until_quiet();
+        simulation.request(asker, "q", "inbox.1", "question");
+        simulation.run_until_quiet();
+        let asked = simulation.messages(responder);
+        simulation.publish(responder, asked[0].reply.as_deref().expect("a reply"), "answer");
+        simulation.run_until_quiet();
+        assert_eq!(simulation.messages(asker).len(), 1);
+        let heard = simulation.messages(responder);
+        assert_eq!(heard.len(), 1, "its own answer, under the subject it gave it: {heard:?}");
+    });
 }
