@@ -5,7 +5,7 @@
 //! interest gets one frame, with the queue picks that fell on its members.
 
 use base::{AccountId, ConnSlot, Counter, QueueId, ServiceId, ShardId, ShardSet};
-use protocol::{MessageParts, Publish, Run};
+use protocol::{Delivery, MessageParts, Run};
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 
@@ -350,30 +350,24 @@ impl Shard {
     }
 
     /// Tells a requestor that nobody listens: on its own plain subscription that matches the
-    /// reply, if it has one (spec/client-protocol.md §6, no_responders).
+    /// reply, if it has one (spec/client-protocol.md §6, no_responders). It is no message: it does
+    /// not count, and no subscription ends with it.
     pub fn answer_no_responders(&mut self, publisher: &Publisher, message: &Message<'_>) {
         let Some(reply) = message.publish().reply() else { return };
-        // What the server says itself is no part of a trace.
-        let tracing = self.tracing.take();
-        self.say_no_responders(publisher, message.publish(), reply);
-        self.tracing = tracing;
-    }
-
-    fn say_no_responders(&mut self, publisher: &Publisher, publish: &Publish<'_>, reply: &[u8]) {
         let plan = self.interest(publisher.account).plan(reply);
-        let own = plan.locals.iter().copied().find(|&key| {
-            self.subscriptions.get(key).is_some_and(|sub| sub.connection == publisher.slot)
-        });
-        let Some(own) = own else { return };
+        let own = plan.locals.iter().filter_map(|&key| self.subscriptions.get(key));
+        let mut own = own.filter(|sub| sub.connection == publisher.slot);
+        let Some(sub) = own.next() else { return };
         let mut headers = Vec::new();
-        protocol::headers::write_no_responders(publish.subject(), &mut headers);
+        protocol::headers::write_no_responders(message.publish().subject(), &mut headers);
         let parts =
             MessageParts { subject: reply, reply: None, headers: Some(&headers), payload: b"" };
         let mut wire = Vec::new();
         let publish = protocol::canonical(parts, &mut wire);
-        let mut answer = Message::borrowed(&publish);
-        let origin = Origin::Here { slot: publisher.slot, echo: Echo::On };
-        self.deliver(own, origin, &mut answer);
+        let outbox = self.outboxes.get_mut(publisher.slot.index()).and_then(Option::as_mut);
+        let Some(outbox) = outbox.filter(|outbox| outbox.is_open()) else { return };
+        let appended = outbox.append_delivery(&Delivery::new(&publish, &sub.sid, outbox.headers()));
+        self.note(publisher.slot, appended);
     }
 }
 

@@ -228,6 +228,21 @@ fn r04_messages_of_one_publisher_keep_their_order() {
 }
 
 #[test]
+fn c10_that_nobody_listens_is_no_message_of_those_that_a_subscription_waits_for() {
+    let server = Server::start(&[]);
+    let mut raw = with_headers(&server);
+    raw.send("SUB in.box 7\r\nUNSUB 7 1");
+    for _ in 0..2 {
+        raw.send("PUB nobody in.box 0\r\n");
+        raw.expect(&no_responders(&server, 7, "in.box", "nobody"));
+    }
+    raw.publish("in.box", "x");
+    raw.expect("MSG in.box 7 1\r\nx\r\n");
+    raw.send("PUB nobody in.box 0\r\n");
+    raw.ping();
+}
+
+#[test]
 fn r13_reserved_replies_and_subjects_are_refused() {
     let server = Server::start(&[]);
     let mut raw = server.quiet();
