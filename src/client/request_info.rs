@@ -3,6 +3,7 @@
 
 use base::ClientInfo;
 use connection::Context;
+use jiff::Timestamp;
 use shard::RequestInfo;
 
 use crate::client::Client;
@@ -16,7 +17,9 @@ impl Client {
         }
         let rtt = context.link.liveness.rtt_ns();
         let brief = ClientInfo { acc: &account.name, rtt, ..ClientInfo::default() };
+        let came = Timestamp::from_nanosecond(i128::from(context.link.start_ns));
         let all = ClientInfo {
+            start: came.ok().map(|came| came.to_string()),
             host: Some(context.link.peer.ip().to_canonical().to_string()),
             id: Some(context.link.cid.0),
             user: &self.session.user,

@@ -11,7 +11,7 @@ use base::observed::{Place, ServiceOutcome};
 use base::{AccountId, Now, ServiceId, SubKey};
 use config::accounts::ResponseKind;
 use protocol::MessageParts;
-use security::{Directory, WayKind};
+use security::{Directory, MappedTo, WayKind};
 use smallvec::SmallVec;
 
 use crate::crossing::Answering;
@@ -435,6 +435,19 @@ impl Shard {
             measure.sample.responder = Some(Place { shard, slot });
             let (outcome, over_ns) = (ServiceOutcome::Answered, letter.since_ns);
             self.crossings.answers.over(Measured { measure, outcome, over_ns, asker: None });
+        }
+        if letter.address.is_none()
+            && let Some(mappings) = self.crossings.mappings_of(importer)
+        {
+            let mut mapped = Vec::new();
+            match mappings.map(&reply, &mut self.random, &mut mapped) {
+                MappedTo::Same => {}
+                MappedTo::Other => reply = mapped,
+                MappedTo::Nothing => {
+                    self.crossings.reply = reply;
+                    return;
+                }
+            }
         }
         let mut wire = std::mem::take(&mut self.wire);
         let own = letter.address.map(|_| parts.subject);

@@ -52,7 +52,11 @@ pub(crate) struct Crossings {
 /// The ways that leave one account.
 #[derive(Default)]
 struct Leaving {
+    /// What its name adds to the request info of those who come through it.
+    through: Vec<u8>,
     ways: Arc<[Way]>,
+    /// What it makes of subjects itself, those of answers that come home among them.
+    own: Option<Arc<Mappings>>,
     /// By place of the way: what the account at its end makes of subjects.
     mappings: Vec<Option<Arc<Mappings>>>,
     firsts: FirstBytes,
@@ -88,6 +92,8 @@ struct Step {
 pub(crate) struct Came {
     /// The accounts that it came through.
     crossed: u8,
+    /// What the first of them told of its client.
+    share: Share,
     answering: Option<Answering>,
 }
 
@@ -101,15 +107,16 @@ pub(crate) struct Answering {
 
 impl Came {
     /// It was published there.
-    pub const AT_HOME: Came = Came { crossed: 0, answering: None };
+    pub const AT_HOME: Came = Came { crossed: 0, share: Share::Account, answering: None };
 
     /// As the answer to what was asked from there.
     pub fn as_answer(answering: Answering) -> Came {
-        Came { crossed: 0, answering: Some(answering) }
+        Came { answering: Some(answering), ..Came::AT_HOME }
     }
 
-    fn further(self) -> Came {
-        Came { crossed: self.crossed + 1, ..self }
+    fn further(self, share: Share) -> Came {
+        let share = if self.crossed == 0 { share } else { self.share };
+        Came { crossed: self.crossed + 1, share, ..self }
     }
 }
 
@@ -156,7 +163,9 @@ impl Crossings {
     pub fn take(&mut self, directory: &Directory) {
         let accounts = directory.accounts();
         let leaving = |account: &Account| Leaving {
+            through: through(&account.name),
             ways: Arc::clone(&account.ways),
+            own: account.mappings.clone(),
             mappings: account
                 .ways
                 .iter()
@@ -181,6 +190,11 @@ impl Crossings {
     pub fn takes(&mut self, account: AccountId, subject: &[u8]) -> bool {
         self.leaves(account)
             && self.route(account, subject).is_some_and(|route| !route.steps.is_empty())
+    }
+
+    /// What `account` makes of the subjects of answers that come home.
+    pub fn mappings_of(&self, account: AccountId) -> Option<Arc<Mappings>> {
+        self.accounts.get(account.index())?.own.clone()
     }
 
     /// The ways that a subject takes; `None` where it takes none.
@@ -263,6 +277,21 @@ impl Leaving {
         });
         Route { subject: subject.into(), steps: steps.collect() }
     }
+}
+
+/// How the request info of those who come through an account ends.
+fn through(account: &str) -> Vec<u8> {
+    let mut end = br#","svc":""#.to_vec();
+    for byte in account.bytes() {
+        match byte {
+            b'"' | b'\\' => end.extend([b'\\', byte]),
+            // An account's name has none; JSON would want them escaped.
+            ..b' ' => {}
+            _ => end.push(byte),
+        }
+    }
+    end.extend(br#""}"#);
+    end
 }
 
 /// The subject at the end of a step.
@@ -433,7 +462,7 @@ impl Shard {
         let mut wire = std::mem::take(&mut self.wire);
         let headers = match came.crossed {
             0 => self.with_request_info(publisher.slot, service, &parts, &mut block),
-            _ => parts.headers,
+            _ => self.with_account_between(publisher, came.share, &parts, &mut block),
         };
         let reply = asked.as_ref().map(|asked| &asked.subject[..]);
         let publish =
@@ -443,7 +472,7 @@ impl Shard {
         let mut message = Message::borrowed(&publish);
         let published = match self.crossings.leaves(step.to) {
             false => self.route_beyond(publisher, &mut message),
-            true => self.route_across(publisher, &mut message, came.further()),
+            true => self.route_across(publisher, &mut message, came.further(service.share)),
         };
         self.headers = block;
         self.wire = wire;
@@ -471,6 +500,27 @@ impl Shard {
         };
         let Some(own) = parts.headers else { return alone };
         headers::replace(own, REQUEST_INFO, value, block);
+        Some(&*block)
+    }
+
+    /// The headers of a request that comes through an account, which is named beside who asks.
+    fn with_account_between<'a>(
+        &'a self,
+        publisher: &Publisher,
+        share: Share,
+        parts: &MessageParts<'a>,
+        block: &'a mut Vec<u8>,
+    ) -> Option<&'a [u8]> {
+        let (Some(told), Some(own)) = (self.request_info(publisher.slot), parts.headers) else {
+            return parts.headers;
+        };
+        let told = match share {
+            Share::Account => &told.account,
+            Share::All => &told.all,
+        };
+        let Some(open) = told.strip_suffix(b"}") else { return parts.headers };
+        let through = &self.crossings.accounts[publisher.account.index()].through;
+        headers::replace(own, REQUEST_INFO, &[open, through].concat(), block);
         Some(&*block)
     }
 

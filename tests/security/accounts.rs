@@ -79,11 +79,48 @@ fn n03_n06_a_request_crosses_with_who_asks_and_its_answer_comes_back() {
     assert!(line.starts_with("HMSG q.7 1 _R_."), "{line}");
     assert!(body.contains(r#""acc":"B""#) && body.contains(r#""user":"b""#), "{body}");
     assert!(!body.contains("SYS"), "{body}");
+    assert!(body.contains(r#"{"start":"20"#), "when it came: {body}");
     let reply = line.split(' ').nth(3).expect("a reply").to_owned();
     assert!(a.publishes(&reply).is_empty());
     assert_eq!(b.tells(""), ["MSG inbox 1 0", ""]);
     assert!(a.publishes(&reply).is_empty());
     assert!(b.tells("").is_empty(), "one answer");
+}
+
+#[test]
+fn n03_the_importer_maps_the_answers_that_come_home() {
+    let server = one_core(
+        r#"accounts {
+          A { users: [{user: a, password: p}], exports: [{service: q}] }
+          B { users: [{user: b, password: p}], imports: [{service: {account: A, subject: q}}],
+              mappings: { "old.*": "new.$1" } }
+        }"#,
+    );
+    let mut a = Visitor::named(&server, "a", "p");
+    let mut b = Visitor::named(&server, "b", "p");
+    assert!(a.tells("SUB q 1").is_empty());
+    assert!(b.tells("SUB *.* 1\r\nPUB q old.1 0\r\n").is_empty());
+    let (line, _) = a.raw.message();
+    a.publishes(line.split(' ').nth(3).expect("a reply"));
+    assert_eq!(b.tells(""), ["MSG new.1 1 0", ""]);
+}
+
+#[test]
+fn n06_an_account_between_is_named_beside_who_asks() {
+    let server = one_core(
+        r#"accounts {
+          A { users: [{user: a, password: p}], exports: [{service: q}] }
+          'B"' { imports: [{service: {account: A, subject: q}}], exports: [{service: q}] }
+          C { users: [{user: c, password: p}], imports: [{service: {account: 'B"', subject: q}}] }
+        }"#,
+    );
+    let mut a = Visitor::named(&server, "a", "p");
+    let mut c = Visitor::named(&server, "c", "p");
+    assert!(a.tells("SUB q 1").is_empty());
+    assert!(c.tells("PUB q 0\r\n").is_empty());
+    let (_, body) = a.raw.message();
+    let body = String::from_utf8(body).expect("text");
+    assert!(body.contains(r#""acc":"C""#) && body.contains(r#","svc":"B\""}"#), "{body}");
 }
 
 #[test]
