@@ -70,7 +70,10 @@ impl Mappings {
 
     /// Appends what `subject` becomes to `out`.
     pub fn map(&self, subject: &[u8], random: &mut fastrand::Rng, out: &mut Vec<u8>) -> MappedTo {
-        let found = self.list.iter().find(|mapped| name::matches(&mapped.source, subject));
+        // A `>` that somebody publishes to stands for more than the one word of a `*`.
+        let found = self.list.iter().find(|Mapped { source, .. }| {
+            name::matches(source, subject) && name::is_subset(subject, source)
+        });
         let Some(mapped) = found else { return MappedTo::Same };
         let drawn = match &mapped.destinations[..] {
             [(100, _)] => 0,
@@ -127,7 +130,9 @@ mod tests {
         ];
         let mappings = Mappings::new(&list).expect("valid").expect("some");
         assert_eq!(counts(&mappings, "a.x"), [("b.x".to_owned(), 10_000)].into());
-        assert_eq!(counts(&mappings, "z"), [("z".to_owned(), 10_000)].into());
+        for same in ["z", "a.>"] {
+            assert_eq!(counts(&mappings, same), [(same.to_owned(), 10_000)].into());
+        }
         let near = |count: u32, percent: u32| count.abs_diff(percent * 100) < 200;
         let c = counts(&mappings, "c");
         assert!(near(c["c"], 50) && near(c["d"], 20) && near(c["e"], 30), "{c:?}");
