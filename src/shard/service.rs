@@ -286,6 +286,23 @@ impl Shard {
         heard
     }
 
+    /// Whether somebody, on any core, also in accounts that import it, subscribes to this very
+    /// subject, as a member of the queue group `queue` or of none.
+    pub fn is_subscribed(
+        &mut self,
+        account: AccountId,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+    ) -> bool {
+        let mut found = self.interest(account).is_subscribed(subject, queue);
+        if !found {
+            self.visit_beyond(account, subject, |shard, account, subject| {
+                found |= shard.interest(account).is_subscribed(subject, queue);
+            });
+        }
+        found
+    }
+
     /// Whether letters wait.
     pub(crate) fn has_letters(&self) -> bool {
         self.mailboxes.iter().any(|mailbox| !mailbox.is_empty())

@@ -150,6 +150,10 @@ impl Run {
         let again = self.index.plan(subject);
         self.compare(&again);
         self.held = Some(plan);
+        for queue in NAMES.map(Some).into_iter().chain([None]) {
+            let expected = self.oracle.is_subscribed(subject, queue);
+            assert_eq!(self.index.is_subscribed(subject, queue), expected);
+        }
     }
 
     fn compare(&self, plan: &Plan) {

@@ -170,6 +170,19 @@ impl Interest {
         self.plan_anew(subject, hash)
     }
 
+    /// Whether somebody on any shard subscribes to this very subject: as a member of the queue
+    /// group `queue`, or of none. Who gets its messages by a wildcard does not count.
+    #[must_use]
+    pub fn is_subscribed(&self, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        let hash = self.hasher.hash_one(subject);
+        let Some(slot) = self.patterns.find_literal(hash, subject) else { return false };
+        let Some(queue) = queue else {
+            let entry = self.patterns.entry(slot);
+            return entry.locals.count() > 0 || !entry.remotes.is_empty();
+        };
+        self.names.find(queue).is_some_and(|name| self.groups.find(slot, name).is_some())
+    }
+
     /// Plans in the cache.
     #[inline]
     pub fn cached_plans(&self) -> usize {

@@ -47,6 +47,15 @@ impl Oracle {
         self.locals.iter().filter(same).count() as u32
     }
 
+    /// The twin of [`Interest::is_subscribed`].
+    pub(crate) fn is_subscribed(&self, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        let is_told = |(_, pattern, name): &RemoteKey| {
+            pattern.as_slice() == subject && name.as_deref() == queue
+        };
+        !name::has_wildcard(subject)
+            && (self.count(subject, queue) > 0 || self.remotes.keys().any(is_told))
+    }
+
     /// The twin of [`Interest::set_remote`].
     pub(crate) fn set_remote(
         &mut self,
