@@ -156,10 +156,12 @@ impl Storage {
         Ok(Appended { seq, size, mark })
     }
 
-    /// Uses up every sequence to `upto` without storing anything; when that is safe.
-    pub fn skip(&mut self, id: StreamId, upto: Seq) -> Mark {
+    /// Uses up every sequence to `upto` without storing anything; when that is safe. `time_ns` is
+    /// that of a message which came and is not kept.
+    pub fn skip(&mut self, id: StreamId, upto: Seq, time_ns: Option<u64>) -> Mark {
         let stream = self.streams.get_mut(id);
         stream.skip(upto);
+        stream.last_time_ns = time_ns.unwrap_or(stream.last_time_ns);
         if let (Bodies::Log(number), Some(durable)) = (&stream.bodies, &mut self.durable) {
             durable.reached(*number, stream.last_seq(), stream.last_time_ns);
             return durable.appended();

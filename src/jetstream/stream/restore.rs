@@ -188,7 +188,7 @@ impl Stream {
             consumers.push(consumer.map_err(|_| failed(Unreadable::Consumer))?);
         }
         if restore.last_seq > turn.storage.stream(self.id).last_seq().0 {
-            self.last_mark = turn.storage.skip(self.id, Seq(restore.last_seq));
+            self.last_mark = turn.storage.skip(self.id, Seq(restore.last_seq), None);
         }
         self.begin_recovery(turn.storage, turn.now);
         Ok(consumers)

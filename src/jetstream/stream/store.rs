@@ -104,7 +104,7 @@ impl Stream {
     ) -> Result<Stored, ApiError> {
         let time_ns = entry.time_ns.unwrap_or(turn.now.wall_ns);
         if self.is_unwanted(entry.subject, turn) {
-            let seq = self.pass_over(entry.place, turn);
+            let seq = self.pass_over(entry.place, time_ns, turn);
             return Ok(Stored { seq, time_ns, kept: Kept::No });
         }
         let before = self.before_republish(entry, turn);
@@ -158,12 +158,12 @@ impl Stream {
 
     // spec/jetstream.md §12 interest: no matching consumer at publish time -> ack with advancing
     // sequence, not stored
-    fn pass_over(&mut self, place: Place, turn: &mut Turn<'_>) -> Seq {
+    fn pass_over(&mut self, place: Place, time_ns: u64, turn: &mut Turn<'_>) -> Seq {
         let seq = match place {
             Place::Next => turn.storage.stream(self.id).last_seq().next(),
             Place::At(seq) => seq,
         };
-        self.last_mark = turn.storage.skip(self.id, seq);
+        self.last_mark = turn.storage.skip(self.id, seq, Some(time_ns));
         seq
     }
 

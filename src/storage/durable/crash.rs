@@ -163,7 +163,7 @@ impl World {
             80..85 => self.purge(),
             85..88 => {
                 let upto = self.now.last + self.rng.u64(1..4);
-                Some((self.storage.skip(self.id, Seq(upto)), Op::Skip(upto)))
+                Some((self.storage.skip(self.id, Seq(upto), None), Op::Skip(upto)))
             }
             88..96 => {
                 let (number, value) = (self.rng.u64(..3), vec![7; self.rng.usize(..200)]);

@@ -224,7 +224,7 @@ impl Pair {
             }
             Step::Skip { gap } => {
                 let upto = Seq(self.oracle.last_seq().0 + gap);
-                self.storage.skip(self.id, upto);
+                self.storage.skip(self.id, upto, None);
                 self.oracle.skip(upto);
             }
             Step::Remove { at, stride, count } => {
