@@ -589,6 +589,10 @@ async fn d03_d04_d06_mirrors_and_sources() {
     let message = bench.right("STREAM.MSG.GET.N", json!({"seq": 2})).await;
     let headers = text(message["message"]["hdrs"].as_str().expect("headers"));
     assert!(headers.contains("Nats-Stream-Source: S 3 s.* n.{{wildcard(1)}} s.b"), "{headers}");
+    let info = bench.right("STREAM.INFO.S", Value::Null).await;
+    assert_eq!(info["state"]["consumer_count"], 0, "what copies it is not shown");
+    let names = bench.right("CONSUMER.NAMES.S", Value::Null).await;
+    assert_eq!((&names["consumers"], &names["total"]), (&json!([]), &json!(0)));
     let info = bench.right("STREAM.INFO.M", Value::Null).await;
     assert_eq!((&info["mirror"]["name"], &info["mirror"]["lag"]), (&json!("S"), &json!(0)));
     let promoted = json!({"name": "M", "subjects": ["m"]});

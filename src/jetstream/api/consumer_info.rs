@@ -7,7 +7,7 @@ use crate::api::answer::{Answer, Body};
 use crate::api::kind::Asked;
 use crate::api::page::{self, Page};
 use crate::api::{consumer_create, place_of};
-use crate::consumer::ConsumerInfo;
+use crate::consumer::{Consumer, ConsumerInfo};
 use crate::request_json::{decode_if_any, is_empty};
 use crate::service::held::{Held, Means};
 use crate::{ApiError, ErrorCode};
@@ -66,7 +66,7 @@ pub(crate) fn list(body: &str, held: &mut Held, means: &mut Means<'_>) -> Answer
 }
 
 fn sorted(held: &Held) -> Vec<&str> {
-    let mut names: Vec<&str> = held.consumers.iter().map(|(_, consumer)| consumer.name()).collect();
+    let mut names: Vec<&str> = held.consumers.public().map(Consumer::name).collect();
     names.sort_unstable();
     names
 }

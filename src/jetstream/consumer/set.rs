@@ -183,6 +183,12 @@ impl Consumers {
         self.vacant = free.collect();
     }
 
+    /// Those that are shown: what copies a stream for a mirror or a source is not.
+    // Seen of nats-server 2.14.5 and 2.15.2
+    pub fn public(&self) -> impl Iterator<Item = &Consumer> {
+        self.iter().map(|(_, consumer)| consumer).filter(|consumer| !consumer.config.direct)
+    }
+
     /// How many places there are, free ones included.
     pub(super) fn places(&self) -> u32 {
         self.slots.len() as u32

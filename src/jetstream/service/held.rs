@@ -242,7 +242,7 @@ impl Held {
             config: self.stream.config(),
             created_ns: self.created_ns,
             messages: storage.stream(self.stream.id()),
-            consumers: self.consumers.len(),
+            consumers: self.consumers.public().count(),
             domain,
             mirror: self.stream.mirror_info(wall_ns),
             sources: self.stream.source_infos(wall_ns),
