@@ -386,6 +386,26 @@ async fn k10_k11_pushes_to_a_group_with_heartbeats_and_flow_control() {
 }
 
 #[tokio::test]
+async fn k10_who_listens_to_everything_takes_no_messages_of_a_consumer() {
+    let bench = Bench::new().await;
+    let mut tap = bench.listen("d.>").await;
+    bench.consumer(json!({"deliver_subject": "d.x", "ack_policy": "none"})).await;
+    bench.store(&[("a.1", "x")]).await;
+    let info = bench.info().await;
+    assert_eq!((&info["push_bound"], &info["num_pending"]), (&Value::Null, &json!(1)));
+    let mut group = bench.client.queue_subscribe("d.x", "g".into()).await.expect("subscribed");
+    bench.flush().await;
+    assert_eq!(bench.info().await["push_bound"], Value::Null);
+    let mut heard = bench.listen("d.x").await;
+    assert_eq!(bench.info().await["push_bound"], true);
+    for subscriber in [&mut heard, &mut group, &mut tap] {
+        assert_eq!(stream_seq(&next(subscriber).await), 1);
+    }
+    let mut asked = bench.pull(json!({"batch": 1})).await;
+    assert_eq!(status(&mut asked).await, "409 Consumer is push based");
+}
+
+#[tokio::test]
 async fn k12_k13_k14_every_status_of_a_pull_request() {
     let bench = Bench::new().await;
     bench

@@ -133,7 +133,11 @@ pub trait Outlet {
     /// Whether anybody, on any core, would get a message on `subject`.
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
 
-    /// Who would get it, and whether those on this core keep up.
+    /// Whether somebody, on any core, subscribes to this very subject, as a member of the queue
+    /// group `queue` or of none.
+    fn is_subscribed(&mut self, account: AccountId, subject: &[u8], queue: Option<&[u8]>) -> bool;
+
+    /// Who would get a message on it, and whether those on this core keep up.
     fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience;
 
     /// Asks the services of `shards` whether those who listen there on `subject` keep up, once

@@ -8,7 +8,7 @@
 
 use base::{Now, decimal};
 use protocol::headers;
-use shard::{Audience, Listeners, Presence};
+use shard::{Audience, Listeners};
 
 use super::config::{AckPolicy, ConsumerConfig};
 use super::engine::{Consumer, Desk, Home, Reception, headers_only};
@@ -146,13 +146,15 @@ impl Push {
         flow.asked.as_ref().map(|asked| &asked.subject[..])
     }
 
-    /// Who listens now.
-    fn heard(&mut self, audience: &Audience, now_ns: u64) {
-        let listened = match audience.presence {
-            Presence::Somebody => Listened::Yes,
-            Presence::Nobody => Listened::No,
+    /// Who listens now, if anybody does.
+    fn heard(&mut self, audience: Option<&Audience>, now_ns: u64) {
+        let listened = match audience {
+            Some(_) => Listened::Yes,
+            None => Listened::No,
         };
-        self.lead.heard(audience);
+        if let Some(audience) = audience {
+            self.lead.heard(audience);
+        }
         if self.listened == Listened::Yes {
             self.unheard_ns = now_ns;
         }
@@ -188,11 +190,12 @@ impl Flow {
 impl Consumer {
     /// Asks whether somebody listens on the deliver subject.
     pub(crate) fn listen(&mut self, home: &Home, desk: &mut Desk<'_>) {
-        let Reception::Push(push) = &mut self.reception else { return };
         let now_ns = desk.now.mono_ns;
+        let Some(bound) = self.push_bound(home, desk.outlet) else { return };
+        let Reception::Push(push) = &mut self.reception else { return };
         let subject = self.config.deliver_subject.as_bytes();
-        let audience = desk.outlet.audience(home.account, subject);
-        push.heard(&audience, now_ns);
+        let audience = bound.then(|| desk.outlet.audience(home.account, subject));
+        push.heard(audience.as_ref(), now_ns);
         let asks = push.flow.is_none() && push.lead.wants_question(now_ns);
         if push.is_active() {
             self.used_at_ns = now_ns;
@@ -286,8 +289,11 @@ impl Consumer {
     }
 
     /// Whether somebody listens on the deliver subject; `None` for pull consumers.
+    // Seen of nats-server 2.14.5 and 2.15.2: a member of the deliver group, or without one a
+    // subscription to this very subject. Who listens to many subjects takes no consumer's messages.
     pub(crate) fn push_bound(&self, home: &Home, outlet: &mut dyn crate::Outlet) -> Option<bool> {
         let subject = self.config.deliver_subject.as_bytes();
-        self.config.is_push().then(|| outlet.has_interest(home.account, subject))
+        let group = Some(self.config.deliver_group.as_bytes()).filter(|group| !group.is_empty());
+        self.config.is_push().then(|| outlet.is_subscribed(home.account, subject, group))
     }
 }

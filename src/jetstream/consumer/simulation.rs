@@ -61,6 +61,8 @@ impl Sent {
 pub(super) struct Recorder {
     pub(super) sent: Vec<Sent>,
     pub(super) deaf: Vec<String>,
+    /// Deliver groups that have no members; the empty one is of those without a group.
+    pub(super) deaf_groups: Vec<Vec<u8>>,
     /// The shards whose rings are full.
     pub(super) congested: ShardSet,
     /// Whether the receivers here lag, and where they are if they are elsewhere.
@@ -122,6 +124,11 @@ impl Outlet for Recorder {
 
     fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
         !self.deaf.iter().any(|deaf| deaf.as_bytes() == subject)
+    }
+
+    fn is_subscribed(&mut self, account: AccountId, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        let queue = queue.unwrap_or_default();
+        self.has_interest(account, subject) && !self.deaf_groups.iter().any(|deaf| *deaf == queue)
     }
 
     fn subscribe(&mut self, _: AccountId, _: &[u8], _: Token) {}

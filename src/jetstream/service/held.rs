@@ -291,15 +291,13 @@ impl Held {
             let token = Token::new(self.place, purpose, place.0);
             outlet.subscribe(account, subject.as_bytes(), token);
         };
-        if consumer.config().is_push() {
-            if consumer.config().flow_control {
-                listen(Purpose::FlowControl, format!("$JS.FC.{named}.*"));
-                listen(Purpose::FlowControl, format!("$JS.FC.*.*.{named}.*"));
-            }
-        } else {
-            for prefix in api_prefixes(domain) {
-                listen(Purpose::PullRequest, format!("{prefix}.CONSUMER.MSG.NEXT.{named}"));
-            }
+        if consumer.config().flow_control {
+            listen(Purpose::FlowControl, format!("$JS.FC.{named}.*"));
+            listen(Purpose::FlowControl, format!("$JS.FC.*.*.{named}.*"));
+        }
+        // Who asks a push consumer is told that it is one.
+        for prefix in api_prefixes(domain) {
+            listen(Purpose::PullRequest, format!("{prefix}.CONSUMER.MSG.NEXT.{named}"));
         }
         // Who acknowledges all the same hears that nobody waits for it.
         if consumer.config().ack_policy != AckPolicy::None {

@@ -46,6 +46,10 @@ impl Outlet for Post<'_> {
         self.shard.has_interest(account, subject)
     }
 
+    fn is_subscribed(&mut self, account: AccountId, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        self.shard.is_subscribed(account, subject, queue)
+    }
+
     fn audience(&mut self, account: AccountId, subject: &[u8]) -> Audience {
         self.shard.audience(account, subject)
     }

@@ -67,6 +67,10 @@ impl Outlet for Recorder {
         self.congested.meets(shards)
     }
 
+    fn is_subscribed(&mut self, _: AccountId, _: &[u8], _: Option<&[u8]>) -> bool {
+        panic!("a stream delivers nothing itself");
+    }
+
     fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
         panic!("a stream has no audience of its own");
     }

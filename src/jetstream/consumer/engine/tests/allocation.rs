@@ -30,6 +30,10 @@ impl Outlet for Counting {
         false
     }
 
+    fn is_subscribed(&mut self, _: AccountId, _: &[u8], _: Option<&[u8]>) -> bool {
+        true
+    }
+
     fn audience(&mut self, _: AccountId, _: &[u8]) -> Audience {
         let (presence, here) = (Presence::Somebody, Listeners { all: 1, lagging: 0 });
         Audience { presence, here, elsewhere: ShardSet::EMPTY, lead_bytes: 1 }

@@ -20,6 +20,23 @@ fn messages_wait_for_somebody_who_listens() {
 }
 
 #[test]
+fn only_members_of_its_group_take_what_a_consumer_of_a_group_delivers() {
+    let group = |name: &str| ConsumerConfig { deliver_group: name.to_owned(), ..push() };
+    for (config, others) in [(push(), b"g".to_vec()), (group("g"), b"".to_vec())] {
+        let mut bench = Bench::new();
+        let own = config.deliver_group.as_bytes().to_vec();
+        bench.recorder.deaf_groups.push(own);
+        let place = bench.consumer(config);
+        bench.publish("a", "x");
+        assert_eq!(bench.wait(SECOND), []);
+        assert!(!bench.info(place).push_bound);
+        bench.recorder.deaf_groups = vec![others];
+        assert_eq!(seqs(&bench.wait(100 * MS)), [1]);
+        assert!(bench.info(place).push_bound);
+    }
+}
+
+#[test]
 fn who_subscribes_right_after_the_consumer_is_made_hardly_waits() {
     for (deaf_for, within) in [(2 * MS, MS), (100 * MS, 15 * MS), (10 * SECOND, 100 * MS)] {
         let mut bench = Bench::new();
