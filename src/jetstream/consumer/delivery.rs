@@ -99,10 +99,7 @@ impl Consumer {
             }
         };
         let delivery = self.write_reply(&message, next);
-        let size = message.subject.len()
-            + self.reply.len()
-            + message.headers.len()
-            + message.payload.len();
+        let size = self.size_of(&message);
         if let Receiver::Request(at) = receiver
             && let Reception::Pull(waiting) = &mut self.reception
             && waiting.at(at).bytes_left.is_some_and(|left| left < size as u64)
@@ -186,6 +183,20 @@ impl Consumer {
         self.reply.extend_from_slice(&self.ack_prefix);
         delivery.write(&mut self.reply);
         delivery
+    }
+
+    /// What a message counts for: with its reply subject, and as it is sent, not as it is stored.
+    #[inline]
+    fn size_of(&mut self, message: &Message<'_>) -> usize {
+        let body = match self.config.headers_only {
+            true => {
+                let size = Some(message.payload.len());
+                add_headers(message.headers, size, None, &mut self.headers);
+                self.headers.len()
+            }
+            false => message.headers.len() + message.payload.len(),
+        };
+        message.subject.len() + self.reply.len() + body
     }
 
     /// Hands the message to the outlet.

@@ -315,7 +315,11 @@ impl Consumer {
         self.keep_company(home, desk);
         self.look_after_laggards(home, desk);
         let outcome = match self.paused_until_ns {
-            Some(_) => Outcome::Idle,
+            // Requests that do not wait do not wait for the end of a pause.
+            Some(_) => {
+                self.end_hasty(home, desk.outlet);
+                Outcome::Idle
+            }
             None => self.deliver(home, desk),
         };
         self.beat(home, desk);

@@ -73,8 +73,7 @@ impl Consumer {
                 None => Status::WrongPin(request.left()),
             });
         }
-        // spec/jetstream.md §8: 404 and 408 at once for no_wait without expires only.
-        if request.wait != Wait::Never || request.expires_at_ns != NEVER {
+        if request.wait != Wait::Never {
             return None;
         }
         if self.recount {
@@ -83,9 +82,10 @@ impl Consumer {
         let there = self.cursor.pending + self.pending.queued();
         let Reception::Pull(waiting) = &self.reception else { return None };
         if there == 0 {
-            return Some(Status::NoMessages);
+            // spec/jetstream.md §8: 404 at once for no_wait without expires only.
+            return (request.expires_at_ns == NEVER).then_some(Status::NoMessages);
         }
-        (waiting.asked() >= there).then_some(Status::RequestsPending)
+        (waiting.asked() > there).then_some(Status::RequestsPending)
     }
 
     /// Whether `max_waiting` requests wait whose senders are still there.

@@ -3,6 +3,7 @@
 use super::super::super::{ConsumerPlace, Consumers, KEPT_CONFIG, KEPT_STATE, Lost};
 use proptest::prelude::*;
 
+use super::pulling::statuses;
 use super::*;
 use crate::wire_time::WireTime;
 
@@ -24,6 +25,18 @@ fn nothing_is_delivered_while_paused() {
     assert_eq!(seqs(&bench.wait(10 * SECOND - 1)), [] as [u64; 0]);
     assert_eq!(seqs(&bench.wait(1)), [1]);
     assert!(!bench.info(place).paused);
+}
+
+#[test]
+fn who_does_not_wait_does_not_wait_for_the_end_of_a_pause() {
+    let mut bench = Bench::new();
+    let until = Some(WireTime::from_wall_ns(bench.now.wall_ns + 10 * SECOND));
+    let place = bench.consumer(ConsumerConfig { pause_until: until, ..pull() });
+    bench.publish("a", "x");
+    bench.pull(place, "i", r#"{"batch":1,"no_wait":true}"#);
+    assert_eq!(statuses(&bench.turn()), ["404 No Messages"]);
+    bench.pull(place, "i", r#"{"batch":1,"no_wait":true,"expires":20000000000}"#);
+    assert_eq!(seqs(&bench.wait(10 * SECOND)), [1]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn statuses(sent: &[Sent]) -> Vec<String> {
+pub(super) fn statuses(sent: &[Sent]) -> Vec<String> {
     sent.iter().map(Sent::status).filter(|status| !status.is_empty()).collect()
 }
 
@@ -74,6 +74,34 @@ fn no_wait_yields_to_those_who_wait() {
     let sent = bench.turn();
     assert_eq!(statuses(&sent), ["408 Requests Pending"]);
     assert_eq!(seqs(&sent), [1]);
+}
+
+#[test]
+fn no_wait_joins_those_who_wait_for_no_more_than_there_is() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(ConsumerConfig { max_ack_pending: 1, ..pull() });
+    for _ in 0..3 {
+        bench.publish("a", "x");
+    }
+    bench.pull(place, "i", "3");
+    assert_eq!(seqs(&bench.turn()), [1], "two are there and two are asked for");
+    let patient = r#"{"batch":1,"no_wait":true,"expires":1000000000}"#;
+    for (payload, told) in [(patient, &[][..]), (patient, &["408 Requests Pending"])] {
+        bench.pull(place, "j", payload);
+        assert_eq!(statuses(&bench.turn()), told);
+    }
+}
+
+#[test]
+fn what_headers_only_sends_is_what_counts() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(ConsumerConfig { headers_only: true, ..pull() });
+    bench.publish("a", &"x".repeat(100));
+    bench.pull(place, "i", r#"{"batch":1,"max_bytes":100}"#);
+    let sent = bench.turn();
+    let size = sent[0].subject.len() + sent[0].reply.len() + sent[0].headers.len();
+    let left = (100 - size).to_string();
+    assert_eq!(sent[1].header("Nats-Pending-Bytes"), Some(left.as_str()));
 }
 
 #[test]
