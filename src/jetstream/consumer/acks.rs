@@ -177,7 +177,7 @@ impl Consumer {
     fn raise_floor(&mut self) {
         let (consumer_seq, stream_seq) = match self.pending.first() {
             Some(first) => (first.consumer_seq - 1, first.seq - 1),
-            None => (self.delivered.consumer_seq, self.cursor.last_seen()),
+            None => (self.delivered.consumer_seq, self.delivered.stream_seq),
         };
         self.floor.consumer_seq = self.floor.consumer_seq.max(consumer_seq);
         self.floor.stream_seq = self.floor.stream_seq.max(stream_seq);

@@ -34,7 +34,7 @@ impl Cursor {
             DeliverPolicy::All => first,
             DeliverPolicy::New => after,
             DeliverPolicy::Last => {
-                stream.last_matching(filter, Seq::MAX).map_or(after, |seq| seq.0)
+                stream.last_matching(filter, Seq::MAX).map_or(first, |seq| seq.0)
             }
             DeliverPolicy::ByStartSequence => config.opt_start_seq.max(first),
             DeliverPolicy::ByStartTime => {
@@ -43,7 +43,9 @@ impl Cursor {
             }
             DeliverPolicy::LastPerSubject => {
                 listed.extend(stream.last_per_subject(filter, Seq::MAX).iter().map(|seq| seq.0));
-                after
+                // Seen of nats-server 2.14.5 and 2.15.2: with nothing to begin with it stands at
+                // the last message.
+                if listed.is_empty() { after - 1 } else { after }
             }
         };
         let mut cursor = Cursor { next, listed, pending: 0, found: None };

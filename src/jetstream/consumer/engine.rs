@@ -166,7 +166,8 @@ impl Consumer {
         let filter = Filter::new(birth.config.filters());
         let cursor = Cursor::start(&birth.config, &filter, storage.stream(home.id));
         let mut consumer = Consumer::at(birth, filter, cursor, home, now);
-        consumer.floor.stream_seq = consumer.cursor.last_seen();
+        consumer.delivered.stream_seq = consumer.cursor.last_seen();
+        consumer.floor = consumer.delivered;
         consumer.changed(now);
         consumer
     }
@@ -353,9 +354,10 @@ impl Consumer {
         for seq in gone {
             self.settle(seq, desk.now);
         }
+        let below = stream.first_seq().0.saturating_sub(1);
+        self.delivered.stream_seq = self.delivered.stream_seq.max(below);
         if self.pending.len() == 0 {
-            self.floor.stream_seq =
-                self.floor.stream_seq.max(stream.first_seq().0.saturating_sub(1));
+            self.floor.stream_seq = self.floor.stream_seq.max(below);
         }
         self.changed(desk.now);
     }

@@ -90,8 +90,6 @@ impl Consumer {
         }
         let mut config = self.config.clone();
         stamp_answer(&mut config.metadata);
-        let stream_seq = self.cursor.last_seen().max(self.delivered.stream_seq);
-        let delivered = Progress { stream_seq, ..self.delivered };
         let waiting = match &self.reception {
             Reception::Pull(waiting) => waiting.len(),
             Reception::Push(_) => 0,
@@ -102,7 +100,7 @@ impl Consumer {
             name: self.name.to_string(),
             created: self.created,
             config: Some(config),
-            delivered: delivered.into(),
+            delivered: self.delivered.into(),
             ack_floor: self.floor.into(),
             num_ack_pending: self.pending.len(),
             num_redelivered: self.pending.redelivered(),

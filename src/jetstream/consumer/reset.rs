@@ -29,7 +29,6 @@ impl Consumer {
                 seq
             }
         };
-        let next = next.max(stream.first_seq().0);
         self.cursor = Cursor::resume(next, Default::default(), &self.filter, stream);
         self.pending.clear();
         self.delivered = Progress::default();

@@ -43,6 +43,30 @@ fn deliver_policies_choose_the_first_message() {
 }
 
 #[test]
+fn what_is_looked_at_and_does_not_match_is_not_delivered() {
+    let mut bench = filled();
+    let none = || ConsumerConfig { filter_subject: "z".to_owned(), ..pull() };
+    for (deliver_policy, stands) in [
+        (DeliverPolicy::All, 0),
+        (DeliverPolicy::Last, 0),
+        (DeliverPolicy::LastPerSubject, 9),
+        (DeliverPolicy::New, 10),
+    ] {
+        let mut fresh = filled();
+        let place = fresh.consumer(ConsumerConfig { deliver_policy, ..none() });
+        let info = fresh.info(place);
+        assert_eq!((info.delivered.stream_seq, info.ack_floor.stream_seq), (stands, stands));
+    }
+    let place = bench.consumer(none());
+    bench.pull(place, "i", "1");
+    bench.turn();
+    assert_eq!(bench.info(place).delivered.stream_seq, 0);
+    bench.publish("z", "x");
+    assert_eq!(seqs(&bench.turn()), [11]);
+    assert_eq!(bench.info(place).delivered.stream_seq, 11);
+}
+
+#[test]
 fn a_start_behind_the_end_is_waited_for() {
     let mut bench = Bench::new();
     let deliver_policy = DeliverPolicy::ByStartSequence;
