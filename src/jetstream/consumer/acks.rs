@@ -34,6 +34,9 @@ impl Consumer {
         let seq = delivery.stream_seq;
         self.used(desk.now);
         match Verb::parse(payload) {
+            // Seen of nats-server 2.14.5 and 2.15.2: what was not delivered is not confirmed. Who
+            // speaks of what a consumer of this name once delivered is not misled.
+            Verb::Ack if seq > self.delivered.stream_seq && !self.config.flow_control => return,
             Verb::Ack => self.acknowledge(&delivery, home, desk),
             Verb::Nak(delay_ns) => self.nak(&delivery, delay_ns, home, desk),
             Verb::Progress => self.progress(seq, desk.now),
@@ -77,12 +80,12 @@ impl Consumer {
             AckPolicy::Explicit => {
                 if let Some(entry) = self.take(delivery.stream_seq, desk.now) {
                     self.release(entry.seq, home);
-                    self.sample(&entry, home, desk);
+                    self.sample(&entry, delivery, home, desk);
                 }
             }
             AckPolicy::All | AckPolicy::FlowControl => {
                 if let Some(entry) = self.pending.get(delivery.stream_seq).copied() {
-                    self.sample(&entry, home, desk);
+                    self.sample(&entry, delivery, home, desk);
                 }
                 self.acknowledge_upto(delivery.stream_seq, home, desk);
             }
@@ -108,8 +111,10 @@ impl Consumer {
     /// A message is wanted again.
     fn nak(&mut self, delivery: &Delivery, delay_ns: u64, home: &Home, desk: &mut Desk<'_>) {
         let seq = delivery.stream_seq;
-        let Some(entry) = self.pending.get(seq) else { return };
-        let event = Event::Naked(entry.sequences());
+        if self.pending.get(seq).is_none() {
+            return;
+        }
+        let event = Event::Naked(delivery.sequences());
         if delay_ns > 0 {
             self.pending.postpone(seq, desk.now.mono_ns.saturating_add(delay_ns));
         } else {
@@ -142,7 +147,7 @@ impl Consumer {
             }
         }
         let reason = String::from_utf8_lossy(reason);
-        self.tell(Event::Terminated(entry.sequences(), &reason), home, desk);
+        self.tell(Event::Terminated(delivery.sequences(), &reason), home, desk);
     }
 
     /// Queues a message to be delivered again, unless it was delivered as often as it may be.
@@ -197,19 +202,20 @@ impl Consumer {
 
     /// Reports a share of the acknowledgements.
     #[inline]
-    fn sample(&mut self, entry: &Entry, home: &Home, desk: &mut Desk<'_>) {
+    fn sample(&mut self, entry: &Entry, delivery: &Delivery, home: &Home, desk: &mut Desk<'_>) {
         if self.sampling > 0 && self.random.u8(0..100) < self.sampling {
             let took_ns = desk.now.mono_ns.saturating_sub(entry.sent_ns);
-            self.tell(Event::Acknowledged(entry.sequences(), took_ns), home, desk);
+            self.tell(Event::Acknowledged(delivery.sequences(), took_ns), home, desk);
         }
     }
 }
 
-impl Entry {
+impl Delivery {
+    /// What is told of it: the delivery that a client speaks of, which need not be the last one.
     fn sequences(&self) -> Sequences {
         Sequences {
             consumer_seq: self.consumer_seq,
-            stream_seq: self.seq,
+            stream_seq: self.stream_seq,
             deliveries: self.deliveries,
         }
     }

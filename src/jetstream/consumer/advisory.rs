@@ -55,7 +55,7 @@ pub struct Sequences {
     /// The stream sequence.
     pub stream_seq: u64,
     /// How often it was delivered.
-    pub deliveries: u32,
+    pub deliveries: u64,
 }
 
 #[derive(Default, Serialize)]
@@ -73,7 +73,7 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ack_time: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deliveries: Option<u32>,
+    deliveries: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +124,8 @@ impl<'a> Event<'a> {
                 (fields.paused, fields.pause_until) = (Some(paused), until);
             }
             Event::MaxDeliveries { stream_seq, deliveries } => {
-                (fields.stream_seq, fields.deliveries) = (Some(stream_seq), Some(deliveries));
+                (fields.stream_seq, fields.deliveries) =
+                    (Some(stream_seq), Some(deliveries.into()));
             }
             Event::Naked(sequences) => sequences.fill(fields),
             Event::Terminated(sequences, reason) => {

@@ -189,6 +189,22 @@ fn a_confirmation_waits_until_what_it_confirms_is_safe() {
 }
 
 #[test]
+fn what_was_not_delivered_is_not_confirmed() {
+    let mut bench = Bench::new();
+    let place = bench.consumer(pull());
+    bench.publish("a", "x");
+    bench.pull(place, "i", "1");
+    let sent = bench.turn();
+    bench.with(|consumers, desk| consumers.reset(place, 1, desk)).unwrap();
+    bench.ack_with(place, &sent[0], "+ACK", Some("confirm"));
+    bench.write();
+    assert_eq!(bench.turn(), []);
+    bench.ack_with(place, &sent[0], "+WPI", Some("confirm"));
+    bench.write();
+    assert_eq!(bench.turn().len(), 1);
+}
+
+#[test]
 fn no_more_than_max_ack_pending_are_out() {
     let mut bench = Bench::new();
     let config = ConsumerConfig { max_ack_pending: 2, ..pull() };
@@ -246,6 +262,14 @@ fn sampled_acknowledgements_are_reported() {
     let told = bench.turn_with_events();
     assert_eq!(told[0].to, "$JS.EVENT.METRIC.CONSUMER.ACK.S.c");
     assert!(told[0].payload.contains(r#""ack_time":1000000000"#), "{}", told[0].payload);
+    // The second delivery of the second message is the third that the consumer made.
+    bench.publish("a", "x");
+    let sent = bench.turn();
+    bench.ack(place, &sent[0], "-NAK");
+    let again = bench.turn();
+    bench.ack(place, &again[0], "");
+    let told = bench.turn_with_events();
+    assert!(told[0].payload.contains(r#""consumer_seq":3"#), "{}", told[0].payload);
 }
 
 #[test]
