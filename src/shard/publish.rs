@@ -5,7 +5,7 @@
 //! interest gets one frame, with the queue picks that fell on its members.
 
 use base::{AccountId, ConnSlot, Counter, QueueId, ServiceId, ShardId, ShardSet};
-use protocol::{Delivery, MessageParts, Run};
+use protocol::{Delivery, MessageParts, Publish, Run};
 use ring::{SendError, Sent};
 use subject::{Plan, QueuePlan};
 

@@ -58,7 +58,7 @@ impl Stream {
         let stored = turn.storage.stream(self.id);
         // A purge below a sequence that is not there yet begins the stream there.
         if filter.is_all() && request.seq > stored.last_seq().next().0 {
-            self.last_mark = turn.storage.skip(self.id, Seq(request.seq - 1));
+            self.last_mark = turn.storage.skip(self.id, Seq(request.seq - 1), None);
             turn.readers.recount(turn.storage.stream(self.id).first_seq().0);
         }
         Ok(purged.messages)
