@@ -158,8 +158,8 @@ impl Patterns {
         }
     }
 
-    #[inline]
     /// The entry of a pattern without wildcards, if somebody has interest in it.
+    #[inline]
     pub(crate) fn find_literal(&self, hash: u64, subject: &[u8]) -> Option<Slot<Entry>> {
         self.literals.find(hash, |slot| match &self.entries[slot].spelling {
             Spelling::Literal(bytes) => **bytes == *subject,

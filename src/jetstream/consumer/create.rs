@@ -157,9 +157,16 @@ impl Consumers {
         persistence: Persistence,
         desk: &mut Desk<'_>,
     ) -> Result<Made, ApiError> {
-        let config = request.config.unwrap_or_default();
+        let mut config = request.config.unwrap_or_default();
         let chosen = if config.is_durable() { &config.durable_name } else { &config.name };
         let name = if chosen.is_empty() { self.free_name() } else { chosen.clone() };
+        // Whether it stays when nobody uses it was said when it was made: nats-server takes both
+        // words for the name of what is to be updated, too.
+        if request.action != Action::Create
+            && let Some(old) = self.find(&name).and_then(|place| self.get(place))
+        {
+            config.durable_name.clone_from(&old.config().durable_name);
+        }
         let corrections = match request.pedantic {
             true => Corrections::Refused,
             false => Corrections::Silent,

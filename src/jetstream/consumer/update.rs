@@ -36,7 +36,6 @@ pub fn check_update(
         (old.flow_control == new.flow_control, "flow control can not be updated"),
         (old.idle_heartbeat == new.idle_heartbeat, "heart beats can not be updated"),
         (old.mem_storage == new.mem_storage, "storage type can not be updated"),
-        (old.durable_name == new.durable_name, "durable name can not be updated"),
         (old.is_push() || !new.is_push(), "can not update pull consumer to push based"),
         (!old.is_push() || new.is_push(), "can not update push consumer to pull based"),
         (old.max_waiting == new.max_waiting, "max waiting can not be updated"),

@@ -81,6 +81,26 @@ fn actions_say_whether_it_must_be_there() {
 }
 
 #[test]
+fn an_update_by_either_name_leaves_a_consumer_as_lasting_as_it_was() {
+    let mut bench = Bench::new();
+    let named = |name: &str| ConsumerConfig {
+        name: name.to_owned(),
+        ack_policy: AckPolicy::Explicit,
+        ..ConsumerConfig::default()
+    };
+    for (made_as, updated_as) in [(durable("x"), named("x")), (named("y"), durable("y"))] {
+        let made = apply(&mut bench, request(made_as)).unwrap();
+        let before = bench.consumers.get(made.place()).unwrap().config().clone();
+        let more = ConsumerConfig { description: "other".to_owned(), ..updated_as };
+        assert_eq!(apply(&mut bench, request(more)), Ok(Made::Updated(made.place())));
+        let after = bench.consumers.get(made.place()).unwrap().config();
+        assert_eq!(after.description, "other");
+        assert_eq!(after.durable_name, before.durable_name);
+        assert_eq!(after.inactive_threshold, before.inactive_threshold);
+    }
+}
+
+#[test]
 fn nameless_ones_get_a_name_each() {
     let mut bench = Bench::new();
     let one = apply(&mut bench, request(filtered(""))).unwrap();
