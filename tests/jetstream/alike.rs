@@ -38,7 +38,8 @@ const CONFIGS: [&str; 26] = [
     r#""allow_atomic":true,"max_msgs_per_subject":3,"discard":"new","discard_new_per_subject":true,
        "allow_rollup_hdrs":true"#,
     r#""allow_atomic":true,"allow_msg_counter":true"#,
-    r#""allow_atomic":true,"allow_rollup_hdrs":true,"allow_msg_ttl":true,"allow_msg_schedules":true"#,
+    r#""allow_atomic":true,"allow_rollup_hdrs":true,"allow_msg_ttl":true,
+       "allow_msg_schedules":true"#,
 ];
 
 /// Headers with a meaning, and values for them, good and bad.

@@ -8,7 +8,8 @@
 //!
 //! Until the commit a batch is only here; then it is judged as a whole (`staged.rs`), and nothing
 //! stands between its messages. A crash in the middle of writing one is undone at recovery: the
-//! last stored message of a batch carries `Nats-Batch-Commit`. Source: spec/jetstream.md §6; ADR-50.
+//! last stored message of a batch carries `Nats-Batch-Commit`. Source: spec/jetstream.md §6;
+//! ADR-50.
 
 use std::borrow::Cow;
 use std::time::Duration;

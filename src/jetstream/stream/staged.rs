@@ -1,7 +1,7 @@
-//! An atomic batch between its commit and the storage: every message is judged against the stream as
-//! it stands and against those before it, so that once the first is appended nothing refuses
-//! another but the disk. If that does, those before go again; only then does any of them take
-//! something else's place.
+//! An atomic batch between its commit and the storage: every message is judged against the stream
+//! as it stands and against those before it, so that once the first is appended nothing refuses
+//! another but the disk. If that does, those before go again; what any of them replaces goes after
+//! the last of them is there.
 //!
 //! Before it stands `batch.rs`, after it `store.rs`. The order of the checks decides which error a
 //! batch with several faults gets: seen of nats-server 2.15.2.

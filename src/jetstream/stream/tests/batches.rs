@@ -104,7 +104,8 @@ fn a_batch_that_breaks_a_rule_is_not_stored_at_all() {
     assert_eq!(rig.stored(), ["1 s.a 0"]);
     let mut rig = Rig::new(r#""allow_atomic":true,"max_msgs":1,"discard":"new""#);
     assert_eq!(attempt(&mut rig, "", ""), "10077 maximum messages exceeded");
-    let per_subject = r#""allow_atomic":true,"max_msgs_per_subject":1,"discard":"new","discard_new_per_subject":true"#;
+    let per_subject = r#""allow_atomic":true,"discard":"new","max_msgs_per_subject":1,
+           "discard_new_per_subject":true"#;
     let mut rig = Rig::new(per_subject);
     rig.publish("s.a", &batch("b", 1, ""), "1");
     let refused = rig.refused("s.a", &batch("b", 2, COMMIT), "2");
