@@ -44,7 +44,9 @@ impl ConnectPlan {
         let begun = Instant::now();
         let sessions = self.open_all(&server.endpoint, placement);
         let seconds = begun.elapsed().as_secs_f64();
-        server.check_alive()?;
+        if sessions.is_err() {
+            server.check_dying()?;
+        }
         let sessions = sessions?;
         let opened = sessions.len() as f64;
         let mut sample = Sample { seconds, ..Sample::default() };

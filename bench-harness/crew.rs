@@ -89,7 +89,7 @@ impl Crew {
         if let Err(error) = outcome {
             let error = match error {
                 BenchError::Interrupted => error,
-                error => server.check_alive().err().or(seen).unwrap_or(error),
+                error => server.check_dying().err().or(seen).unwrap_or(error),
             };
             sample.partial = Some(error.to_string());
         }

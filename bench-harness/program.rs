@@ -29,6 +29,8 @@ const START_WAIT: Duration = Duration::from_secs(10);
 const STOP_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks at a program that starts or ends.
 pub const POLL: Duration = Duration::from_millis(1);
+/// How long a process may need to be gone, once its connections are.
+const DYING_WAIT: Duration = Duration::from_millis(500);
 /// Lines of its log that are kept for error messages.
 const LOG_LINES_MAX: usize = 20;
 /// nats-server's start-up line; Corewire prints the same.
@@ -224,6 +226,17 @@ impl Program {
         }
         let (label, log) = (self.launch.label.clone(), self.log_tail());
         Err(BenchError::ServerEnded { label, status: status.to_string(), log })
+    }
+
+    /// Fails when it has ended by itself, or ends now: a process that dies closes its connections
+    /// before it is gone.
+    pub fn check_dying(&mut self) -> Result<(), BenchError> {
+        let begun = Instant::now();
+        while begun.elapsed() < DYING_WAIT {
+            self.check_alive()?;
+            thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     fn log_tail(&self) -> String {

@@ -193,6 +193,11 @@ impl Server {
         self.program.as_mut().map_or(Ok(()), Program::check_alive)
     }
 
+    /// Fails when a spawned server has ended by itself, or ends now; for who lost a connection.
+    pub fn check_dying(&mut self) -> Result<(), BenchError> {
+        self.program.as_mut().map_or(Ok(()), Program::check_dying)
+    }
+
     /// The process that we have started.
     ///
     /// # Errors
