@@ -99,7 +99,7 @@ impl Consumer {
             }
         };
         let delivery = self.write_reply(&message, next);
-        let size = self.size_of(&message);
+        let size = self.write_headers(&message);
         if let Receiver::Request(at) = receiver
             && let Reception::Pull(waiting) = &mut self.reception
             && waiting.at(at).bytes_left.is_some_and(|left| left < size as u64)
@@ -185,9 +185,10 @@ impl Consumer {
         delivery
     }
 
-    /// What a message counts for: with its reply subject, and as it is sent, not as it is stored.
+    /// Writes the headers that go without their payload, where they do: what the message counts
+    /// for, with its reply subject, and as it is sent, not as it is stored.
     #[inline]
-    fn size_of(&mut self, message: &Message<'_>) -> usize {
+    fn write_headers(&mut self, message: &Message<'_>) -> usize {
         let body = match self.config.headers_only {
             true => {
                 let size = Some(message.payload.len());
@@ -217,9 +218,11 @@ impl Consumer {
         };
         let mut headers = message.headers;
         let mut payload = message.payload;
-        if self.config.headers_only || pin.is_some() {
+        if pin.is_some() {
             let size = self.config.headers_only.then_some(payload.len());
             add_headers(headers, size, pin, &mut self.headers);
+        }
+        if self.config.headers_only || pin.is_some() {
             headers = &self.headers;
         }
         if self.config.headers_only {

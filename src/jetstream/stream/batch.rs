@@ -64,12 +64,8 @@ impl Batch {
     fn add(&mut self, message: &Publication<'_>, asked: &Asked<'_>) {
         let headers = &without_level(message.headers, asked);
         self.messages.push(OwnedPublication::of(&Publication { headers, ..*message }));
-        self.bytes += size_of_message(message);
+        self.bytes += message.bytes();
     }
-}
-
-fn size_of_message(message: &Publication<'_>) -> u64 {
-    (message.headers.len() + message.payload.len()) as u64
 }
 
 impl Batches {
@@ -158,8 +154,8 @@ impl Stream {
             self.abandon(id, "unsupported", turn);
             return fail(ErrorCode::RequiredApiLevel);
         }
-        let ends_nothing = commit == Some(Commit::EndOfBatch) && sequence == 1;
-        let held = self.batches.bytes() + if closes_before { 0 } else { size_of_message(message) };
+        let ends_nothing = closes_before && sequence == 1;
+        let held = self.batches.bytes() + if closes_before { 0 } else { message.bytes() };
         let open = self.batches.by_id.get_mut(id);
         let next = |batch: &&mut Batch| batch.messages.len() as u64 + 1;
         let Some(batch) = open.filter(|batch| next(batch) == sequence && !ends_nothing) else {

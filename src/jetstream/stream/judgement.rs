@@ -154,9 +154,8 @@ impl Stream {
         }
     }
 
-    /// A message as it is stored: `Nats-Request-Info` says where it came from, not what it is, what
-    /// a batch required of the server was met, a schedule says that it replaces the one before it,
-    /// and a time that was raised is told.
+    /// A message as it is stored: `Nats-Request-Info` says where it came from, not what it is, a
+    /// schedule says that it replaces the one before it, and a time that was raised is told.
     fn stored_headers<'a>(
         &self,
         block: &'a [u8],

@@ -35,6 +35,13 @@ pub(super) struct OwnedPublication {
     trace: Option<TraceMark>,
 }
 
+impl Publication<'_> {
+    /// Of its headers and its payload.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.headers.len() + self.payload.len()) as u64
+    }
+}
+
 impl OwnedPublication {
     pub(super) fn of(message: &Publication<'_>) -> OwnedPublication {
         OwnedPublication {
@@ -50,7 +57,7 @@ impl OwnedPublication {
     }
 
     fn bytes(&self) -> u64 {
-        (self.headers.len() + self.payload.len()) as u64
+        self.borrow().bytes()
     }
 
     pub(super) fn borrow(&self) -> Publication<'_> {
