@@ -135,19 +135,15 @@ impl Client {
         shared: Option<&Bytes>,
         ahead: &[u8],
     ) -> Flow {
-        if self.is_reserved(publish.subject()) {
+        let subject = publish.subject();
+        let is_denied = self.is_reserved(subject)
+            || self.gate.as_mut().is_some_and(|gate| {
+                !gate.admits(subject) && !context.shard.may_answer(context.slot, subject)
+            });
+        if is_denied {
             context.shard.count_refused(publish);
-            self.deny_publish(context, publish.subject());
-            context.shard.trace_refused(|| denial(publish.subject()));
-            return Flow::Continue;
-        }
-        if let Some(gate) = &mut self.gate
-            && !gate.admits(publish.subject())
-            && !context.shard.may_answer(context.slot, publish.subject())
-        {
-            context.shard.count_refused(publish);
-            self.deny_publish(context, publish.subject());
-            context.shard.trace_refused(|| denial(publish.subject()));
+            self.deny_publish(context, subject);
+            context.shard.trace_refused(|| denial(subject));
             return Flow::Continue;
         }
         if let Some(reply) = publish.reply()

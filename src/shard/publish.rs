@@ -70,7 +70,7 @@ impl Shard {
     pub fn publish(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
         self.tally.in_msgs += 1;
         self.tally.in_bytes += message.publish().total_len() as u64;
-        self.route(publisher, message)
+        self.route(publisher, message, Came::AT_HOME)
     }
 
     /// Counts a connection's message that goes nowhere: the server got it nevertheless.
@@ -87,7 +87,7 @@ impl Shard {
         message: &mut Message<'_>,
     ) -> Published {
         let slot = ConnSlot::of_service(service);
-        self.route(&Publisher { slot, account, echo: Echo::On }, message)
+        self.route(&Publisher { slot, account, echo: Echo::On }, message, Came::AT_HOME)
     }
 
     /// Publishes an answer that came home to `account`.
@@ -100,10 +100,7 @@ impl Shard {
     ) -> Published {
         let slot = ConnSlot::of_service(service);
         let publisher = &Publisher { slot, account, echo: Echo::On };
-        match self.crossings.leaves(account) {
-            false => self.route_within(publisher, message),
-            true => self.route_across(publisher, message, Came::as_answer(answering)),
-        }
+        self.route(publisher, message, Came::as_answer(answering))
     }
 
     /// Publishes messages that differ in their payload only, without replies, as one. `None` when
@@ -135,10 +132,10 @@ impl Shard {
     }
 
     #[inline]
-    fn route(&mut self, publisher: &Publisher, message: &mut Message<'_>) -> Published {
+    fn route(&mut self, publisher: &Publisher, message: &mut Message<'_>, came: Came) -> Published {
         match self.crossings.leaves(publisher.account) {
             false => self.route_within(publisher, message),
-            true => self.route_across(publisher, message, Came::AT_HOME),
+            true => self.route_across(publisher, message, came),
         }
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use config::tls::CertificateFiles;
+use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,11 +105,8 @@ fn not_after(certificate: &CertificateDer<'_>) -> String {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
         return String::new();
     };
-    let at = parsed.validity().not_after.to_datetime();
-    let (year, month, day) = at.to_calendar_date();
-    let (hour, minute, second) = at.to_hms();
-    let month = u8::from(month);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let at = Timestamp::from_second(parsed.validity().not_after.timestamp());
+    at.map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 /// The DNS names of a certificate, lower case.
