@@ -44,8 +44,9 @@ impl ConnectPlan {
         let begun = Instant::now();
         let sessions = self.open_all(&server.endpoint, placement);
         let seconds = begun.elapsed().as_secs_f64();
-        if sessions.is_err() {
-            server.check_dying()?;
+        match sessions {
+            Ok(_) => server.check_alive()?,
+            Err(_) => server.check_dying()?,
         }
         let sessions = sessions?;
         let opened = sessions.len() as f64;
